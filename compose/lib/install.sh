@@ -1,0 +1,98 @@
+# shellcheck shell=bash disable=SC2034
+# What the machine must have. Each need_* looks first and installs by apt only what is missing. Source after common.sh.
+
+# apt_install PURPOSE PACKAGE...
+apt_install() {
+    local purpose=$1 log=$STATE/log/apt.log
+    shift
+    command -v apt-get >/dev/null || die "$purpose is missing, and there is no apt-get here: install it by hand (Debian calls it: $*)"
+    [[ $EUID == 0 ]] || die "$purpose is missing: run this as root, or first: sudo apt-get install $*"
+    step "installing $purpose: $*"
+    apt_get install "$@" >"$log" 2>&1 && return
+    # A fresh machine has no package lists, or old ones.
+    { apt_get update && apt_get install "$@"; } >>"$log" 2>&1 && return
+    tail -n 15 "$log" >&2
+    die "apt could not install $* (the whole output: $log)"
+}
+
+apt_get() {
+    local action=$1
+    shift
+    DEBIAN_FRONTEND=noninteractive apt-get "$action" -y -o Dpkg::Options::=--force-confold ${1:+--no-install-recommends} "$@"
+}
+
+java_is_new_enough() { # JAVA: Kafka 4 wants 17 or newer
+    local version
+    version=$("$1" -version 2>&1) || return 1
+    [[ $version =~ \"([0-9]+) ]] && ((BASH_REMATCH[1] >= 17))
+}
+
+find_java() { # sets JAVA
+    local candidate
+    for candidate in "${JAVA_HOME:+$JAVA_HOME/bin/java}" "$(command -v java)" /usr/lib/jvm/*/bin/java; do
+        [[ -x $candidate ]] && java_is_new_enough "$candidate" && { JAVA=$candidate; return; }
+    done
+    return 1
+}
+
+need_java() {
+    local package
+    find_java && return
+    # Which of them a Debian release carries differs; before the first update none may be known.
+    for package in openjdk-21-jre-headless openjdk-17-jre-headless; do
+        [[ -n $(apt-cache madison "$package" 2>/dev/null) ]] && break
+    done
+    apt_install "a Java runtime (17 or newer)" "$package"
+    find_java || die "the installed Java is older than 17, which Kafka needs"
+}
+
+need_maven() {
+    command -v mvn >/dev/null || apt_install "Maven (fetches Apache Kafka)" maven
+    command -v mvn >/dev/null || die "Maven was installed, but there is no mvn on the PATH"
+}
+
+# find_postgres [MAJOR]: sets PG_BIN to the newest server's programs, or to those of MAJOR.
+find_postgres() {
+    local bin
+    for bin in $(printf '%s\n' /usr/lib/postgresql/*/bin "$(dirname "$(command -v postgres || echo /none/postgres)")" | sort -Vr); do
+        [[ -x $bin/postgres && -x $bin/initdb && -x $bin/psql ]] || continue
+        [[ $("$bin/postgres" --version) =~ \)\ ([0-9]+) ]] || continue
+        ((BASH_REMATCH[1] >= 15 && BASH_REMATCH[1] == ${1:-BASH_REMATCH[1]})) && { PG_BIN=$bin; return; }
+    done
+    return 1
+}
+
+need_postgres() { # [MAJOR]
+    local conf=/etc/postgresql-common/createcluster.conf
+    find_postgres "$@" && return
+    [[ -z ${1:-} ]] || die "the data under $STATE was written by PostgreSQL $1, which is not installed: install postgresql-$1, or remove $STATE and start anew"
+    apt_install "PostgreSQL" postgresql-common
+    # The package would set up and start a server of its own on the usual port; ours is private.
+    [[ -f $conf ]] && cp "$conf" "$STATE/createcluster.conf" && echo 'create_main_cluster = false' >>"$conf"
+    (apt_install "PostgreSQL" postgresql)
+    local failed=$?
+    [[ -f $STATE/createcluster.conf ]] && cp "$STATE/createcluster.conf" "$conf" && rm "$STATE/createcluster.conf"
+    ((failed == 0)) || exit "$failed"
+    find_postgres || die "this release's PostgreSQL is older than 15, which Canbao needs"
+}
+
+need_c_toolchain() {
+    local missing=()
+    command -v gcc >/dev/null && command -v g++ >/dev/null && command -v make >/dev/null || missing+=(build-essential)
+    # The Kafka client library links with the system's OpenSSL.
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
+    ((${#missing[@]} == 0)) || apt_install "the C toolchain" "${missing[@]}"
+}
+
+need_cargo() {
+    local wanted have
+    command -v cargo >/dev/null || [[ ! -x $HOME/.cargo/bin/cargo ]] || PATH=$HOME/.cargo/bin:$PATH
+    command -v cargo >/dev/null ||
+        die "cargo is missing: install Rust with rustup (https://rustup.rs); Debian's own package is too old for this workspace"
+    have=$(cd "$ROOT" && rustc --version 2>/dev/null | cut -d' ' -f2)
+    [[ -n $have ]] || die "rustc does not run: install a toolchain with 'rustup default stable'"
+    wanted=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' "$ROOT/Cargo.toml" 2>/dev/null | head -n 1)
+    [[ $(printf '%s\n%s\n' "${wanted:-1.85}" "$have" | sort -V | head -n 1) == "${wanted:-1.85}" ]] ||
+        die "Rust $have is too old, ${wanted:-1.85} or newer is needed: rustup update stable (Debian's own package is too old)"
+}
