@@ -1,0 +1,15 @@
+//! Every line of both tables of domain facts 4, the definitions above them, and the properties that hold of all persons.
+
+mod absence;
+mod after_death;
+mod double;
+mod lapsed;
+mod properties;
+
+use super::*;
+
+#[test]
+fn every_rule_says_what_clears_it() {
+    let codes: BTreeSet<&str> = Rule::ALL.iter().map(|rule| clears_when(*rule)).collect();
+    assert_eq!(codes.len(), Rule::ALL.len());
+}

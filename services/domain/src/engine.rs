@@ -1,0 +1,396 @@
+//! The incremental path: how one entry of a shard's log changes the base (design 3, "Where a record lives, and how it moves").
+//!
+//! A [`Workspace`] holds what a batch has loaded of the base; [`Workspace::apply`] changes it, entry by entry, and says what else
+//! it needs to see. The registry loads and stores; the rules are here and do no I/O, so that tests run the same code in memory.
+//!
+//! Invariants, whatever the order of arrival (checked by the property tests of this crate):
+//! - at rest each record that is not deleted has exactly one home copy, of its newest version, where the directory says;
+//! - a directory entry's version only rises;
+//! - a record appears in its new place before it disappears from the old one.
+
+use crate::date::Timestamp;
+use crate::ids::{AnchorId, IdKey, RecordId};
+use crate::input::{Control, Guest, Input, Message, MessageBody, SnapshotFloor};
+use crate::neighbourhood::{Member, place};
+use crate::record::{Change, Deletion, SourceRecord};
+use crate::shard::Shard;
+use crate::shard_state::ShardState;
+use crate::source::Version;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A row of the directory (目录): where a record was last claimed. In-place updates do not raise it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// The shard that claimed it.
+    pub shard: Shard,
+    /// The neighbourhood there; meaningless when deleted.
+    pub anchor: AnchorId,
+    /// The version it was claimed with.
+    pub version: Version,
+    /// The claim was a delete: no copy exists.
+    pub deleted: bool,
+}
+
+/// What an entry of the log came to, for the books (对账).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It is the newest version and changed the base.
+    Applied,
+    /// A newer version was here already.
+    Superseded,
+    /// This very version was here already.
+    Repeated,
+    /// A message between shards or a statement of the clock: no source record.
+    Control,
+}
+
+/// Something the workspace must be given before an entry can be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// The neighbourhood's members.
+    Neighbourhood(Shard, AnchorId),
+    /// The record's directory entry, locked.
+    Directory(RecordId),
+}
+
+/// A neighbourhood in a workspace.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// Members when it was loaded.
+    pub before: Vec<Member>,
+    /// Members now.
+    pub members: Vec<Member>,
+    /// Set once something changed: the newest append time among the causes.
+    pub touched: Option<Timestamp>,
+}
+
+/// One shard's part of a workspace.
+#[derive(Debug, Clone)]
+pub struct ShardWork {
+    /// The shard's own state.
+    pub state: ShardState,
+    /// Neighbourhoods that were loaded.
+    pub neighbourhoods: HashMap<AnchorId, Loaded>,
+    /// Messages to send, with their receivers, in order.
+    pub messages: Vec<(Shard, Message)>,
+}
+
+/// What a batch holds of the base.
+#[derive(Debug, Default, Clone)]
+pub struct Workspace {
+    /// Directory entries that were loaded (and locked); `None` where the record is new.
+    pub directory: HashMap<RecordId, Option<DirectoryEntry>>,
+    /// Records that had no entry when they were loaded.
+    created: BTreeSet<RecordId>,
+    /// Records whose directory entry changed.
+    pub claimed: BTreeMap<RecordId, DirectoryEntry>,
+    /// The shards of the batch.
+    pub shards: BTreeMap<Shard, ShardWork>,
+}
+
+impl Workspace {
+    /// Adds a shard with its state.
+    pub fn open(&mut self, shard: Shard, state: ShardState) {
+        self.shards.insert(shard, ShardWork { state, neighbourhoods: HashMap::new(), messages: Vec::new() });
+    }
+
+    /// Gives the members of a neighbourhood, as stored.
+    ///
+    /// # Panics
+    /// When the shard was not opened.
+    pub fn give_neighbourhood(&mut self, shard: Shard, anchor: AnchorId, members: Vec<Member>) {
+        let work = self.shards.get_mut(&shard).expect("the shard is open");
+        work.neighbourhoods.entry(anchor).or_insert_with(|| Loaded { before: members.clone(), members, touched: None });
+    }
+
+    /// Gives the directory entry of a record, as stored and locked.
+    pub fn give_directory(&mut self, record: RecordId, entry: Option<DirectoryEntry>) {
+        self.directory.entry(record).or_insert(entry);
+    }
+
+    /// Applies one entry of `shard`'s log.
+    ///
+    /// # Errors
+    /// Says what is needed first; nothing has changed then, and the entry can be applied again.
+    pub fn apply(&mut self, shard: Shard, input: &Input, key: &IdKey) -> Result<Outcome, Need> {
+        match input {
+            Input::Change(Change::Upsert(record)) => self.upsert(shard, record, key),
+            Input::Change(Change::Delete(deletion)) => self.delete(shard, deletion),
+            // Entities are rows of their own; their store compares versions itself.
+            Input::Entity(_) => Ok(Outcome::Applied),
+            Input::Message(message) => {
+                if self.work(shard).state.has_seen(message) {
+                    return Ok(Outcome::Control);
+                }
+                self.message(shard, message)?;
+                self.work(shard).state.see(message);
+                Ok(Outcome::Control)
+            }
+            Input::Control(control) => {
+                self.work(shard).state.accept(control);
+                Ok(Outcome::Control)
+            }
+        }
+    }
+
+    /// Marks a neighbourhood as changed by the date alone.
+    pub fn touch(&mut self, shard: Shard, anchor: AnchorId, at: Timestamp) -> Result<(), Need> {
+        self.loaded(shard, anchor)?.touch(at);
+        Ok(())
+    }
+
+    /// Removes a copy that a complete snapshot says is gone.
+    pub fn retire(
+        &mut self,
+        shard: Shard,
+        anchor: AnchorId,
+        record: RecordId,
+        floor: &SnapshotFloor,
+        at: Timestamp,
+        key: &IdKey,
+    ) -> Result<(), Need> {
+        let held = self.loaded(shard, anchor)?.home(record).map(|member| &member.record);
+        let Some(version) = held.filter(|held| floor.retires_record(held, key)).map(|held| held.version) else { return Ok(()) };
+        let entry = self.entry(record)?;
+        self.loaded(shard, anchor)?.remove_home(record, at);
+        // Whoever claimed it since knows better than this copy.
+        if entry.is_some_and(|entry| !entry.deleted && entry.shard == shard && entry.anchor == anchor) {
+            self.claim(record, DirectoryEntry { shard, anchor, version, deleted: true });
+        }
+        Ok(())
+    }
+
+    fn upsert(&mut self, shard: Shard, record: &SourceRecord, key: &IdKey) -> Result<Outcome, Need> {
+        let (anchor, version, at) = (record.anchor(key), record.version, record.appended_at);
+        if self.work(shard).state.is_retired(record, key) {
+            return Ok(Outcome::Superseded);
+        }
+        if let Some(held) = self.home_version(shard, anchor, record.id)? {
+            return Ok(match version.cmp(&held) {
+                std::cmp::Ordering::Less => Outcome::Superseded,
+                std::cmp::Ordering::Equal => Outcome::Repeated,
+                std::cmp::Ordering::Greater => {
+                    self.loaded(shard, anchor)?.put(Member::home(record.clone()), at);
+                    Outcome::Applied
+                }
+            });
+        }
+        let entry = self.entry(record.id)?;
+        if let Some(entry) = entry {
+            if entry.version >= version {
+                return Ok(older_than(version, entry.version));
+            }
+            if !entry.deleted && entry.shard == shard {
+                // It moved within the shard; the copy there may be newer than its claim.
+                if let Some(held) = self.home_version(shard, entry.anchor, record.id)? {
+                    if held >= version {
+                        return Ok(older_than(version, held));
+                    }
+                    self.loaded(shard, entry.anchor)?.remove_home(record.id, at);
+                }
+            }
+            self.unseat(shard, record.id, entry, version, at);
+        }
+        self.loaded(shard, anchor)?.put(Member::home(record.clone()), at);
+        self.claim(record.id, DirectoryEntry { shard, anchor, version, deleted: false });
+        Ok(Outcome::Applied)
+    }
+
+    fn delete(&mut self, shard: Shard, deletion: &Deletion) -> Result<Outcome, Need> {
+        let (record, version, at) = (deletion.id, deletion.version, deletion.appended_at);
+        let mut anchor = AnchorId::default();
+        if let Some(entry) = self.entry(record)? {
+            if entry.version >= version {
+                return Ok(older_than(version, entry.version));
+            }
+            if !entry.deleted && entry.shard == shard {
+                anchor = entry.anchor;
+                if let Some(held) = self.home_version(shard, anchor, record)? {
+                    if held >= version {
+                        return Ok(older_than(version, held));
+                    }
+                    self.loaded(shard, anchor)?.remove_home(record, at);
+                }
+            }
+            self.unseat(shard, record, entry, version, at);
+        }
+        self.claim(record, DirectoryEntry { shard, anchor, version, deleted: true });
+        Ok(Outcome::Applied)
+    }
+
+    fn message(&mut self, shard: Shard, message: &Message) -> Result<(), Need> {
+        match &message.body {
+            MessageBody::ClaimOrDrop { record, anchor, appended_at, .. } => self.claim_or_drop(shard, *record, *anchor, *appended_at),
+            MessageBody::Guest { to, guest } => {
+                let at = guest.record.appended_at;
+                self.loaded(shard, *to)?.put(guest.clone().into(), at);
+                Ok(())
+            }
+            MessageBody::Withdraw { to, from, record, appended_at } => {
+                self.loaded(shard, *to)?.remove((*record, Some(*from)), *appended_at);
+                Ok(())
+            }
+        }
+    }
+
+    /// Claims with the version really held, or drops the copy (design 3).
+    fn claim_or_drop(&mut self, shard: Shard, record: RecordId, anchor: AnchorId, at: Timestamp) -> Result<(), Need> {
+        let Some(held) = self.home_version(shard, anchor, record)? else { return Ok(()) };
+        let Some(entry) = self.entry(record)? else { return Ok(()) };
+        let seated_here = !entry.deleted && entry.shard == shard && entry.anchor == anchor;
+        if seated_here {
+            return Ok(());
+        }
+        if entry.version >= held {
+            self.loaded(shard, anchor)?.remove_home(record, at);
+            return Ok(());
+        }
+        if !entry.deleted && entry.shard == shard {
+            // Its copy may be newer than its claim, and newer than this one.
+            if self.home_version(shard, entry.anchor, record)?.is_some_and(|seated| seated >= held) {
+                self.loaded(shard, anchor)?.remove_home(record, at);
+                return Ok(());
+            }
+            self.loaded(shard, entry.anchor)?.remove_home(record, at);
+        }
+        self.unseat(shard, record, entry, held, at);
+        self.claim(record, DirectoryEntry { shard, anchor, version: held, deleted: false });
+        Ok(())
+    }
+
+    /// Tells the shard that loses a record.
+    fn unseat(&mut self, shard: Shard, record: RecordId, entry: DirectoryEntry, version: Version, appended_at: Timestamp) {
+        if !entry.deleted && entry.shard != shard {
+            let body = MessageBody::ClaimOrDrop { record, anchor: entry.anchor, version, appended_at };
+            self.work(shard).send(shard, entry.shard, body);
+        }
+    }
+
+    /// Records that had no directory entry before this batch.
+    pub fn is_new(&self, record: &RecordId) -> bool {
+        self.created.contains(record)
+    }
+
+    fn claim(&mut self, record: RecordId, entry: DirectoryEntry) {
+        if self.directory.get(&record) == Some(&None) {
+            self.created.insert(record);
+        }
+        self.directory.insert(record, Some(entry));
+        self.claimed.insert(record, entry);
+    }
+
+    fn entry(&self, record: RecordId) -> Result<Option<DirectoryEntry>, Need> {
+        self.directory.get(&record).copied().ok_or(Need::Directory(record))
+    }
+
+    fn home_version(&mut self, shard: Shard, anchor: AnchorId, record: RecordId) -> Result<Option<Version>, Need> {
+        Ok(self.loaded(shard, anchor)?.home(record).map(|member| member.record.version))
+    }
+
+    fn loaded(&mut self, shard: Shard, anchor: AnchorId) -> Result<&mut Loaded, Need> {
+        self.work(shard).neighbourhoods.get_mut(&anchor).ok_or(Need::Neighbourhood(shard, anchor))
+    }
+
+    fn work(&mut self, shard: Shard) -> &mut ShardWork {
+        self.shards.get_mut(&shard).expect("the shard is open")
+    }
+
+    /// Sends, withdraws and replaces guest copies as the touched neighbourhoods now place their members. Called once, at the end of a batch.
+    pub fn settle(&mut self, key: &IdKey) {
+        for (shard, work) in &mut self.shards {
+            let mut touched: Vec<(AnchorId, Vec<(Shard, MessageBody)>)> = work
+                .neighbourhoods
+                .iter()
+                .filter_map(|(anchor, loaded)| Some((*anchor, guest_messages(*anchor, loaded, loaded.touched?, key))))
+                .collect();
+            // The order of a hash map is no order to send in.
+            touched.sort_unstable_by_key(|(anchor, _)| *anchor);
+            for (to, body) in touched.into_iter().flat_map(|(_, messages)| messages) {
+                work.send(*shard, to, body);
+            }
+        }
+    }
+}
+
+fn older_than(version: Version, held: Version) -> Outcome {
+    if version == held { Outcome::Repeated } else { Outcome::Superseded }
+}
+
+impl ShardWork {
+    fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
+        let sequence = self.state.next_sequence();
+        self.messages.push((to, Message { from, sequence, body }));
+    }
+}
+
+impl Loaded {
+    fn touch(&mut self, at: Timestamp) {
+        self.touched = Some(self.touched.map_or(at, |before| before.max(at)));
+    }
+
+    fn home(&self, record: RecordId) -> Option<&Member> {
+        self.members.iter().find(|member| member.record.id == record && !member.is_guest())
+    }
+
+    fn put(&mut self, member: Member, at: Timestamp) {
+        self.touch(at);
+        match self.members.binary_search_by_key(&member.slot(), Member::slot) {
+            Ok(found) => self.members[found] = member,
+            Err(place) => self.members.insert(place, member),
+        }
+    }
+
+    fn remove_home(&mut self, record: RecordId, at: Timestamp) {
+        self.remove((record, None), at);
+    }
+
+    fn remove(&mut self, slot: (RecordId, Option<AnchorId>), at: Timestamp) {
+        if let Ok(found) = self.members.binary_search_by_key(&slot, Member::slot) {
+            self.touch(at);
+            self.members.remove(found);
+        }
+    }
+}
+
+/// A guest copy on its way: the receiving shard and neighbourhood, and the copy.
+pub(crate) fn outgoing(here: AnchorId, members: &[Member], key: &IdKey) -> BTreeMap<RecordId, (Shard, AnchorId, Guest)> {
+    place(here, members, key)
+        .away
+        .into_iter()
+        .map(|(at, heir)| {
+            let member = &members[at];
+            let mut path = member.path.clone();
+            path.push(here);
+            let guest = Guest { path, record: member.record.clone() };
+            (member.record.id, (Shard::of_birth_date(heir.birth_date()), key.number(heir), guest))
+        })
+        .collect()
+}
+
+fn guest_messages(here: AnchorId, loaded: &Loaded, at: Timestamp, key: &IdKey) -> Vec<(Shard, MessageBody)> {
+    let before = outgoing(here, &loaded.before, key);
+    let after = outgoing(here, &loaded.members, key);
+    let mut messages = Vec::new();
+    for (record, (shard, to, guest)) in &after {
+        if before.get(record).is_none_or(|(_, was, copy)| was != to || copy != guest) {
+            messages.push((*shard, MessageBody::Guest { to: *to, guest: guest.clone() }));
+        }
+    }
+    for (record, (shard, to, _)) in &before {
+        if after.get(record).is_none_or(|(_, now, _)| now != to) {
+            messages.push((*shard, MessageBody::Withdraw { to: *to, from: here, record: *record, appended_at: at }));
+        }
+    }
+    messages
+}
+
+impl ShardState {
+    fn accept(&mut self, control: &Control) {
+        match control {
+            Control::BusinessDate(day) => self.advance(*day),
+            Control::Completeness(vector) => self.complete(vector),
+            Control::GoLive(city) => self.go_live(*city),
+            Control::Snapshot(floor) => self.raise_floor(floor.clone()),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What stands in a shard's log (输入日志): nothing else is an input of the base (design 2).
+
+use crate::date::{Day, Timestamp};
+use crate::division::City;
+use crate::facts::Facts;
+use crate::ids::{AnchorId, IdKey, RecordId};
+use crate::record::{Change, EntityChange, SourceRecord};
+use crate::shard::Shard;
+use crate::source::{Source, TableName, Version};
+use serde::{Deserialize, Serialize};
+
+/// One entry of a shard's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A version of a source record about a person.
+    Change(Change),
+    /// A version of a source record about something else.
+    Entity(EntityChange),
+    /// A message from a shard.
+    Message(Message),
+    /// A statement of the clock or of an operator.
+    Control(Control),
+}
+
+/// A message between shards (分片间消息), relayed from the sender's outbox.
+///
+/// Messages of one sender to one receiver arrive in order, perhaps repeatedly; `sequence` lets the receiver ignore repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The sending shard.
+    pub from: Shard,
+    /// Rises with every message of the sending shard, to whomever.
+    pub sequence: u64,
+    /// What it says.
+    pub body: MessageBody,
+}
+
+/// What shards tell each other (design 3, "Where a record lives, and how it moves").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageBody {
+    /// Another shard claimed `record` with `version`: claim it back with the version you really hold at `anchor`, or drop it.
+    ClaimOrDrop {
+        /// The record.
+        record: RecordId,
+        /// Where the receiver held it when it was unseated.
+        anchor: AnchorId,
+        /// The version of the claim.
+        version: Version,
+        /// When the broker appended the version of the claim: what follows from dropping rests on it.
+        appended_at: Timestamp,
+    },
+    /// A copy of a record whose person lives at `to`.
+    Guest {
+        /// The neighbourhood that receives it.
+        to: AnchorId,
+        /// The copy.
+        guest: Guest,
+    },
+    /// The copy of `record` that came from `from` no longer belongs at `to`.
+    Withdraw {
+        /// The neighbourhood that held it.
+        to: AnchorId,
+        /// The neighbourhood that sent it.
+        from: AnchorId,
+        /// The record.
+        record: RecordId,
+        /// When the broker appended the fact that caused the withdrawal.
+        appended_at: Timestamp,
+    },
+}
+
+/// A guest copy (客居副本): counts for golden record, enrolments and findings, never as evidence for identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Guest {
+    /// The neighbourhoods the copy came through, its home first; the last one sent it.
+    pub path: Vec<AnchorId>,
+    /// The copy.
+    pub record: SourceRecord,
+}
+
+/// A statement of the clock or of an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// The business date (业务日期) has begun; only rises.
+    BusinessDate(Day),
+    /// Up to when each source is complete (完整性): every row a source committed before that time is in the base. Gates release only.
+    Completeness(Vec<(Source, Timestamp)>),
+    /// Announcing begins for a region (上线).
+    GoLive(City),
+    /// A full snapshot of a table is complete: rows whose latest version lies before its begin offsets are gone.
+    Snapshot(SnapshotFloor),
+}
+
+/// Begin offsets of a complete full snapshot (全量快照).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotFloor {
+    /// The source.
+    pub source: Source,
+    /// The table.
+    pub table: TableName,
+    /// The epoch the offsets are of.
+    pub epoch: u16,
+    /// Begin offset by partition, in order.
+    pub offsets: Vec<u64>,
+}
+
+impl SnapshotFloor {
+    /// Whether a version lies before the snapshot began, so that its row is gone.
+    pub fn retires(&self, version: &Version) -> bool {
+        let begin = self.offsets.get(usize::from(version.partition)).copied().unwrap_or(0);
+        (version.epoch, version.offset) < (self.epoch, begin)
+    }
+
+    /// Whether the row behind a record is gone. A correction that a row's images stated is no row of the table: it stays a fact
+    /// when the row is read again (design 2).
+    pub fn retires_record(&self, record: &SourceRecord, key: &IdKey) -> bool {
+        let of_table = self.source == record.source && self.table == record.table;
+        let is_row = || {
+            !matches!(record.facts, Facts::Correction(_)) || record.id == key.record(record.source, &record.table, record.key.reveal())
+        };
+        of_table && self.retires(&record.version) && is_row()
+    }
+}
+
+impl Message {
+    /// The neighbourhood it speaks to.
+    pub fn anchor(&self) -> AnchorId {
+        match &self.body {
+            MessageBody::ClaimOrDrop { anchor, .. } => *anchor,
+            MessageBody::Guest { to, .. } | MessageBody::Withdraw { to, .. } => *to,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Source records: what one row of an agency says about one person.
+
+use crate::citizen_id::CitizenId;
+use crate::date::{Day, Timestamp};
+use crate::document::Document;
+use crate::facts::Facts;
+use crate::ids::{AnchorId, IdKey, RecordId};
+use crate::name::Name;
+use crate::personal::Personal;
+use crate::sex::Sex;
+use crate::shard::{Shard, is_placeholder};
+use crate::source::{Source, TableName, Version};
+use serde::{Deserialize, Serialize};
+
+/// How a row identifies its person: each row stands alone and carries document number and name (design 1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// The document (证件) the row states, valid or not.
+    pub document: Option<Document>,
+    /// The name (姓名).
+    pub name: Option<Name>,
+    /// The stated birth date (出生日期); the number's own date wins over it.
+    pub birth: Option<Day>,
+    /// The stated sex (性别).
+    pub sex: Option<Sex>,
+}
+
+impl Identity {
+    /// The usable number, if the document holds one.
+    pub fn number(&self) -> Option<CitizenId> {
+        self.document.as_ref().and_then(Document::citizen_id)
+    }
+
+    /// The birth date for routing: the number's, else the stated one unless it is a placeholder.
+    pub fn birth_date(&self) -> Option<Day> {
+        self.number().map(|number| number.birth_date()).or(self.birth.filter(|day| !is_placeholder(*day)))
+    }
+
+    /// A row with neither number nor name is about nobody.
+    pub fn is_empty(&self) -> bool {
+        self.document.is_none() && self.name.is_none()
+    }
+
+    /// The shard of this identity; `None` when there is neither a birth date nor a name to route by.
+    pub fn shard(&self) -> Option<Shard> {
+        self.birth_date().map(Shard::of_birth_date).or(self.name.as_ref().map(Shard::of_name))
+    }
+}
+
+/// A source record (来源记录): the latest reading of one source row, in the terms of the domain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// Keyed hash of source, table and key.
+    pub id: RecordId,
+    /// The system it comes from.
+    pub source: Source,
+    /// The source table.
+    pub table: TableName,
+    /// Canonical JSON of the key columns; may hold an identity number.
+    pub key: Personal,
+    /// Position in the source topic.
+    pub version: Version,
+    /// When the broker appended the row's message.
+    pub appended_at: Timestamp,
+    /// Whom the row is about.
+    pub identity: Identity,
+    /// What the row says.
+    pub facts: Facts,
+}
+
+impl SourceRecord {
+    /// The number the record groups by: a correction stands with the number it retires, anything else with its own.
+    pub fn group_number(&self) -> Option<CitizenId> {
+        match &self.facts {
+            Facts::Correction(correction) => Some(correction.former),
+            _ => self.identity.number(),
+        }
+    }
+
+    /// The record's home (归属分片): it follows from what the record says.
+    pub fn home(&self) -> Shard {
+        match self.group_number() {
+            Some(number) => Shard::of_birth_date(number.birth_date()),
+            None => self.identity.shard().unwrap_or_else(|| Shard::of_record(self.id)),
+        }
+    }
+
+    /// The neighbourhood the record belongs to.
+    pub fn anchor(&self, key: &IdKey) -> AnchorId {
+        self.group_number().map_or_else(|| self.id.into(), |number| key.number(number))
+    }
+}
+
+/// A version of a source record: a reading, or the statement that the row is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// The row as it now is.
+    Upsert(SourceRecord),
+    /// The row is gone; kept as a tombstone with its position.
+    Delete(Deletion),
+}
+
+/// A deleted source row (删除).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// The record that is gone.
+    pub id: RecordId,
+    /// The system it came from.
+    pub source: Source,
+    /// The source table.
+    pub table: TableName,
+    /// Canonical JSON of the key columns.
+    pub key: Personal,
+    /// Position of the delete.
+    pub version: Version,
+    /// When the broker appended the delete.
+    pub appended_at: Timestamp,
+    /// Where to look first: the shard the deleted content routed to, when the delete carried content.
+    pub home: Option<Shard>,
+}
+
+impl Change {
+    /// The record this is a version of.
+    pub fn id(&self) -> RecordId {
+        match self {
+            Self::Upsert(record) => record.id,
+            Self::Delete(deletion) => deletion.id,
+        }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Upsert(record) => record.version,
+            Self::Delete(deletion) => deletion.version,
+        }
+    }
+
+    /// The system and table it comes from.
+    pub fn origin(&self) -> (Source, &TableName) {
+        match self {
+            Self::Upsert(record) => (record.source, &record.table),
+            Self::Delete(deletion) => (deletion.source, &deletion.table),
+        }
+    }
+
+    /// When the broker appended it.
+    pub fn appended_at(&self) -> Timestamp {
+        match self {
+            Self::Upsert(record) => record.appended_at,
+            Self::Delete(deletion) => deletion.appended_at,
+        }
+    }
+
+    /// The shard whose log receives it: a delete without content is routed by its key.
+    pub fn shard(&self) -> Shard {
+        match self {
+            Self::Upsert(record) => record.home(),
+            Self::Delete(deletion) => deletion.home.unwrap_or_else(|| Shard::of_record(deletion.id)),
+        }
+    }
+}
+
+/// A record about something that is no person (实体), such as an employer; persons' findings never read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityChange {
+    /// Keyed hash of source, table and key.
+    pub id: RecordId,
+    /// The system it comes from.
+    pub source: Source,
+    /// The source table.
+    pub table: TableName,
+    /// Canonical JSON of the key columns.
+    pub key: Personal,
+    /// Position in the source topic.
+    pub version: Version,
+    /// When the broker appended it.
+    pub appended_at: Timestamp,
+    /// The entity, or `None` when its row is gone.
+    pub employer: Option<Employer>,
+}
+
+impl EntityChange {
+    /// An entity's shard follows from its own key.
+    pub fn shard(&self) -> Shard {
+        Shard::of_record(self.id)
+    }
+}
+
+/// An employer (用人单位) as a human-resources system registers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Employer {
+    /// Internal unit number (单位编号, aab001).
+    pub unit: String,
+    /// Unified social credit code or organisation code (统一社会信用代码), as stated.
+    pub code: Option<String>,
+    /// Name of the unit (单位名称).
+    pub name: String,
+    /// Kind of unit, which decides the schemes its staff must be in.
+    pub kind: crate::facts::EmployerKind,
+    /// Where it is registered.
+    pub place: Option<crate::division::Division>,
+}

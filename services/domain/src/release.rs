@@ -1,0 +1,182 @@
+//! Release (发布): when what is open may be told to subscribers, and as which events (design 4).
+//!
+//! Open is what the rules say; announced is what subscribers were told. An event is due when the two differ and every source
+//! concerned is complete past the facts the difference rests on.
+
+use crate::date::{Day, Timestamp};
+use crate::division::City;
+use crate::facts::coded;
+use crate::finding::{Finding, Rule};
+use crate::ids::{EventId, FindingId, IdKey, PersonId};
+use crate::shard_state::ShardState;
+use crate::source::Source;
+use serde::{Deserialize, Serialize};
+
+/// What subscribers were last told of a finding (已公布).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Whom it is about.
+    pub person: PersonId,
+    /// Revision of the last event; revisions are dense from 1.
+    pub revision: u32,
+    /// Whether it was told as open.
+    pub open: bool,
+    /// The region it was told to.
+    pub region: City,
+    /// The finding as told.
+    pub finding: Finding,
+}
+
+coded! {
+    /// What an event says.
+    EventKind {
+        /// The finding opened (新增).
+        Open = 1 "open",
+        /// It is still open but reads differently (变更).
+        Amend = 2 "amend",
+        /// It is no longer so (消除).
+        Clear = 3 "clear",
+    }
+}
+
+coded! {
+    /// Why an event was made.
+    Cause {
+        /// Facts or time changed.
+        News = 1 "news",
+        /// The person moved to another region: the same finding, told elsewhere.
+        Moved = 2 "moved",
+        /// It was open at go-live: for work lists and counts, never an alert.
+        Baseline = 3 "baseline",
+    }
+}
+
+/// An event to publish (预警事件).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id: hash of finding and revision.
+    pub id: EventId,
+    /// The finding.
+    pub finding_id: FindingId,
+    /// What it says.
+    pub kind: EventKind,
+    /// Why.
+    pub cause: Cause,
+    /// What subscribers know after it.
+    pub told: Told,
+}
+
+/// The open side of a release: a person as the base now has them, or nobody when they are gone.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenSide<'a> {
+    /// The person.
+    pub person: PersonId,
+    /// Their region; findings without one cannot be told.
+    pub region: Option<City>,
+    /// Open findings.
+    pub findings: &'a [Finding],
+    /// The sources of the person's records.
+    pub sources: &'a [Source],
+}
+
+/// What a release came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Released {
+    /// Events, in the order to publish them.
+    pub events: Vec<Event>,
+    /// Some differences still wait for a source.
+    pub waiting: bool,
+}
+
+/// Whether the claims of `rule` may be told: every source concerned is complete past `facts_at`.
+fn is_complete(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Timestamp, at_once: &[Rule]) -> bool {
+    if at_once.contains(&rule) {
+        return true;
+    }
+    state.complete.iter().filter(|(source, _)| rule.claims_absence() || sources.contains(source)).all(|(_, until)| *until >= facts_at)
+        && !state.complete.is_empty()
+}
+
+/// Compares what is open with what was told, and makes the events that may be told now.
+///
+/// `facts_at` is the append time of the newest fact behind the difference; `at_once` are the rules that policy releases without waiting.
+pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at: Timestamp, at_once: &[Rule], key: &IdKey) -> Released {
+    let mut released = Released::default();
+    let live = open.region.filter(|region| state.live.contains(region));
+    for finding in open.findings {
+        let id = finding.id(open.person, key);
+        let known = told.iter().find(|told| told.finding.about() == finding.about());
+        let steps = opening(finding, live, known);
+        if steps.is_empty() {
+            continue;
+        }
+        if !is_complete(finding.rule, state, open.sources, facts_at, at_once) {
+            released.waiting = true;
+            continue;
+        }
+        let mut revision = known.map_or(0, |told| told.revision);
+        for (kind, cause, region, finding) in steps {
+            revision += 1;
+            let told = Told { person: open.person, revision, open: kind != EventKind::Clear, region, finding: finding.clone() };
+            released.events.push(Event { id: key.event(id, revision), finding_id: id, kind, cause, told });
+        }
+    }
+    for known in told.iter().filter(|told| told.open) {
+        if open.findings.iter().any(|finding| finding.about() == known.finding.about()) {
+            continue;
+        }
+        if !is_complete(known.finding.rule, state, open.sources, facts_at, at_once) {
+            released.waiting = true;
+            continue;
+        }
+        let id = known.finding.id(known.person, key);
+        let told = Told { revision: known.revision + 1, open: false, ..known.clone() };
+        released.events.push(Event { id: key.event(id, told.revision), finding_id: id, kind: EventKind::Clear, cause: Cause::News, told });
+    }
+    released
+}
+
+type Step<'a> = (EventKind, Cause, City, &'a Finding);
+
+/// The events that bring subscribers from what they know to an open finding.
+fn opening<'a>(finding: &'a Finding, live: Option<City>, known: Option<&'a Told>) -> Vec<Step<'a>> {
+    match (known.filter(|told| told.open), live) {
+        (None, None) => Vec::new(),
+        (None, Some(region)) => vec![(EventKind::Open, Cause::News, region, finding)],
+        (Some(told), Some(region)) if told.region == region => {
+            if told.finding == *finding {
+                Vec::new()
+            } else {
+                vec![(EventKind::Amend, Cause::News, region, finding)]
+            }
+        }
+        // Each region's topic folds by itself: it is cleared where they were and opened where they are, never as news.
+        (Some(told), Some(region)) => vec![
+            (EventKind::Clear, Cause::Moved, told.region, &told.finding),
+            (EventKind::Open, Cause::Moved, region, finding),
+        ],
+        (Some(told), None) => vec![(EventKind::Clear, Cause::Moved, told.region, &told.finding)],
+    }
+}
+
+/// At go-live everything open in the region becomes the baseline: revision 1, told to work lists and counts, not as alerts.
+pub fn baseline(open: &OpenSide<'_>, told: &[Told], region: City, key: &IdKey) -> Vec<Event> {
+    if open.region != Some(region) {
+        return Vec::new();
+    }
+    open.findings
+        .iter()
+        .filter(|finding| !told.iter().any(|told| told.open && told.finding.about() == finding.about()))
+        .map(|finding| {
+            let id = finding.id(open.person, key);
+            let revision = 1 + told.iter().find(|told| told.finding.about() == finding.about()).map_or(0, |told| told.revision);
+            let told = Told { person: open.person, revision, open: true, region, finding: finding.clone() };
+            Event { id: key.event(id, revision), finding_id: id, kind: EventKind::Open, cause: Cause::Baseline, told }
+        })
+        .collect()
+}
+
+/// What a difference caused by a date rests on: everything before that day began.
+pub fn facts_at_start_of(day: Day) -> Timestamp {
+    day.start_in_shanghai()
+}

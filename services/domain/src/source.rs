@@ -1,0 +1,129 @@
+//! Where records come from: agencies, sources, tables, versions.
+
+use crate::division::City;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// An agency (部门) that publishes change streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Agency {
+    /// Public security (公安).
+    PublicSecurity,
+    /// Civil affairs (民政).
+    CivilAffairs,
+    /// Human resources and social security (人力资源社会保障).
+    HumanResources,
+}
+
+impl Agency {
+    /// Every agency.
+    pub const ALL: [Self; 3] = [Self::PublicSecurity, Self::CivilAffairs, Self::HumanResources];
+
+    /// The name used in topics, configuration and columns.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PublicSecurity => "public-security",
+            Self::CivilAffairs => "civil-affairs",
+            Self::HumanResources => "human-resources",
+        }
+    }
+
+    /// The stored code, 1 to 255, never reused.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::PublicSecurity => 1,
+            Self::CivilAffairs => 2,
+            Self::HumanResources => 3,
+        }
+    }
+
+    /// The agency of a stored code.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|agency| agency.code() == code)
+    }
+}
+
+impl fmt::Display for Agency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text names no known agency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown agency: expected public-security, civil-affairs or human-resources")]
+pub struct UnknownAgency;
+
+impl FromStr for Agency {
+    type Err = UnknownAgency;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAgency> {
+        Self::ALL.into_iter().find(|agency| agency.as_str() == text).ok_or(UnknownAgency)
+    }
+}
+
+/// A source (来源系统): one agency's system in one city, or at the provincial level (3200).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Source {
+    /// The agency.
+    pub agency: Agency,
+    /// The city that runs the system.
+    pub city: City,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:04}", self.agency, self.city.code())
+    }
+}
+
+/// The name of a source table, as its dialect spells it (`ac02`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TableName(String);
+
+impl TableName {
+    /// Wraps a name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A record's version (版本): its position in the source topic (design 2).
+///
+/// Versions compare within one record only: epoch, then offset, then mapping revision. The partition is carried for the books
+/// and does not compare: one key stays in one partition within an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub struct Version {
+    /// Raised only by an operator's recorded statement that positions stopped being comparable.
+    pub epoch: u16,
+    /// Partition of the source topic.
+    pub partition: u16,
+    /// Offset in that partition.
+    pub offset: u64,
+    /// Revision of the mapping (dialect) that read the row, raised when a row is read anew.
+    pub mapping: u16,
+}
+
+impl Version {
+    fn rank(&self) -> (u16, u64, u16) {
+        (self.epoch, self.offset, self.mapping)
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank()).then(self.partition.cmp(&other.partition))
+    }
+}
