@@ -1,0 +1,130 @@
+//! Statements of the clock and of operators as `control.avsc` has them.
+
+use crate::framing::Payload;
+use crate::registry::Kind;
+use crate::wire::{list, plain};
+use domain::date::{Day, Timestamp};
+use domain::division::City;
+use domain::input::{Control, SnapshotFloor};
+use domain::source::{Agency, Source, TableName};
+use serde::{Deserialize, Serialize};
+
+/// A statement.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Control")]
+pub struct ControlRecord {
+    statement: Statement,
+}
+
+/// In the order of the union.
+#[derive(Serialize, Deserialize)]
+enum Statement {
+    BusinessDate(BusinessDate),
+    Completeness(Completeness),
+    GoLive(GoLive),
+    Snapshot(Snapshot),
+}
+
+#[derive(Serialize, Deserialize)]
+struct BusinessDate {
+    #[serde(with = "plain")]
+    date: Day,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Completeness {
+    sources: Vec<SourceCompleteness>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SourceCompleteness {
+    #[serde(with = "plain")]
+    agency: Agency,
+    #[serde(with = "plain")]
+    city: City,
+    #[serde(with = "plain")]
+    complete_to: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GoLive {
+    #[serde(with = "plain")]
+    city: City,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    #[serde(with = "plain")]
+    agency: Agency,
+    #[serde(with = "plain")]
+    city: City,
+    #[serde(with = "plain")]
+    table: TableName,
+    epoch: u16,
+    #[serde(with = "list")]
+    offsets: Vec<u64>,
+}
+
+impl Payload for ControlRecord {
+    const KIND: Kind = Kind::Control;
+}
+
+impl From<&Control> for ControlRecord {
+    fn from(control: &Control) -> Self {
+        let statement = match control {
+            Control::BusinessDate(date) => Statement::BusinessDate(BusinessDate { date: *date }),
+            Control::Completeness(vector) => {
+                let of = |(source, complete_to): &(Source, Timestamp)| SourceCompleteness {
+                    agency: source.agency,
+                    city: source.city,
+                    complete_to: *complete_to,
+                };
+                Statement::Completeness(Completeness {
+                    sources: vector.iter().map(of).collect(),
+                })
+            }
+            Control::GoLive(city) => Statement::GoLive(GoLive { city: *city }),
+            Control::Snapshot(floor) => Statement::Snapshot(Snapshot {
+                agency: floor.source.agency,
+                city: floor.source.city,
+                table: floor.table.clone(),
+                epoch: floor.epoch,
+                offsets: floor.offsets.clone(),
+            }),
+        };
+        Self { statement }
+    }
+}
+
+impl From<ControlRecord> for Control {
+    fn from(read: ControlRecord) -> Self {
+        match read.statement {
+            Statement::BusinessDate(statement) => Self::BusinessDate(statement.date),
+            Statement::Completeness(statement) => {
+                let of = |read: SourceCompleteness| {
+                    (
+                        Source {
+                            agency: read.agency,
+                            city: read.city,
+                        },
+                        read.complete_to,
+                    )
+                };
+                Self::Completeness(statement.sources.into_iter().map(of).collect())
+            }
+            Statement::GoLive(statement) => Self::GoLive(statement.city),
+            Statement::Snapshot(Snapshot {
+                agency,
+                city,
+                table,
+                epoch,
+                offsets,
+            }) => Self::Snapshot(SnapshotFloor {
+                source: Source { agency, city },
+                table,
+                epoch,
+                offsets,
+            }),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Messages between shards as `shard-message.avsc` has them.
+
+use crate::codec::record::PersonRecord;
+use crate::framing::Payload;
+use crate::registry::Kind;
+use crate::wire::{list, plain};
+use domain::date::Timestamp;
+use domain::ids::{AnchorId, RecordId};
+use domain::input::{Guest, Message, MessageBody};
+use domain::record::Change;
+use domain::shard::Shard;
+use domain::source::Version;
+use serde::{Deserialize, Serialize};
+
+/// A message between shards.
+#[derive(Serialize, Deserialize)]
+pub struct ShardMessage<'a> {
+    #[serde(with = "plain")]
+    from: Shard,
+    #[serde(with = "plain")]
+    sequence: u64,
+    body: Body<'a>,
+}
+
+/// In the order of the union.
+#[derive(Serialize, Deserialize)]
+enum Body<'a> {
+    Guest(GuestCopy<'a>),
+    ClaimOrDrop(ClaimOrDrop),
+    Withdraw(Withdraw),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Guest")]
+struct GuestCopy<'a> {
+    record: PersonRecord<'a>,
+    #[serde(with = "plain")]
+    to: AnchorId,
+    #[serde(with = "list")]
+    path: Vec<AnchorId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClaimOrDrop {
+    #[serde(with = "plain")]
+    record: RecordId,
+    #[serde(with = "plain")]
+    anchor: AnchorId,
+    #[serde(with = "plain")]
+    version: Version,
+    #[serde(with = "plain")]
+    appended_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Withdraw {
+    #[serde(with = "plain")]
+    to: AnchorId,
+    #[serde(with = "plain")]
+    from: AnchorId,
+    #[serde(with = "plain")]
+    record: RecordId,
+    #[serde(with = "plain")]
+    appended_at: Timestamp,
+}
+
+impl Payload for ShardMessage<'_> {
+    const KIND: Kind = Kind::ShardMessage;
+}
+
+impl<'a> From<&'a Message> for ShardMessage<'a> {
+    fn from(message: &'a Message) -> Self {
+        let body = match &message.body {
+            MessageBody::Guest { to, guest } => Body::Guest(GuestCopy {
+                record: (&guest.record).into(),
+                to: *to,
+                path: guest.path.clone(),
+            }),
+            MessageBody::ClaimOrDrop {
+                record,
+                anchor,
+                version,
+                appended_at,
+            } => Body::ClaimOrDrop(ClaimOrDrop {
+                record: *record,
+                anchor: *anchor,
+                version: *version,
+                appended_at: *appended_at,
+            }),
+            MessageBody::Withdraw {
+                to,
+                from,
+                record,
+                appended_at,
+            } => Body::Withdraw(Withdraw {
+                to: *to,
+                from: *from,
+                record: *record,
+                appended_at: *appended_at,
+            }),
+        };
+        Self {
+            from: message.from,
+            sequence: message.sequence,
+            body,
+        }
+    }
+}
+
+impl ShardMessage<'_> {
+    /// The message; `None` when its guest copy is a deletion, which is no copy of anything.
+    pub fn into_message(self) -> Option<Message> {
+        let body = match self.body {
+            Body::Guest(copy) => match copy.record.into() {
+                Change::Upsert(record) => MessageBody::Guest {
+                    to: copy.to,
+                    guest: Guest { path: copy.path, record },
+                },
+                Change::Delete(_) => return None,
+            },
+            Body::ClaimOrDrop(ClaimOrDrop {
+                record,
+                anchor,
+                version,
+                appended_at,
+            }) => MessageBody::ClaimOrDrop {
+                record,
+                anchor,
+                version,
+                appended_at,
+            },
+            Body::Withdraw(Withdraw {
+                to,
+                from,
+                record,
+                appended_at,
+            }) => MessageBody::Withdraw {
+                to,
+                from,
+                record,
+                appended_at,
+            },
+        };
+        Some(Message {
+            from: self.from,
+            sequence: self.sequence,
+            body,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Every input survives its encoding; no bytes whatever panic the decoder or make it print what it read.
+
+mod inputs;
+
+use domain::input::Input;
+use domain::record::Change;
+use inputs::{enrolment, input, record};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use schemas::codec::{decode_input, encode_input};
+use schemas::{Codec, DecodeError, registry};
+use std::time::Instant;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn an_input_is_read_as_written(input in input()) {
+        prop_assert_eq!(decode_input(&encode_input(&input)), Ok(input));
+    }
+
+    #[test]
+    fn a_truncated_input_is_refused(input in input(), at: prop::sample::Index) {
+        let bytes = encode_input(&input);
+        prop_assert!(decode_input(&bytes[..at.index(bytes.len())]).is_err());
+    }
+
+    #[test]
+    fn an_input_with_more_bytes_is_refused(input in input(), more in prop::collection::vec(any::<u8>(), 1..9)) {
+        let mut bytes = encode_input(&input);
+        bytes.extend(more);
+        let trailing = matches!(decode_input(&bytes), Err(DecodeError::Trailing { .. }));
+        prop_assert!(trailing);
+    }
+
+    #[test]
+    fn a_damaged_input_does_not_panic(input in input(), at: prop::sample::Index, byte: u8) {
+        let mut bytes = encode_input(&input);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let _ = decode_input(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_do_not_panic(id in 0..10_u8, datum in prop::collection::vec(any::<u8>(), 0..200)) {
+        let bytes: Vec<u8> = [0, 0, 0, 0, id].into_iter().chain(datum).collect();
+        let _ = decode_input(&bytes);
+    }
+}
+
+#[test]
+fn what_is_no_frame_is_refused() {
+    assert_eq!(decode_input(&[]), Err(DecodeError::Frame));
+    assert_eq!(decode_input(b"{\"a\":1}"), Err(DecodeError::Frame));
+    assert_eq!(decode_input(&[0, 0, 0, 4, 210, 1]), Err(DecodeError::UnknownSchema(1234)));
+    let alert = registry::newest(registry::Kind::AlertEvent).id as u8;
+    assert_eq!(
+        decode_input(&[0, 0, 0, 0, alert]),
+        Err(DecodeError::Unexpected {
+            record: "cn.canbao.AlertEvent"
+        })
+    );
+}
+
+#[test]
+fn an_unknown_code_is_named_by_its_set_and_not_quoted() {
+    let mut runner = TestRunner::deterministic();
+    let record = record(enrolment()).new_tree(&mut runner).expect("a record").current();
+    let agency = record.source.agency.as_str();
+    let bytes = encode_input(&Input::Change(Change::Upsert(record)));
+    let at = bytes
+        .windows(agency.len())
+        .position(|window| window == agency.as_bytes())
+        .expect("the agency is text");
+    let mut damaged = bytes;
+    damaged[at] = b'X';
+    let error = decode_input(&damaged).expect_err("no such agency");
+    assert_eq!(error.to_string(), "cn.canbao.PersonRecord: no valid agency");
+}
+
+#[test]
+fn another_registry_gives_other_ids() {
+    let mut runner = TestRunner::deterministic();
+    let input = input().new_tree(&mut runner).expect("an input").current();
+    let codec = Codec::with_ids(|version| version.id + 70_000);
+    let bytes = codec.encode_input(&input);
+    assert_eq!(bytes[..3], [0, 0, 1]);
+    assert_eq!(codec.decode_input(&bytes), Ok(input));
+    assert!(matches!(decode_input(&bytes), Err(DecodeError::UnknownSchema(_))));
+}
+
+/// Rates of one core; run with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::print_stdout)]
+fn rate() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = record(enrolment());
+    let of = |_| Input::Change(Change::Upsert(strategy.new_tree(&mut runner).expect("a record").current()));
+    let inputs: Vec<Input> = (0..1000).map(of).collect();
+    let encoded: Vec<Vec<u8>> = inputs.iter().map(encode_input).collect();
+    let bytes: usize = encoded.iter().map(Vec::len).sum();
+    let begin = Instant::now();
+    for _ in 0..100 {
+        inputs.iter().for_each(|input| {
+            std::hint::black_box(encode_input(input));
+        });
+    }
+    let encoding = 100_000.0 / begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    for _ in 0..100 {
+        encoded.iter().for_each(|bytes| {
+            std::hint::black_box(decode_input(bytes).is_ok());
+        });
+    }
+    let decoding = 100_000.0 / begin.elapsed().as_secs_f64();
+    println!(
+        "{} bytes a record; encoded {encoding:.0}/s, decoded {decoding:.0}/s",
+        bytes / inputs.len()
+    );
+}
