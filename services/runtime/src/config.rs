@@ -1,0 +1,256 @@
+//! Settings in layers: defaults < TOML file < environment `CANBAO_*` < flags. Unknown keys are refused.
+//!
+//! Nested keys are spelled with two underscores in the environment: `CANBAO_REGISTRY__BATCH_ROWS` is `registry.batch_rows`.
+//! Secrets print as `***` wherever settings are printed, by type.
+
+mod args;
+mod lists;
+mod sections;
+
+pub use args::SharedArgs;
+pub use lists::{Regions, ShardSet, SourceScope};
+pub use sections::{BusinessDateSource, ClockSettings, FirstSnapshot, NormaliserSettings, PublisherSettings, RegistrySettings, TopicSettings};
+
+use domain::ids::IdKey;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Environment variables that steer the reading of settings and are none themselves.
+const NOT_SETTINGS: [&str; 1] = ["CANBAO_CONFIG"];
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A layer cannot be read, a value has the wrong type, or a key is unknown; the message names file or variable and key.
+    #[error("settings cannot be read: {0}")]
+    Read(String),
+    /// Values contradict what the settings mean; every problem is listed, each with its key.
+    #[error("settings are not usable:\n  {}", .0.join("\n  "))]
+    Invalid(Vec<String>),
+    /// A setting without a default is needed by this command.
+    #[error("setting `{key}` is missing: set {variable} or `{key}` in the configuration file")]
+    Missing {
+        /// The setting's key.
+        key: &'static str,
+        /// Its environment variable.
+        variable: &'static str,
+    },
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// All settings of all services; each service reads the part it needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Kafka bootstrap servers, `host:port` separated by commas.
+    pub kafka: String,
+    /// Further librdkafka properties of every client, such as `security.protocol` and `sasl.password`; values never print.
+    #[serde(serialize_with = "hide_values")]
+    pub kafka_properties: BTreeMap<String, SecretString>,
+    /// PostgreSQL address, `postgres://user:password@host:port/database`.
+    #[serde(serialize_with = "hide")]
+    pub database_url: Option<SecretString>,
+    /// Secret of the keyed identifiers: 64 hexadecimal digits.
+    #[serde(serialize_with = "hide")]
+    pub id_key: Option<SecretString>,
+    /// Directories with dialect files (方言映射), searched in order.
+    #[serde(with = "lists::paths")]
+    pub dialects: Vec<PathBuf>,
+    /// A Confluent-compatible schema registry; without one the embedded registry's ids are used.
+    #[serde(serialize_with = "hide_user_info")]
+    pub schema_registry: Option<String>,
+    /// Where health and metrics are served; port 0 takes a free one and logs it.
+    pub http: SocketAddr,
+    /// Log filter in the syntax of `tracing`'s `EnvFilter`.
+    pub log: String,
+    /// Form of log lines.
+    pub log_format: LogFormat,
+    /// Seconds a service may take to drain after SIGTERM before it exits by itself.
+    pub drain_seconds: u32,
+    /// Regions (cities) this process serves.
+    pub regions: Regions,
+    /// Policy file (政策参数); without one the embedded policy applies.
+    pub policy: Option<PathBuf>,
+    /// Topics this system creates.
+    pub topics: TopicSettings,
+    /// Normalisers.
+    pub normaliser: NormaliserSettings,
+    /// Registry.
+    pub registry: RegistrySettings,
+    /// Publisher.
+    pub publisher: PublisherSettings,
+    /// Clock.
+    pub clock: ClockSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            kafka: "127.0.0.1:9092".into(),
+            kafka_properties: BTreeMap::new(),
+            database_url: None,
+            id_key: None,
+            dialects: Vec::new(),
+            schema_registry: None,
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            drain_seconds: 10,
+            regions: Regions::default(),
+            policy: None,
+            topics: TopicSettings::default(),
+            normaliser: NormaliserSettings::default(),
+            registry: RegistrySettings::default(),
+            publisher: PublisherSettings::default(),
+            clock: ClockSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the layers below the flags: defaults, `file`, and the given environment (name, value).
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`]; nothing is validated beyond types, see [`Settings::check`].
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: &[(&str, String)],
+    ) -> Result<Self, ConfigError> {
+        let read = |error: config::ConfigError| ConfigError::Read(error.to_string());
+        let mut layers = config::Config::builder();
+        if let Some(file) = file {
+            layers = layers.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        }
+        let variables = environment
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("CANBAO_") && !NOT_SETTINGS.contains(&name.as_str()))
+            .collect();
+        layers = layers.add_source(
+            config::Environment::with_prefix("CANBAO")
+                .prefix_separator("_")
+                .separator("__")
+                .ignore_empty(true)
+                .source(Some(variables)),
+        );
+        for (key, value) in flags {
+            layers = layers.set_override(*key, value.as_str()).map_err(read)?;
+        }
+        layers.build().and_then(config::Config::try_deserialize).map_err(read)
+    }
+
+    /// The database address.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn database_url(&self) -> Result<&str, ConfigError> {
+        let missing = ConfigError::Missing { key: "database_url", variable: "CANBAO_DATABASE_URL" };
+        self.database_url.as_ref().map(ExposeSecret::expose_secret).ok_or(missing)
+    }
+
+    /// The key of identifiers.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`], or [`ConfigError::Invalid`] when it is not 64 hexadecimal digits.
+    pub fn id_key(&self) -> Result<IdKey, ConfigError> {
+        let missing = ConfigError::Missing { key: "id_key", variable: "CANBAO_ID_KEY" };
+        let text = self.id_key.as_ref().ok_or(missing)?;
+        IdKey::from_hex(text.expose_secret()).map_err(|error| ConfigError::Invalid(vec![format!("id_key: {error}")]))
+    }
+
+    /// Validates every value, without opening a connection; files and directories must exist.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with all problems at once.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let mut require = |holds: bool, problem: &str| {
+            if !holds {
+                problems.push(problem.to_owned());
+            }
+        };
+        let servers = || self.kafka.split(',').map(str::trim);
+        require(servers().all(is_host_and_port), "kafka: expected host:port, several separated by commas");
+        if let Some(url) = &self.database_url {
+            let url = url.expose_secret();
+            let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+            // The parser's own message may quote the address, which holds the password.
+            let parsed = sqlx::postgres::PgConnectOptions::from_str(url).is_ok();
+            require(scheme && parsed, "database_url: expected postgres://user:password@host:port/database");
+        }
+        if let Some(key) = &self.id_key {
+            require(IdKey::from_hex(key.expose_secret()).is_ok(), "id_key: expected 64 hexadecimal digits");
+        }
+        for directory in &self.dialects {
+            require(directory.is_dir(), &format!("dialects: {} is no directory", directory.display()));
+        }
+        if let Some(url) = &self.schema_registry {
+            require(
+                url.starts_with("http://") || url.starts_with("https://"),
+                "schema_registry: expected an address that begins with http:// or https://",
+            );
+        }
+        if let Some(policy) = &self.policy {
+            require(policy.is_file(), &format!("policy: {} is no file", policy.display()));
+        }
+        require(
+            tracing_subscriber::EnvFilter::try_new(&self.log).is_ok(),
+            "log: expected a filter such as `info` or `info,runtime=debug`",
+        );
+        require(self.drain_seconds > 0, "drain_seconds: must be at least 1");
+        self.topics.check(&mut require);
+        self.normaliser.check(&mut require);
+        self.registry.check(&mut require);
+        self.publisher.check(&mut require);
+        self.clock.check(&mut require);
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// The settings in force as TOML, secrets as `***`.
+    ///
+    /// # Errors
+    /// Never for settings that were read from layers.
+    pub fn redacted_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|error| ConfigError::Read(error.to_string()))
+    }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+const HIDDEN: &str = "***";
+
+fn hide<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(|_| HIDDEN).serialize(serializer)
+}
+
+fn hide_values<S: Serializer>(secrets: &BTreeMap<String, SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(secrets.keys().map(|key| (key, HIDDEN)))
+}
+
+/// An address may carry `user:password@`.
+fn hide_user_info<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = url.as_ref().map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{HIDDEN}@{host}"),
+        _ => url.clone(),
+    });
+    shown.serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests;

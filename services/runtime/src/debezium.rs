@@ -1,0 +1,314 @@
+//! Change events as Debezium writes them: JSON keys and values, with or without their schema.
+//!
+//! Only the parts that are needed are read: the schema, transaction and times are skipped, `before` and `after` stay
+//! unparsed text until somebody asks for certain columns ([`Row::read`]).
+//! The forms are those captured in `schemas/contracts/captured`.
+
+mod cell;
+mod error;
+
+pub use cell::{Cell, Row};
+pub use error::{ErrorClass, NormaliseError};
+
+use domain::source::Source;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+/// Longest key or value that is read, in bytes. The largest exchange tables hold a few kilobytes a row.
+pub const LARGEST_MESSAGE: usize = 1 << 20;
+
+/// What Debezium writes instead of a large unchanged column when the replica identity is not FULL.
+pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
+
+/// The source and table of a topic `<agency>.<city>.<schema>.<table>`; `None` for the heartbeat, transaction and schema
+/// topics of a connector, dead letters, and whatever else is no table.
+pub fn table_of_topic(topic: &str) -> Option<(Source, &str)> {
+    let mut parts = topic.split('.');
+    let (agency, city, _schema, table) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if table.is_empty() || parts.next().is_some() {
+        return None;
+    }
+    Some((
+        Source {
+            agency: agency.parse().ok()?,
+            city: city.parse().ok()?,
+        },
+        table,
+    ))
+}
+
+/// What happened to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// `c`: inserted.
+    Create,
+    /// `u`: updated.
+    Update,
+    /// `r`: read by a snapshot.
+    Read,
+    /// `d`: deleted.
+    Delete,
+    /// `t`: the table was truncated; the event carries no row.
+    Truncate,
+    /// `m`: a logical message of the source's log, no row.
+    Message,
+}
+
+impl Operation {
+    fn from_code(code: &str) -> Option<Self> {
+        Some(match code {
+            "c" => Self::Create,
+            "u" => Self::Update,
+            "r" => Self::Read,
+            "d" => Self::Delete,
+            "t" => Self::Truncate,
+            "m" => Self::Message,
+            _ => return None,
+        })
+    }
+}
+
+/// A change event; rows are the JSON text of an object from column to value.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope<'a> {
+    /// What happened.
+    pub operation: Operation,
+    /// The row before; absent on inserts and snapshots, and on updates unless the replica identity is FULL. On a delete
+    /// under another identity it holds only the key.
+    pub before: Option<&'a RawValue>,
+    /// The row after; absent on deletes.
+    pub after: Option<&'a RawValue>,
+    source: Option<&'a RawValue>,
+}
+
+/// `source.snapshot` of an event: whether and where it stands in a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Snapshot {
+    /// Streamed from the log.
+    No,
+    /// A row of a snapshot, not known to be the last of all.
+    Row,
+    /// The last row of the snapshot; rows in other partitions may still lag behind it.
+    Last,
+    /// A row of an incremental snapshot, which says nothing about absence.
+    Incremental,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a value; `None` is a tombstone: no value, an empty one, JSON `null`, or a payload of `null`.
+    pub fn parse(value: Option<&'a [u8]>) -> Result<Option<Self>, NormaliseError> {
+        let Some(text) = text_of(value, "value")? else {
+            return Ok(None);
+        };
+        let outer: RawEnvelope = parse_object(text, "value")?;
+        let inner = match (outer.op, outer.payload) {
+            (None, Some(payload)) => parse_object(payload.get(), "value")?,
+            (None, None) if outer.schema.is_some() => return Ok(None),
+            _ => outer,
+        };
+        let operation = inner.op.and_then(Operation::from_code).ok_or_else(|| {
+            wrong_envelope("an envelope with op c, u, r, d, t or m, before and after (no unwrapping transform)")
+        })?;
+        let envelope = Self {
+            operation,
+            before: inner.before,
+            after: inner.after,
+            source: inner.source,
+        };
+        let has_row = matches!(
+            operation,
+            Operation::Create | Operation::Update | Operation::Read
+        );
+        if has_row && envelope.after.is_none() {
+            return Err(wrong_envelope("a row in `after`, as op c, u and r carry"));
+        }
+        Ok(Some(envelope))
+    }
+
+    /// Where the event stands in a snapshot; what is missing or not understood is [`Snapshot::No`].
+    pub fn snapshot(&self) -> Snapshot {
+        #[derive(Deserialize)]
+        struct Origin<'a> {
+            snapshot: Option<&'a str>,
+        }
+        let origin = self
+            .source
+            .and_then(|source| serde_json::from_str::<Origin>(source.get()).ok());
+        match origin.and_then(|origin| origin.snapshot) {
+            Some("true" | "first" | "first_in_data_collection" | "last_in_data_collection") => {
+                Snapshot::Row
+            }
+            Some("last") => Snapshot::Last,
+            Some("incremental") => Snapshot::Incremental,
+            _ => Snapshot::No,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawEnvelope<'a> {
+    schema: Option<IgnoredAny>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+    op: Option<&'a str>,
+    #[serde(borrow)]
+    before: Option<&'a RawValue>,
+    #[serde(borrow)]
+    after: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+}
+
+/// A message key.
+pub struct Key<'a> {
+    /// Canonical text: a JSON object of the key columns. Two spellings of one key (escapes, order, with or without schema)
+    /// have one text. May be personal.
+    pub text: String,
+    /// The values, in the order of the columns.
+    pub cells: Vec<Cell<'a>>,
+}
+
+impl<'a> Key<'a> {
+    /// Reads the key columns, which must come in ascending order of their names.
+    ///
+    /// Fails with [`ErrorClass::MissingKey`] when the message or one of its columns has none, with
+    /// [`ErrorClass::KeyMismatch`] when the key has other columns, or values that are neither text, integer nor boolean.
+    pub fn parse(key: Option<&'a [u8]>, columns: &[String]) -> Result<Self, NormaliseError> {
+        let row = parse_key(key, columns)?;
+        if row.unnamed > 0 {
+            return Err(NormaliseError::new(
+                ErrorClass::KeyMismatch,
+                None,
+                "no key columns but those the mapping names",
+            ));
+        }
+        Ok(Self {
+            text: canonical_text(columns, &row.cells)?,
+            cells: row.cells,
+        })
+    }
+}
+
+/// Writes key columns as canonical JSON; refuses null and what is neither text, integer nor boolean.
+fn canonical_text(columns: &[String], cells: &[Cell<'_>]) -> Result<String, NormaliseError> {
+    let mut text = String::with_capacity(32);
+    for (column, cell) in columns.iter().zip(cells) {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        push_json(&mut text, column);
+        text.push(':');
+        match cell {
+            Cell::Text(value) => push_json(&mut text, value),
+            Cell::Integer(value) => text.push_str(&value.to_string()),
+            Cell::Boolean(value) => text.push_str(if *value { "true" } else { "false" }),
+            Cell::Null => {
+                return Err(NormaliseError::new(
+                    ErrorClass::MissingKey,
+                    Some(column),
+                    "a value in every key column",
+                ));
+            }
+            Cell::Other => {
+                return Err(NormaliseError::new(
+                    ErrorClass::KeyMismatch,
+                    Some(column),
+                    "text, an integer or a boolean",
+                ));
+            }
+        }
+    }
+    text.push('}');
+    Ok(text)
+}
+
+fn parse_key<'a>(key: Option<&'a [u8]>, columns: &[String]) -> Result<Row<'a>, NormaliseError> {
+    #[derive(Deserialize)]
+    struct Wrapped<'a> {
+        schema: Option<IgnoredAny>,
+        #[serde(borrow)]
+        payload: Option<&'a RawValue>,
+    }
+    let missing = || {
+        NormaliseError::new(
+            ErrorClass::MissingKey,
+            None,
+            "a JSON object with the key columns as message key",
+        )
+    };
+    let text = text_of(key, "key")?.ok_or_else(missing)?;
+    let text = match parse_object::<Wrapped>(text, "key")? {
+        Wrapped {
+            schema: Some(_),
+            payload: Some(payload),
+        } => payload.get(),
+        _ => text,
+    };
+    Row::read(text, columns)
+}
+
+/// The JSON text of a key or value; `None` when there is none.
+fn text_of<'a>(
+    bytes: Option<&'a [u8]>,
+    part: &'static str,
+) -> Result<Option<&'a str>, NormaliseError> {
+    let bytes = bytes.unwrap_or_default();
+    if bytes.len() > LARGEST_MESSAGE {
+        let expected = format!("a {part} of at most {LARGEST_MESSAGE} bytes");
+        return Err(NormaliseError::new(ErrorClass::Oversized, None, expected));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| {
+            NormaliseError::new(ErrorClass::NotJson, None, format!("a {part} of UTF-8 JSON"))
+        })?
+        .trim_ascii();
+    Ok((!text.is_empty() && text != "null").then_some(text))
+}
+
+/// Parses a JSON object; arrays, which serde would take for a struct, are refused.
+fn parse_object<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    part: &'static str,
+) -> Result<T, NormaliseError> {
+    let not_json =
+        || NormaliseError::new(ErrorClass::NotJson, None, format!("a {part} of UTF-8 JSON"));
+    let no_object = || match part {
+        "key" => NormaliseError::new(
+            ErrorClass::KeyMismatch,
+            None,
+            "a JSON object with the key columns",
+        ),
+        _ => wrong_envelope("a Debezium envelope, a JSON object"),
+    };
+    if !text.starts_with('{') {
+        return Err(
+            serde_json::from_str::<IgnoredAny>(text).map_or_else(|_| not_json(), |_| no_object())
+        );
+    }
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        Category::Data => no_object(),
+        Category::Io | Category::Syntax | Category::Eof => not_json(),
+    })
+}
+
+fn wrong_envelope(expected: &'static str) -> NormaliseError {
+    NormaliseError::new(ErrorClass::WrongEnvelope, None, expected)
+}
+
+fn push_json(text: &mut String, value: &str) {
+    // Only control characters, quotes and backslashes need the escapes that serde_json writes.
+    if value
+        .bytes()
+        .any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+    {
+        text.push_str(&serde_json::Value::from(value).to_string());
+    } else {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Cells and rows: the columns of a row that somebody asked for.
+
+use super::error::{ErrorClass, NormaliseError};
+use serde::Deserializer;
+use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A column's value in JSON. Has no `Debug`: it is personal.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Cell<'a> {
+    /// SQL null, or the row has no such column.
+    #[default]
+    Null,
+    /// A boolean.
+    Boolean(bool),
+    /// An integer: numbers, days, microseconds.
+    Integer(i64),
+    /// Text, borrowed unless it holds escapes.
+    Text(Cow<'a, str>),
+    /// What no encoding uses: fractions, numbers beyond 64 bits, arrays, objects.
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Cell<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CellVisitor)
+    }
+}
+
+struct CellVisitor;
+
+impl<'de> Visitor<'de> for CellVisitor {
+    type Value = Cell<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a column value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Cell::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Cell::Boolean(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Cell::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(value).map_or(Cell::Other, Cell::Integer))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Cell::Other)
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Cell::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cell::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Cell::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Cell::Other)
+    }
+}
+
+/// Chosen columns of a row.
+pub struct Row<'a> {
+    /// The cells, in the order of the columns asked for.
+    pub cells: Vec<Cell<'a>>,
+    /// How many columns the row has beside those: a source may add columns at any time.
+    pub unnamed: usize,
+}
+
+impl<'a> Row<'a> {
+    /// Reads the columns from the JSON text of a row; what the row does not have is [`Cell::Null`].
+    pub fn read(json: &'a str, columns: &[String]) -> Result<Self, NormaliseError> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        RowSeed { columns }
+            .deserialize(&mut deserializer)
+            .map_err(|error| {
+                let class = if error.is_data() {
+                    ErrorClass::WrongEnvelope
+                } else {
+                    ErrorClass::NotJson
+                };
+                NormaliseError::new(class, None, "a row as a JSON object from column to value")
+            })
+    }
+}
+
+struct RowSeed<'c> {
+    columns: &'c [String],
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+    type Value = Row<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Row<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed<'_> {
+    type Value = Row<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<'de>, A::Error> {
+        let mut row = Row {
+            cells: vec![Cell::Null; self.columns.len()],
+            unnamed: 0,
+        };
+        let mut next = 0;
+        while let Some(place) = map.next_key_seed(ColumnSeed {
+            columns: self.columns,
+            next,
+        })? {
+            if let Some(place) = place {
+                row.cells[place] = map.next_value()?;
+                next = place + 1;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                row.unnamed += 1;
+            }
+        }
+        Ok(row)
+    }
+}
+
+/// Finds a column's place without copying its name. Rows of a table mostly have their columns in one order, so the search
+/// starts after the last hit.
+struct ColumnSeed<'c> {
+    columns: &'c [String],
+    next: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ColumnSeed<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for ColumnSeed<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a column name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        let start = self.next.min(self.columns.len());
+        let after = self.columns[start..]
+            .iter()
+            .position(|column| column == name)
+            .map(|at| at + start);
+        Ok(after.or_else(|| {
+            self.columns[..start]
+                .iter()
+                .position(|column| column == name)
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_columns_asked_for_in_any_order() {
+        let columns = ["a", "b", "c", "d", "e"].map(String::from);
+        let row = Row::read(
+            r#"{"x":[{"y":1}],"e":2.5,"c":true,"b":null,"a":"\u4e00","d":-7,"z":{}}"#,
+            &columns,
+        );
+        let Ok(row) = row else { panic!("a row") };
+        let expected = [
+            Cell::Text("一".into()),
+            Cell::Null,
+            Cell::Boolean(true),
+            Cell::Integer(-7),
+            Cell::Other,
+        ];
+        assert!(row.cells == expected);
+        assert_eq!(row.unnamed, 2);
+    }
+
+    #[test]
+    fn huge_numbers_arrays_and_objects_are_of_no_use() {
+        let columns = ["a", "b", "c"].map(String::from);
+        let row = Row::read(
+            r#"{"a":18446744073709551615,"b":[1,[2]],"c":{"d":{}}}"#,
+            &columns,
+        );
+        assert!(row.is_ok_and(|row| row.cells.iter().all(|cell| *cell == Cell::Other)));
+    }
+
+    #[test]
+    fn no_rows() {
+        for (json, class) in [
+            ("[]", ErrorClass::WrongEnvelope),
+            ("\"a\"", ErrorClass::WrongEnvelope),
+            ("{", ErrorClass::NotJson),
+        ] {
+            assert_eq!(
+                Row::read(json, &[]).err().map(|error| error.class),
+                Some(class)
+            );
+        }
+    }
+}

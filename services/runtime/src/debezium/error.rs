@@ -1,0 +1,145 @@
+//! Why a message became a dead letter.
+
+use std::borrow::Cow;
+use std::fmt;
+
+macro_rules! classes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The class of a dead letter: stable, for counting, alert rules and the header of the dead letter.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ErrorClass { $($(#[$doc])* $name,)* }
+
+        impl ErrorClass {
+            /// Every class.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Its stable name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+classes! {
+    /// Key or value is no UTF-8 JSON.
+    NotJson = "not-json",
+    /// JSON, but no Debezium envelope, or a row that is no object.
+    WrongEnvelope = "wrong-envelope",
+    /// No dialect maps the table.
+    UnknownTable = "unknown-table",
+    /// The message, or one of its key columns, has no key.
+    MissingKey = "missing-key",
+    /// The key has other columns than the mapping names, or other values than the row.
+    KeyMismatch = "key-mismatch",
+    /// The message or a text in it is longer than anything meant.
+    Oversized = "oversized",
+    /// A row without number and name is about nobody.
+    NoIdentity = "no-identity",
+    /// A mapped column holds `__debezium_unavailable_value`.
+    UnavailableValue = "unavailable-value",
+    /// A day, month or time that no calendar has.
+    ImpossibleDate = "impossible-date",
+    /// A code that the dialect does not list, or a division that is none.
+    UnknownCode = "unknown-code",
+    /// A number was expected: an integer, or a usable identity number.
+    NotANumber = "not-a-number",
+    /// The column holds another type than its encoding says.
+    WrongEncoding = "wrong-encoding",
+    /// A column that the facts cannot do without is null.
+    MissingValue = "missing-value",
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a message could not be read: the class, the column and what was expected there.
+///
+/// Never the value, which may be personal; of a code column a short ASCII value is told, since the agency needs it to act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NormaliseError {
+    /// The class.
+    pub class: ErrorClass,
+    /// The source column, when it is about one.
+    pub column: Option<String>,
+    /// What was expected, or what to do.
+    pub expected: Cow<'static, str>,
+    /// The unknown code, when it may be shown: at most eight letters and digits of a code column.
+    pub code: Option<String>,
+}
+
+impl NormaliseError {
+    /// An error of a class; `column` must be a name of the mapping, never text of the message.
+    pub fn new(
+        class: ErrorClass,
+        column: Option<&str>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            class,
+            column: column.map(str::to_owned),
+            expected: expected.into(),
+            code: None,
+        }
+    }
+
+    /// Adds the value of a code column if it may be shown.
+    #[must_use]
+    pub fn with_code(mut self, value: &str) -> Self {
+        let shown = value.len() <= 8 && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        self.code = shown.then(|| value.to_owned());
+        self
+    }
+}
+
+impl fmt::Display for NormaliseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.class.as_str())?;
+        if let Some(column) = &self.column {
+            write!(f, " in column {column}")?;
+        }
+        write!(f, ": expected {}", self.expected)?;
+        self.code
+            .iter()
+            .try_for_each(|code| write!(f, ", found {code}"))
+    }
+}
+
+impl std::error::Error for NormaliseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_the_column_and_what_was_expected_but_only_short_codes() {
+        let error = NormaliseError::new(
+            ErrorClass::UnknownCode,
+            Some("aae140"),
+            "a code of table scheme",
+        );
+        assert_eq!(
+            error.clone().with_code("777").to_string(),
+            "unknown-code in column aae140: expected a code of table scheme, found 777"
+        );
+        for personal in ["320501199003070012", "张三", "a b"] {
+            assert!(
+                !error
+                    .clone()
+                    .with_code(personal)
+                    .to_string()
+                    .contains("found")
+            );
+        }
+    }
+
+    #[test]
+    fn class_names_are_unique() {
+        let names: std::collections::BTreeSet<_> =
+            ErrorClass::ALL.iter().map(|class| class.as_str()).collect();
+        assert_eq!(names.len(), ErrorClass::ALL.len());
+    }
+}

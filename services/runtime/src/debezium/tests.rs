@@ -1,0 +1,138 @@
+use super::*;
+
+fn columns(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn class<T: std::fmt::Debug>(result: Result<T, NormaliseError>) -> ErrorClass {
+    result.expect_err("an error").class
+}
+
+fn canonical_key(key: Option<&[u8]>, names: &[String]) -> Result<String, NormaliseError> {
+    Key::parse(key, names).map(|key| key.text)
+}
+
+#[test]
+fn keys_have_one_spelling() {
+    let names = columns(&["a", "b"]);
+    for key in [
+        r#"{"b":1,"a":"x"}"#,
+        r#" { "a" : "\u0078", "b" : 1 } "#,
+        r#"{"schema":{"type":"struct"},"payload":{"a":"x","b":1}}"#,
+    ] {
+        assert_eq!(
+            canonical_key(Some(key.as_bytes()), &names).as_deref(),
+            Ok(r#"{"a":"x","b":1}"#)
+        );
+    }
+    let quoted = canonical_key(Some(br#"{"a":"\"\\\n"}"#), &columns(&["a"]));
+    assert_eq!(quoted.as_deref(), Ok(r#"{"a":"\"\\\n"}"#));
+}
+
+#[test]
+fn keys_that_are_none() {
+    let names = columns(&["a"]);
+    for (key, expected) in [
+        ("", ErrorClass::MissingKey),
+        ("null", ErrorClass::MissingKey),
+        (r#"{"a":null}"#, ErrorClass::MissingKey),
+        (r#"{"b":1}"#, ErrorClass::KeyMismatch),
+        (r#"{"a":1,"b":1}"#, ErrorClass::KeyMismatch),
+        (r#"{"a":1.5}"#, ErrorClass::KeyMismatch),
+        (r#"{"a":{}}"#, ErrorClass::KeyMismatch),
+        ("1", ErrorClass::KeyMismatch),
+        ("[1]", ErrorClass::KeyMismatch),
+        ("{", ErrorClass::NotJson),
+        ("x", ErrorClass::NotJson),
+    ] {
+        assert_eq!(
+            class(canonical_key(Some(key.as_bytes()), &names)),
+            expected,
+            "{key}"
+        );
+    }
+    assert_eq!(class(canonical_key(None, &names)), ErrorClass::MissingKey);
+}
+
+#[test]
+fn values_with_and_without_schema() {
+    for text in [
+        r#"{"op":"u","before":null,"after":{"a":1},"source":{"snapshot":"last"}}"#,
+        r#"{"schema":{"type":"struct"},"payload":{"source":{"snapshot":"last"},"after":{"a":1},"op":"u","x":[1]}}"#,
+    ] {
+        let envelope = Envelope::parse(Some(text.as_bytes()))
+            .expect("valid")
+            .expect("a row");
+        assert_eq!(envelope.operation, Operation::Update);
+        assert_eq!(envelope.snapshot(), Snapshot::Last);
+        assert!(envelope.before.is_none());
+        assert_eq!(envelope.after.map(RawValue::get), Some(r#"{"a":1}"#));
+    }
+}
+
+#[test]
+fn values_that_say_nothing() {
+    for value in [
+        None,
+        Some(""),
+        Some("null"),
+        Some(r#"{"schema":{"type":"struct"},"payload":null}"#),
+    ] {
+        assert!(
+            Envelope::parse(value.map(str::as_bytes))
+                .expect("valid")
+                .is_none()
+        );
+    }
+}
+
+#[test]
+fn values_that_are_no_envelope() {
+    for (value, expected) in [
+        ("{\"op\":", ErrorClass::NotJson),
+        ("\u{1}", ErrorClass::NotJson),
+        (r#"{"op":"u","after":{"a":}}"#, ErrorClass::NotJson),
+        ("[]", ErrorClass::WrongEnvelope),
+        ("1", ErrorClass::WrongEnvelope),
+        ("{}", ErrorClass::WrongEnvelope),
+        (r#"{"baz001":1,"aac003":"x"}"#, ErrorClass::WrongEnvelope),
+        (r#"{"op":"x","after":{}}"#, ErrorClass::WrongEnvelope),
+        (r#"{"op":"c","after":null}"#, ErrorClass::WrongEnvelope),
+        (r#"{"op":7,"after":{}}"#, ErrorClass::WrongEnvelope),
+    ] {
+        assert_eq!(
+            class(Envelope::parse(Some(value.as_bytes()))),
+            expected,
+            "{value}"
+        );
+    }
+    assert_eq!(
+        class(Envelope::parse(Some(&[0xff, 0xfe]))),
+        ErrorClass::NotJson
+    );
+    assert_eq!(
+        class(Envelope::parse(Some(&vec![b' '; LARGEST_MESSAGE + 1]))),
+        ErrorClass::Oversized
+    );
+}
+
+#[test]
+fn topics_of_tables() {
+    let (source, table) = table_of_topic("human-resources.3201.public.ac02").expect("a table");
+    assert_eq!(
+        (source.to_string().as_str(), table),
+        ("human-resources.3201", "ac02")
+    );
+    for topic in [
+        "__debezium-heartbeat.human-resources.3201",
+        "human-resources.3201.transaction",
+        "human-resources.3201.dlq",
+        "human-resources.9901.public.ac02",
+        "tax.3201.public.t",
+        "human-resources.3201.public.",
+        "human-resources.3201.public.a.b",
+        "",
+    ] {
+        assert_eq!(table_of_topic(topic), None, "{topic}");
+    }
+}

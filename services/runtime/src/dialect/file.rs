@@ -1,0 +1,406 @@
+//! Dialect files: TOML, checked to the last name before a message is read.
+
+use super::codes::{Codes, Meaning, Target};
+use super::field::{Field, Kind};
+use super::shape::{Content, Encoding, Need};
+use super::table::{Mapping, Table};
+use super::{Dialect, DialectError, problem};
+use domain::division::City;
+use domain::document::DocumentKind;
+use domain::source::{Agency, TableName};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A file as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DialectFile {
+    /// `public-security`, `civil-affairs` or `human-resources`.
+    agency: String,
+    /// Name of the dialect, for messages.
+    name: String,
+    /// Raised whenever the file would read a row differently.
+    revision: u16,
+    /// `["*"]`, or city codes such as `["3205"]`.
+    cities: Vec<String>,
+    #[serde(default)]
+    codes: BTreeMap<String, CodesFile>,
+    tables: BTreeMap<String, TableFile>,
+}
+
+/// A code table as written; every value is a name of the domain.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodesFile {
+    /// Source code → name; a code that ends with `*` stands for all that begin so.
+    map: BTreeMap<String, String>,
+    /// The name that null stands for.
+    null: Option<String>,
+    /// The name of codes that are not listed.
+    default: Option<String>,
+    /// Codes that count as null.
+    #[serde(default)]
+    ignore: Vec<String>,
+    /// Codes that say the row does not hold: it counts as deleted.
+    #[serde(default)]
+    void: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableFile {
+    kind: String,
+    key: Vec<String>,
+    /// Kind of the document when no column states it.
+    document: Option<String>,
+    fields: BTreeMap<String, FieldFile>,
+}
+
+/// A field's mapping: the name of a column, or a table with more.
+struct FieldFile {
+    column: String,
+    encoding: Option<String>,
+    codes: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for FieldFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = FieldFile;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a column name, or a table with column, encoding and codes")
+    }
+
+    fn visit_str<E>(self, column: &str) -> Result<FieldFile, E> {
+        Ok(FieldFile {
+            column: column.to_owned(),
+            encoding: None,
+            codes: None,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FieldFile, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Long {
+            column: String,
+            encoding: Option<String>,
+            codes: Option<String>,
+        }
+        let Long {
+            column,
+            encoding,
+            codes,
+        } = Long::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(FieldFile {
+            column,
+            encoding,
+            codes,
+        })
+    }
+}
+
+/// Parses and checks a file.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
+    let written: DialectFile =
+        toml::from_str(text).map_err(|error| problem(file, "", error.to_string().trim_end()))?;
+    let agency: Agency = written
+        .agency
+        .parse()
+        .map_err(|error| problem(file, "agency", format!("{error}")))?;
+    if written.name.is_empty() {
+        return Err(problem(file, "name", "a dialect needs a name"));
+    }
+    if written.tables.is_empty() {
+        return Err(problem(file, "tables", "a dialect maps at least one table"));
+    }
+    let cities = parse_cities(file, &written.cities)?;
+    let mut used = Vec::new();
+    let mut tables = Vec::new();
+    for (name, table) in &written.tables {
+        tables.push(
+            Compiler {
+                file,
+                dialect: &written,
+                table,
+                name,
+                used: &mut used,
+            }
+            .compile()?,
+        );
+    }
+    if let Some(unused) = written.codes.keys().find(|name| !used.contains(*name)) {
+        return Err(problem(
+            file,
+            &format!("codes.{unused}"),
+            "no field uses this code table",
+        ));
+    }
+    Ok(Dialect {
+        agency,
+        cities,
+        tables,
+    })
+}
+
+fn parse_cities(file: &Path, written: &[String]) -> Result<Option<Vec<City>>, DialectError> {
+    if written == ["*"] {
+        return Ok(None);
+    }
+    let cities: Result<Vec<City>, _> = written.iter().map(|city| city.parse::<City>()).collect();
+    match cities {
+        Ok(cities) if !cities.is_empty() => Ok(Some(cities)),
+        _ => Err(problem(
+            file,
+            "cities",
+            "expected [\"*\"] or city codes from 3200 to 3213",
+        )),
+    }
+}
+
+/// Compiles one table of a file.
+struct Compiler<'a> {
+    file: &'a Path,
+    dialect: &'a DialectFile,
+    table: &'a TableFile,
+    name: &'a str,
+    /// Code tables that some field has used.
+    used: &'a mut Vec<String>,
+}
+
+impl Compiler<'_> {
+    fn problem(&self, key: &str, text: impl Into<String>) -> DialectError {
+        problem(self.file, &format!("tables.{}.{key}", self.name), text)
+    }
+
+    fn compile(mut self) -> Result<Table, DialectError> {
+        let table = self.table;
+        let kind = Kind::from_name(&table.kind).ok_or_else(|| {
+            self.problem(
+                "kind",
+                format!(
+                    "expected one of {}",
+                    list(Kind::ALL.iter().map(|kind| kind.as_str()))
+                ),
+            )
+        })?;
+        let document = match &table.document {
+            None => DocumentKind::Unstated,
+            Some(_) if kind.facts_kind().is_none() => {
+                return Err(self.problem("document", "rows of this kind are about no person"));
+            }
+            Some(name) => name.parse().map_err(|_| {
+                self.problem(
+                    "document",
+                    format!(
+                        "expected one of {}",
+                        list(DocumentKind::ALL.iter().map(|kind| kind.as_str()))
+                    ),
+                )
+            })?,
+        };
+        let mut key = table.key.clone();
+        key.sort();
+        if key.is_empty()
+            || key.iter().any(String::is_empty)
+            || key.windows(2).any(|pair| pair[0] == pair[1])
+        {
+            return Err(self.problem("key", "expected the names of the key columns, each once"));
+        }
+        let mut columns = key.clone();
+        let mut fields = vec![None; Field::ALL.len()];
+        for (name, written) in &table.fields {
+            let (field, content) = self.field(kind, name)?;
+            fields[field as usize] = Some(self.mapping(name, written, content, &mut columns)?);
+        }
+        for (field, _, need) in kind.fields() {
+            if *need == Need::Mandatory && fields[*field as usize].is_none() {
+                return Err(self.problem(
+                    "fields",
+                    format!(
+                        "field {} is mandatory for kind {}",
+                        field.as_str(),
+                        kind.as_str()
+                    ),
+                ));
+            }
+        }
+        Ok(Table {
+            name: TableName::new(self.name),
+            kind,
+            dialect: self.dialect.name.clone(),
+            revision: self.dialect.revision,
+            document,
+            key,
+            columns,
+            fields,
+        })
+    }
+
+    fn field(&self, kind: Kind, name: &str) -> Result<(Field, Content), DialectError> {
+        let found = Field::from_name(name)
+            .and_then(|field| kind.fields().find(|(other, ..)| *other == field));
+        found
+            .map(|(field, content, _)| (*field, *content))
+            .ok_or_else(|| {
+                let known = list(kind.fields().map(|(field, ..)| field.as_str()));
+                self.problem(
+                    &format!("fields.{name}"),
+                    format!(
+                        "no such field in kind {}; expected one of {known}",
+                        kind.as_str()
+                    ),
+                )
+            })
+    }
+
+    fn mapping(
+        &mut self,
+        name: &str,
+        written: &FieldFile,
+        content: Content,
+        columns: &mut Vec<String>,
+    ) -> Result<Mapping, DialectError> {
+        let key = format!("fields.{name}");
+        if written.column.is_empty() {
+            return Err(self.problem(&key, "expected the name of a column"));
+        }
+        let allowed = content.encodings();
+        let encoding = match &written.encoding {
+            Some(text) => Encoding::from_name(text).filter(|encoding| allowed.contains(encoding)),
+            // Dates, times and flags look alike in several encodings: the file has to say which.
+            None => allowed
+                .first()
+                .copied()
+                .filter(|first| allowed.len() == 1 || *first == Encoding::Text),
+        };
+        let encoding = encoding.ok_or_else(|| {
+            self.problem(
+                &format!("{key}.encoding"),
+                format!(
+                    "expected one of {}",
+                    list(allowed.iter().map(|e| e.as_str()))
+                ),
+            )
+        })?;
+        let codes = match (content.target(encoding), &written.codes) {
+            (None, None) => None,
+            (Some(target), Some(codes)) => Some(self.codes(&key, codes, target)?),
+            (Some(_), None) => {
+                return Err(self.problem(
+                    &key,
+                    "a code field needs the name of a code table in `codes`",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(self.problem(&format!("{key}.codes"), "the field holds no code"));
+            }
+        };
+        let column = columns
+            .iter()
+            .position(|column| *column == written.column)
+            .unwrap_or_else(|| {
+                columns.push(written.column.clone());
+                columns.len() - 1
+            });
+        Ok(Mapping {
+            column,
+            encoding,
+            codes,
+        })
+    }
+
+    fn codes(&mut self, key: &str, name: &str, target: Target) -> Result<Codes, DialectError> {
+        let Some(written) = self.dialect.codes.get(name) else {
+            return Err(self.problem(
+                &format!("{key}.codes"),
+                format!("no code table [codes.{name}] in this file"),
+            ));
+        };
+        self.used.push(name.to_owned());
+        compile_codes(name, written, target).map_err(|(code, text)| {
+            problem(
+                self.file,
+                &format!("codes.{name}.{code}"),
+                format!("{text} (as {} of table {})", key, self.name),
+            )
+        })
+    }
+}
+
+/// Compiles a code table for a target; an error is the key inside the table and what is wrong there.
+fn compile_codes(
+    name: &str,
+    written: &CodesFile,
+    target: Target,
+) -> Result<Codes, (String, String)> {
+    let names = target.names();
+    let position = |key: &str, name: &str| {
+        let at = names.iter().position(|known| *known == name);
+        let at = at.and_then(|at| u8::try_from(at).ok());
+        at.ok_or_else(|| {
+            (
+                key.to_owned(),
+                format!(
+                    "unknown name {name}; expected one of {}",
+                    list(names.iter().copied())
+                ),
+            )
+        })
+    };
+    let mut meanings = Vec::new();
+    for (code, name) in &written.map {
+        meanings.push((
+            code,
+            Meaning::Value(position(&format!("map.{code}"), name)?),
+        ));
+    }
+    meanings.extend(written.ignore.iter().map(|code| (code, Meaning::Unstated)));
+    meanings.extend(written.void.iter().map(|code| (code, Meaning::Void)));
+    let mut codes = Codes {
+        name: name.to_owned(),
+        ..Codes::default()
+    };
+    for (code, meaning) in meanings {
+        let repeated = match code.strip_suffix('*') {
+            Some(prefix) => {
+                let repeated = codes.prefixes.iter().any(|(other, _)| other == prefix);
+                codes.prefixes.push((prefix.to_owned(), meaning));
+                repeated
+            }
+            None => codes.exact.insert(code.clone(), meaning).is_some(),
+        };
+        if repeated {
+            return Err((code.clone(), "the code is listed twice".to_owned()));
+        }
+    }
+    codes
+        .prefixes
+        .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    codes.default = written
+        .default
+        .as_deref()
+        .map(|name| position("default", name))
+        .transpose()?
+        .map(Meaning::Value);
+    codes.null = written
+        .null
+        .as_deref()
+        .map(|name| position("null", name))
+        .transpose()?;
+    Ok(codes)
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,279 @@
+//! From one source message to inputs of the base, a control statement or a dead letter.
+
+use super::facts::{self, ReadIdentity};
+use super::field::Kind;
+use super::reader::{Reader, Unread};
+use super::{Dialects, Table};
+use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation};
+use domain::citizen_id::CitizenId;
+use domain::date::Timestamp;
+use domain::facts::{Correction, Facts};
+use domain::ids::{IdKey, RecordId};
+use domain::input::Input;
+use domain::personal::Personal;
+use domain::record::{Change, Deletion, EntityChange, Identity, SourceRecord};
+use domain::shard::Shard;
+use domain::source::{Source, Version};
+
+/// A message of a source topic as it was consumed.
+#[derive(Clone, Copy)]
+pub struct SourceMessage<'a> {
+    /// The system it comes from.
+    pub source: Source,
+    /// The table, as the topic names it.
+    pub table: &'a str,
+    /// Partition of the topic.
+    pub partition: u16,
+    /// Offset in the partition.
+    pub offset: u64,
+    /// Epoch of the topic's positions.
+    pub epoch: u16,
+    /// When the broker appended it.
+    pub timestamp: Timestamp,
+    /// The key's bytes.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes.
+    pub value: Option<&'a [u8]>,
+}
+
+/// What a message is.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, and only until its message is dealt with"
+)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Classified {
+    /// Versions of records or entities, in this order.
+    Inputs(Vec<Input>),
+    /// Nothing for the base.
+    Control(ControlKind),
+    /// It cannot be read.
+    DeadLetter {
+        /// Why.
+        error: NormaliseError,
+        /// The record as unreadable ([`Facts::Unreadable`]), when its person is known: it travels on so that its absence is
+        /// not taken for a fact (design 4).
+        unreadable: Option<Change>,
+    },
+}
+
+/// Messages that carry no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlKind {
+    /// No value: the delete before it said it all.
+    Tombstone,
+    /// The source is complete up to a time: every row it committed before stands before this message or in another
+    /// partition of its topics.
+    Completeness {
+        /// Up to when.
+        time: Timestamp,
+    },
+    /// Nothing that concerns the base.
+    Ignored {
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+/// Classifies a message. Pure: the same message under the same dialects and key always gives the same answer.
+///
+/// - Insert, update and snapshot rows are [`Change::Upsert`]; deletes are [`Change::Delete`], routed by what they carry.
+/// - A resident row whose usable number changed also states a correction (更正) from the number before, and withdraws the
+///   statement that the number after was ever retired. Both go to the shard of the number they speak of.
+/// - A row with a void code is a delete: it says of itself that it does not hold.
+pub fn normalise(dialects: &Dialects, key: &IdKey, message: &SourceMessage<'_>) -> Classified {
+    classify(dialects, key, message).unwrap_or_else(|error| Classified::DeadLetter { error, unreadable: None })
+}
+
+fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) -> Result<Classified, NormaliseError> {
+    let Some(envelope) = Envelope::parse(message.value)? else {
+        return Ok(Classified::Control(ControlKind::Tombstone));
+    };
+    let table = dialects
+        .find(message.source, message.table)
+        .ok_or_else(|| NormaliseError::new(ErrorClass::UnknownTable, None, "a table that a dialect of the agency maps"))?;
+    let ignored = |reason| Ok(Classified::Control(ControlKind::Ignored { reason }));
+    let row = match envelope.operation {
+        Operation::Truncate => return ignored("truncate"),
+        Operation::Message => return ignored("logical message"),
+        Operation::Delete => envelope.before,
+        Operation::Create | Operation::Update | Operation::Read => envelope.after,
+    };
+    let reader = row.map(|row| Reader::new(table, row.get())).transpose()?;
+    if table.kind == Kind::Completeness {
+        return match reader.filter(|_| envelope.operation != Operation::Delete) {
+            None => ignored("completeness row deleted"),
+            Some(reader) => match facts::completeness(&reader)? {
+                Some(time) => Ok(Classified::Control(ControlKind::Completeness { time })),
+                None => ignored("batch not finished"),
+            },
+        };
+    }
+    let row_key = Key::parse(message.key, table.key_columns())?;
+    if let Some(reader) = &reader {
+        check_key(table, &row_key.cells, reader)?;
+    }
+    let id = id_key.record(message.source, &table.name, &row_key.text);
+    let origin = Origin {
+        message,
+        table,
+        id,
+        key: row_key.text,
+    };
+    let deleted = envelope.operation == Operation::Delete;
+    if table.kind == Kind::Employer {
+        return origin.entity(reader.filter(|_| !deleted).as_ref());
+    }
+    match reader {
+        Some(reader) if !deleted => origin.row(&reader, &envelope, id_key),
+        reader => Ok(origin.delete(reader.and_then(|reader| home(&reader)))),
+    }
+}
+
+/// A row's key columns must hold what the message's key holds; columns that the row does not carry are not compared.
+fn check_key(table: &Table, key: &[Cell<'_>], reader: &Reader<'_, '_>) -> Result<(), NormaliseError> {
+    let differs = |(of_key, of_row): (&Cell<'_>, &Cell<'_>)| *of_row != Cell::Null && of_key != of_row;
+    match key.iter().zip(reader.key()).position(differs) {
+        None => Ok(()),
+        Some(at) => {
+            let column = Some(table.key_columns()[at].as_str());
+            Err(NormaliseError::new(
+                ErrorClass::KeyMismatch,
+                column,
+                "the same value in the row and in the message key",
+            ))
+        }
+    }
+}
+
+/// Where a deleted row lived, as far as its last image tells.
+fn home(reader: &Reader<'_, '_>) -> Option<Shard> {
+    let ReadIdentity { identity, .. } = facts::identity(reader).ok()?;
+    if reader.table().kind == Kind::NumberCorrection {
+        let former = facts::former_number(reader).ok()?;
+        return former.map(shard_of_number).or_else(|| identity.shard());
+    }
+    identity.shard()
+}
+
+fn shard_of_number(number: CitizenId) -> Shard {
+    Shard::of_birth_date(number.birth_date())
+}
+
+/// Where a record comes from: what its versions share.
+struct Origin<'a> {
+    message: &'a SourceMessage<'a>,
+    table: &'a Table,
+    id: RecordId,
+    key: String,
+}
+
+impl Origin<'_> {
+    fn version(&self) -> Version {
+        let SourceMessage {
+            epoch,
+            partition,
+            offset,
+            ..
+        } = *self.message;
+        Version {
+            epoch,
+            partition,
+            offset,
+            mapping: self.table.revision,
+        }
+    }
+
+    fn record(&self, id: RecordId, identity: Identity, facts: Facts) -> SourceRecord {
+        SourceRecord {
+            id,
+            source: self.message.source,
+            table: self.table.name.clone(),
+            key: Personal::new(self.key.as_str()),
+            version: self.version(),
+            appended_at: self.message.timestamp,
+            identity,
+            facts,
+        }
+    }
+
+    fn deletion(&self, id: RecordId, home: Option<Shard>) -> Input {
+        Input::Change(Change::Delete(Deletion {
+            id,
+            source: self.message.source,
+            table: self.table.name.clone(),
+            key: Personal::new(self.key.as_str()),
+            version: self.version(),
+            appended_at: self.message.timestamp,
+            home,
+        }))
+    }
+
+    fn delete(&self, home: Option<Shard>) -> Classified {
+        Classified::Inputs(vec![self.deletion(self.id, home)])
+    }
+
+    /// A row about a person.
+    fn row(&self, reader: &Reader<'_, '_>, envelope: &Envelope<'_>, id_key: &IdKey) -> Result<Classified, NormaliseError> {
+        let ReadIdentity { identity, flaw } = facts::identity(reader)?;
+        if identity.is_empty() {
+            let expected = "a document number or a name: each row stands alone";
+            return Err(NormaliseError::new(ErrorClass::NoIdentity, None, expected));
+        }
+        let read = match (facts::facts(reader, &identity, self.message.source.city), flaw) {
+            (Ok(_), Some(flaw)) => Err(Unread::Error(flaw)),
+            (read, _) => read,
+        };
+        let facts = match read {
+            Ok(facts) => facts,
+            Err(Unread::Void) => return Ok(self.delete(home(reader))),
+            Err(Unread::Error(error)) => {
+                let unreadable = self.table.kind.facts_kind().map(Facts::Unreadable);
+                let record = unreadable.map(|facts| Change::Upsert(self.record(self.id, identity, facts)));
+                return Ok(Classified::DeadLetter {
+                    error,
+                    unreadable: record,
+                });
+            }
+        };
+        let correction = self.correction(envelope, &identity).map(|correction| {
+            let withdrawn = id_key.correction(self.id, correction.heir);
+            let stated = id_key.correction(self.id, correction.former);
+            let home = shard_of_number(correction.heir);
+            let statement = self.record(stated, identity.clone(), Facts::Correction(correction));
+            [Input::Change(Change::Upsert(statement)), self.deletion(withdrawn, Some(home))]
+        });
+        let mut inputs = vec![Input::Change(Change::Upsert(self.record(self.id, identity, facts)))];
+        inputs.extend(correction.into_iter().flatten());
+        Ok(Classified::Inputs(inputs))
+    }
+
+    /// The correction that an update of a resident's row states by its images before and after.
+    fn correction(&self, envelope: &Envelope<'_>, after: &Identity) -> Option<Correction> {
+        if envelope.operation != Operation::Update || self.table.kind != Kind::Resident {
+            return None;
+        }
+        let before = Reader::new(self.table, envelope.before?.get()).ok()?;
+        let former = facts::identity(&before).ok()?.identity.number()?;
+        let heir = after.number()?;
+        (former != heir).then_some(Correction { former, heir })
+    }
+
+    /// A row about an employer; `None` when it is gone.
+    fn entity(&self, reader: Option<&Reader<'_, '_>>) -> Result<Classified, NormaliseError> {
+        let employer = match reader.map(facts::employer).transpose() {
+            Ok(employer) => employer,
+            Err(Unread::Void) => None,
+            Err(Unread::Error(error)) => return Err(error),
+        };
+        Ok(Classified::Inputs(vec![Input::Entity(EntityChange {
+            id: self.id,
+            source: self.message.source,
+            table: self.table.name.clone(),
+            key: Personal::new(self.key.as_str()),
+            version: self.version(),
+            appended_at: self.message.timestamp,
+            employer,
+        })]))
+    }
+}

@@ -1,0 +1,56 @@
+//! A table's mapping, checked and compiled.
+
+use super::codes::Codes;
+use super::field::{Field, Kind};
+use super::shape::Encoding;
+use domain::document::DocumentKind;
+use domain::source::TableName;
+
+/// How the rows of a table are read.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The table's name in the source.
+    pub name: TableName,
+    /// What its rows are.
+    pub kind: Kind,
+    /// Name of the dialect that maps it.
+    pub dialect: String,
+    /// Revision of that dialect: `Version.mapping` of what it reads.
+    pub revision: u16,
+    /// Kind of the document when no column states it.
+    pub(super) document: DocumentKind,
+    /// Key columns, ascending by name.
+    pub(super) key: Vec<String>,
+    /// Every column that is read: the key columns first, then the mapped ones.
+    pub(super) columns: Vec<String>,
+    /// Mappings by position of the field in [`Field::ALL`].
+    pub(super) fields: Vec<Option<Mapping>>,
+}
+
+/// A field's column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mapping {
+    /// Position in [`Table::columns`].
+    pub(super) column: usize,
+    /// How the column writes its value.
+    pub(super) encoding: Encoding,
+    /// The code table, for codes.
+    pub(super) codes: Option<Codes>,
+}
+
+impl Table {
+    /// The key columns, ascending by name.
+    pub fn key_columns(&self) -> &[String] {
+        &self.key
+    }
+
+    /// The column a field is mapped to, if it is.
+    pub fn column(&self, field: Field) -> Option<&str> {
+        self.mapping(field)
+            .map(|mapping| self.columns[mapping.column].as_str())
+    }
+
+    pub(super) fn mapping(&self, field: Field) -> Option<&Mapping> {
+        self.fields[field as usize].as_ref()
+    }
+}

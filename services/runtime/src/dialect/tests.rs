@@ -1,0 +1,199 @@
+use super::*;
+
+const HEAD: &str = r#"
+agency = "human-resources"
+name = "test"
+revision = 3
+cities = ["*"]
+[codes.status]
+map = { 1 = "active" }
+[tables.t]
+kind = "card"
+key = ["b", "a"]
+[tables.t.fields]
+number = "n"
+name = "x"
+status = { column = "s", codes = "status" }
+"#;
+
+fn add(text: &str) -> Result<Dialects, DialectError> {
+    let mut dialects = Dialects::default();
+    dialects.add(Path::new("test.toml"), text)?;
+    Ok(dialects)
+}
+
+fn source(text: &str) -> Source {
+    crate::debezium::table_of_topic(&format!("{text}.public.t"))
+        .unwrap()
+        .0
+}
+
+#[test]
+fn a_file_becomes_tables() {
+    let dialects = add(HEAD).unwrap();
+    let table = dialects.find(source("human-resources.3201"), "t").unwrap();
+    assert_eq!(
+        (table.kind, table.revision, table.dialect.as_str()),
+        (Kind::Card, 3, "test")
+    );
+    assert_eq!(table.key_columns(), ["a", "b"]);
+    assert_eq!(table.column(Field::Status), Some("s"));
+    assert_eq!(table.column(Field::Birth), None);
+    assert!(dialects.find(source("human-resources.3201"), "u").is_none());
+    assert!(dialects.find(source("civil-affairs.3201"), "t").is_none());
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    let replaced = |from: &str, to: &str| {
+        assert!(HEAD.contains(from), "{from}");
+        HEAD.replace(from, to)
+    };
+    let cases = [
+        (
+            replaced("human-resources", "tax"),
+            "agency",
+            "unknown agency",
+        ),
+        (replaced("\"test\"", "\"\""), "name", "needs a name"),
+        (replaced("[\"*\"]", "[]"), "cities", "3200 to 3213"),
+        (replaced("[\"*\"]", "[\"3214\"]"), "cities", "3200 to 3213"),
+        (replaced("revision = 3", "revision = 70000"), "", "revision"),
+        (replaced("revision = 3", "revison = 3"), "", "revison"),
+        (
+            replaced("\"card\"", "\"cards\""),
+            "tables.t.kind",
+            "expected one of resident",
+        ),
+        (
+            replaced("[\"b\", \"a\"]", "[]"),
+            "tables.t.key",
+            "key columns",
+        ),
+        (
+            replaced("[\"b\", \"a\"]", "[\"a\", \"a\"]"),
+            "tables.t.key",
+            "each once",
+        ),
+        (
+            replaced("number = \"n\"", "nummer = \"n\""),
+            "tables.t.fields.nummer",
+            "no such field in kind card; expected one of number",
+        ),
+        (
+            replaced("number = \"n\"", "death = \"n\""),
+            "tables.t.fields.death",
+            "no such field in kind card",
+        ),
+        (
+            replaced("number = \"n\"", ""),
+            "tables.t.fields",
+            "field number is mandatory",
+        ),
+        (
+            replaced("number = \"n\"", "number = \"\""),
+            "tables.t.fields.number",
+            "name of a column",
+        ),
+        (
+            replaced("number = \"n\"", "number = { colum = \"n\" }"),
+            "",
+            "colum",
+        ),
+        (
+            replaced(
+                "number = \"n\"",
+                "number = { column = \"n\", encoding = \"bool\" }",
+            ),
+            "tables.t.fields.number.encoding",
+            "text, int",
+        ),
+        (
+            replaced(
+                "number = \"n\"",
+                "number = { column = \"n\", codes = \"status\" }",
+            ),
+            "tables.t.fields.number.codes",
+            "holds no code",
+        ),
+        (
+            replaced("number = \"n\"", "number = \"n\"\nissued = \"d\""),
+            "tables.t.fields.issued.encoding",
+            "date-days, date-text",
+        ),
+        (
+            replaced(", codes = \"status\" }", " }"),
+            "tables.t.fields.status",
+            "code table",
+        ),
+        (
+            replaced("codes = \"status\"", "codes = \"state\""),
+            "tables.t.fields.status.codes",
+            "no code table [codes.state]",
+        ),
+        (
+            replaced("\"active\"", "\"aktive\""),
+            "codes.status.map.1",
+            "unknown name aktive; expected one of active",
+        ),
+        (
+            replaced("1 = \"active\" }", "1 = \"active\" }\nvoid = [\"1\"]"),
+            "codes.status.1",
+            "listed twice",
+        ),
+        (
+            replaced("1 = \"active\" }", "1 = \"active\" }\nnull = \"gone\""),
+            "codes.status.null",
+            "unknown name gone",
+        ),
+        (
+            replaced("[codes.status]", "[codes.other]\nmap = {}\n[codes.status]"),
+            "codes.other",
+            "no field uses",
+        ),
+        (
+            replaced("kind = \"card\"", "kind = \"card\"\ndocument = \"id\""),
+            "tables.t.document",
+            "expected one of unstated",
+        ),
+        ("x".to_owned(), "", "expected"),
+    ];
+    for (text, key, problem) in cases {
+        let error = add(&text).unwrap_err();
+        assert_eq!(error.key, key, "{error}");
+        assert!(error.problem.contains(problem), "{error}");
+        assert!(error.to_string().starts_with("test.toml: "), "{error}");
+    }
+}
+
+#[test]
+fn a_table_is_mapped_once_for_a_city() {
+    let mut dialects = add(HEAD).unwrap();
+    let again = dialects.add(Path::new("again.toml"), HEAD).unwrap_err();
+    assert_eq!(
+        (again.key.as_str(), again.problem.contains("dialect test")),
+        ("tables.t", true)
+    );
+    let of_city = HEAD
+        .replace("[\"*\"]", "[\"3205\"]")
+        .replace("\"test\"", "\"city\"");
+    dialects.add(Path::new("city.toml"), &of_city).unwrap();
+    let name = |source_name| {
+        dialects
+            .find(source(source_name), "t")
+            .map(|table| table.dialect.as_str())
+    };
+    assert_eq!(name("human-resources.3205"), Some("city"));
+    assert_eq!(name("human-resources.3201"), Some("test"));
+    assert_eq!(dialects.tables(source("human-resources.3205")).count(), 1);
+}
+
+#[test]
+fn an_empty_directory_is_no_configuration() {
+    let dir = std::env::temp_dir().join(format!("canbao-dialects-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let error = Dialects::load(std::slice::from_ref(&dir)).unwrap_err();
+    std::fs::remove_dir(&dir).unwrap();
+    assert!(error.problem.contains("no dialect files"), "{error}");
+    assert!(Dialects::load(&[dir]).is_err());
+}

@@ -1,0 +1,98 @@
+//! Topics are made as the design wants them, or the service says what stands in the way.
+
+use super::topics::TopicSpec;
+use super::{REQUEST_TIMEOUT, client};
+use crate::config::Settings;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::collections::BTreeMap;
+
+/// Why topics are not as they must be.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    /// The brokers did not answer a request.
+    #[error("asking the brokers for topics")]
+    Request(#[source] KafkaError),
+    /// The broker refused to create a topic.
+    #[error("creating topic {topic}: {code}")]
+    Create {
+        /// The topic.
+        topic: String,
+        /// The broker's reason.
+        code: RDKafkaErrorCode,
+    },
+    /// A topic exists with too few partitions.
+    #[error(
+        "topic {topic} has {found} partitions and must have at least {wanted}: its partitions are the shards of the base; \
+         create it anew with {wanted} partitions, or add partitions before anything was written"
+    )]
+    TooFewPartitions {
+        /// The topic.
+        topic: String,
+        /// Partitions it has.
+        found: usize,
+        /// Partitions it must have.
+        wanted: u16,
+    },
+}
+
+/// Creates the topics that are missing and refuses those that cannot be used. Others may do the same at the same time.
+///
+/// # Errors
+/// [`TopicError`].
+pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<(), TopicError> {
+    let admin: AdminClient<DefaultClientContext> =
+        client(settings, "canbao-admin").create().map_err(TopicError::Request)?;
+    let existing = partition_counts(&admin).map_err(TopicError::Request)?;
+    for spec in wanted.iter().filter(|spec| spec.partitions_required) {
+        match existing.get(&spec.name) {
+            Some(found) if *found < usize::from(spec.partitions) => {
+                return Err(TopicError::TooFewPartitions {
+                    topic: spec.name.clone(),
+                    found: *found,
+                    wanted: spec.partitions,
+                });
+            }
+            _ => (),
+        }
+    }
+    let missing: Vec<&TopicSpec> = wanted.iter().filter(|spec| !existing.contains_key(&spec.name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let in_sync = if settings.topics.replication >= 3 { "2" } else { "1" };
+    let topics: Vec<NewTopic<'_>> = missing
+        .iter()
+        .map(|spec| {
+            let replication = TopicReplication::Fixed(settings.topics.replication.into());
+            let topic = NewTopic::new(&spec.name, spec.partitions.into(), replication).set("min.insync.replicas", in_sync);
+            spec.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+        })
+        .collect();
+    let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(3 * REQUEST_TIMEOUT));
+    for result in admin.create_topics(&topics, &options).await.map_err(TopicError::Request)? {
+        match result {
+            Ok(topic) => tracing::info!(topic, "topic created"),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => (),
+            Err((topic, code)) => return Err(TopicError::Create { topic, code }),
+        }
+    }
+    Ok(())
+}
+
+/// Partitions of every topic, by name.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub fn topic_partitions(settings: &Settings) -> Result<BTreeMap<String, usize>, TopicError> {
+    let admin: AdminClient<DefaultClientContext> =
+        client(settings, "canbao-admin").create().map_err(TopicError::Request)?;
+    partition_counts(&admin).map_err(TopicError::Request)
+}
+
+fn partition_counts(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, usize>, KafkaError> {
+    let metadata = admin.inner().fetch_metadata(None, REQUEST_TIMEOUT)?;
+    let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    Ok(known.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())
+}

@@ -1,0 +1,131 @@
+//! Where topics end and where groups stand.
+
+use super::REQUEST_TIMEOUT;
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use std::collections::BTreeMap;
+
+/// Topic and partition.
+pub type TopicPartition = (String, i32);
+
+/// The offsets a partition holds: `low` is the first still held, `high` the one the next message gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermarks {
+    /// First offset still held.
+    pub low: i64,
+    /// End offset.
+    pub high: i64,
+}
+
+impl Watermarks {
+    /// Whether a reader can go on at `offset` without having missed anything.
+    pub fn holds(self, offset: i64) -> bool {
+        (self.low..=self.high).contains(&offset)
+    }
+}
+
+/// The watermarks of one partition, asked from its leader.
+///
+/// # Errors
+/// When the leader does not answer.
+pub fn watermarks<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, partition: i32) -> KafkaResult<Watermarks> {
+    let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)?;
+    Ok(Watermarks { low, high })
+}
+
+/// Partitions of a topic, in order; empty when it does not exist.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub fn partitions<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> KafkaResult<Vec<i32>> {
+    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+    let mut partitions: Vec<i32> = metadata
+        .topics()
+        .iter()
+        .filter(|found| found.name() == topic && found.error().is_none())
+        .flat_map(|found| found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
+        .collect();
+    partitions.sort_unstable();
+    Ok(partitions)
+}
+
+/// The end offset of every partition of the given topics.
+///
+/// # Errors
+/// When a leader does not answer.
+pub fn end_offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topics: &[String],
+) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    let mut ends = BTreeMap::new();
+    for topic in topics {
+        for partition in partitions(consumer, topic)? {
+            ends.insert((topic.clone(), partition), watermarks(consumer, topic, partition)?.high);
+        }
+    }
+    Ok(ends)
+}
+
+/// Topics whose name begins with a prefix, in order.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub fn topics_with_prefix<C: ConsumerContext>(consumer: &BaseConsumer<C>, prefix: &str) -> KafkaResult<Vec<String>> {
+    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
+    let mut topics: Vec<String> = metadata
+        .topics()
+        .iter()
+        .filter(|topic| topic.error().is_none() && topic.name().starts_with(prefix))
+        .map(|topic| topic.name().to_owned())
+        .collect();
+    topics.sort_unstable();
+    Ok(topics)
+}
+
+/// Committed offsets of the group that `consumer` was made with (`group.id`; it need not have joined); partitions without one are
+/// left out. Each is the offset of the first message not yet taken.
+///
+/// # Errors
+/// When the group's coordinator does not answer.
+pub fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in partitions {
+        list.add_partition(&topic, partition);
+    }
+    if list.count() == 0 {
+        return Ok(BTreeMap::new());
+    }
+    let mut offsets = BTreeMap::new();
+    for element in consumer.committed_offsets(list, REQUEST_TIMEOUT)?.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            offsets.insert((element.topic().to_owned(), element.partition()), offset);
+        }
+    }
+    Ok(offsets)
+}
+
+/// Whether an error means that the brokers cannot be reached right now; librdkafka goes on trying by itself.
+pub fn is_transient(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    let transient = [
+        Code::BrokerTransportFailure,
+        Code::AllBrokersDown,
+        Code::OperationTimedOut,
+        Code::Resolve,
+        Code::RequestTimedOut,
+        Code::NotCoordinator,
+        Code::CoordinatorNotAvailable,
+        Code::CoordinatorLoadInProgress,
+        Code::LeaderNotAvailable,
+        Code::NotLeaderForPartition,
+        Code::NetworkException,
+        Code::WaitingForCoordinator,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| transient.contains(&code))
+}

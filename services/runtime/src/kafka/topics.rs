@@ -1,0 +1,113 @@
+//! Names and shapes of the topics this system owns. Source topics belong to the agencies.
+
+use crate::config::TopicSettings;
+use domain::division::City;
+use domain::finding::AlertKind;
+use domain::shard::SHARDS;
+use domain::source::{Agency, Source};
+use schemas::registry::alert_topic;
+
+/// The input of the base: one partition per shard, for ever.
+pub const PERSON_RECORDS: &str = "person.records";
+/// State of every announced finding, compacted.
+pub const FINDINGS: &str = "findings";
+/// State of every person, compacted.
+pub const PERSON_REGISTRY: &str = "person.registry";
+
+/// The dead letters of a source: `human-resources.3201.dlq`.
+pub fn dead_letters(source: Source) -> String {
+    format!("{source}.dlq")
+}
+
+/// The consumer group of a normaliser in one region: `canbao.human-resources.3201`.
+pub fn normaliser_group(source: Source) -> String {
+    format!("canbao.{source}")
+}
+
+/// The source topics of one source, as a subscription pattern.
+pub fn source_pattern(source: Source) -> String {
+    format!(r"^{}\.{}\.public\.[^.]+$", source.agency, source.city)
+}
+
+/// The source that a text such as `human-resources.3201` names.
+pub fn parse_source(text: &str) -> Option<Source> {
+    let (agency, city) = text.split_once('.')?;
+    Some(Source { agency: agency.parse::<Agency>().ok()?, city: city.parse().ok()? })
+}
+
+/// The shape of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// Partitions when created.
+    pub partitions: u16,
+    /// An existing topic with fewer partitions is unusable.
+    pub partitions_required: bool,
+    /// Broker-side settings when created.
+    pub config: Vec<(&'static str, String)>,
+}
+
+impl TopicSpec {
+    fn new(name: impl Into<String>, partitions: u16) -> Self {
+        Self { name: name.into(), partitions, partitions_required: false, config: Vec::new() }
+    }
+
+    /// Nothing is ever removed.
+    fn kept(mut self) -> Self {
+        self.config.extend([
+            ("cleanup.policy", "delete".to_owned()),
+            ("retention.ms", "-1".to_owned()),
+            ("retention.bytes", "-1".to_owned()),
+        ]);
+        self
+    }
+
+    /// The last value of each key is kept.
+    fn compacted(mut self) -> Self {
+        self.config.push(("cleanup.policy", "compact".to_owned()));
+        self
+    }
+}
+
+/// `person.records`: the shards' inputs.
+pub fn person_records() -> TopicSpec {
+    let mut spec = TopicSpec::new(PERSON_RECORDS, u16::from(SHARDS)).kept();
+    spec.partitions_required = true;
+    // The shards' order and time are the broker's: producers' clocks are not comparable.
+    spec.config.push(("message.timestamp.type", "LogAppendTime".to_owned()));
+    spec
+}
+
+/// The dead letters of a source; messages may be as large as the largest source message and its coordinates.
+pub fn dead_letter_topic(source: Source) -> TopicSpec {
+    let mut spec = TopicSpec::new(dead_letters(source), 1).kept();
+    spec.config.push(("max.message.bytes", super::MAX_MESSAGE_BYTES.to_string()));
+    spec
+}
+
+/// What the publisher writes: alerts by kind and city, findings, persons.
+pub fn published(settings: &TopicSettings) -> Vec<TopicSpec> {
+    let alert = |(kind, city): (&AlertKind, City)| TopicSpec::new(alert_topic(*kind, city), settings.alert_partitions).kept();
+    AlertKind::ALL
+        .iter()
+        .flat_map(|kind| City::all().map(move |city| (kind, city)))
+        .map(alert)
+        .chain([FINDINGS, PERSON_REGISTRY].map(|name| TopicSpec::new(name, settings.state_partitions).compacted()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_agency_and_city() {
+        let source = parse_source("human-resources.3201").expect("a source");
+        assert_eq!(dead_letters(source), "human-resources.3201.dlq");
+        assert_eq!(source_pattern(source), r"^human-resources\.3201\.public\.[^.]+$");
+        assert_eq!(parse_source("human-resources.3301"), None);
+        assert_eq!(alert_topic(AlertKind::DoubleEnrolled, City::PROVINCE), "alerts.double-enrolled.3200");
+        assert_eq!(published(&TopicSettings::default()).len(), 4 * 14 + 2);
+    }
+}

@@ -1,0 +1,156 @@
+//! Normalisers: from an agency's change streams to the shards' logs.
+//!
+//! Upstream: `<agency>.<city>.public.<table>`, Debezium JSON. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
+//! cannot be read. State: none but the committed offsets and `store.source_topic`. Each (agency, city) is a consumer group of its
+//! own, so that regions are scaled, held and restarted by themselves; one process serves those of its settings.
+//!
+//! Failure: what cannot be read is diverted and the stream goes on; too much of it holds the source. Whatever could lose or
+//! reorder something (a failed delivery, positions that stopped being comparable) stops the process or holds the topic, and says
+//! so in readiness. Every step may be repeated, see `region.rs`.
+
+mod emit;
+mod events;
+mod positions;
+mod region;
+mod share;
+pub mod source_topic;
+
+use crate::config::{ConfigError, NormaliserSettings, Settings};
+use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
+use crate::health::Health;
+use crate::kafka::produce::Producer;
+use crate::kafka::{self, topics};
+use crate::service::Service;
+use crate::shutdown::Shutdown;
+use anyhow::Context;
+pub use domain::source::Agency;
+use domain::source::Source;
+use emit::Emitter;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use positions::Positions;
+use region::Region;
+use schemas::Codec;
+use source_topic::{PgTopicStore, TopicStore};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The pure step: what a source message is.
+type Classify = dyn Fn(&SourceMessage<'_>) -> Classified + Send + Sync;
+
+/// What the regions of a process share.
+struct Shared {
+    settings: NormaliserSettings,
+    classify: Arc<Classify>,
+    limiter: Option<DefaultDirectRateLimiter>,
+    clock: DefaultClock,
+    shutdown: Shutdown,
+}
+
+impl Shared {
+    fn new(settings: &NormaliserSettings, classify: Arc<Classify>, shutdown: Shutdown) -> Self {
+        let limiter = settings.rate_per_second.and_then(NonZeroU32::new).map(|rate| RateLimiter::direct(Quota::per_second(rate)));
+        Self { settings: settings.clone(), classify, limiter, clock: DefaultClock::default(), shutdown }
+    }
+
+    /// Waits for the agency's turn after a message was taken.
+    fn throttle(&self) {
+        let Some(limiter) = &self.limiter else { return };
+        while let Err(early) = limiter.check() {
+            std::thread::sleep(early.wait_time_from(self.clock.now()));
+        }
+    }
+}
+
+/// Runs the normaliser of an agency for the regions of the settings, until shutdown.
+///
+/// # Errors
+/// [`ConfigError`] before anything is touched; later whatever must not be skipped, the restart repeats it.
+pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
+    let Service { settings, health, shutdown, trigger, .. } = service;
+    let sources: Vec<Source> = settings.regions.cities().iter().map(|city| Source { agency, city: *city }).collect();
+    let id_key = settings.id_key()?;
+    let database_url = settings.database_url()?;
+    let dialects = load_dialects(&settings, &sources)?;
+    let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
+
+    let mut wanted = vec![topics::person_records()];
+    wanted.extend(sources.iter().copied().map(topics::dead_letter_topic));
+    kafka::admin::ensure_topics(&settings, &wanted).await.context("preparing topics")?;
+    let pool = sqlx::postgres::PgPoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(Duration::from_secs(30))
+        .connect(database_url)
+        .await
+        .context("connecting to PostgreSQL")?;
+    let store = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
+    kafka::watch_brokers(&settings, health.check("kafka"), shutdown.clone())?;
+
+    let shared = Arc::new(Shared::new(&settings.normaliser, classify, shutdown));
+    let regions = start(&settings, &sources, &shared, store, &health, Codec::embedded())?;
+    drive(regions, || trigger.request()).await
+}
+
+/// Makes every region's consumer before any of them runs, so that a wrong property fails at once.
+fn start(
+    settings: &Settings,
+    sources: &[Source],
+    shared: &Arc<Shared>,
+    store: Arc<dyn TopicStore>,
+    health: &Health,
+    codec: &Codec,
+) -> anyhow::Result<Vec<Region>> {
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    events::describe();
+    let producer = Producer::new(&kafka::idempotent_producer(settings, "canbao-normaliser")).context("making the producer")?;
+    let mut regions = Vec::with_capacity(sources.len());
+    for source in sources.iter().copied() {
+        let group = topics::normaliser_group(source);
+        let mut config = kafka::group_consumer(settings, &group, &group);
+        config
+            .set("queued.max.messages.kbytes", shared.settings.queue_kbytes.to_string())
+            .set("topic.metadata.refresh.interval.ms", shared.settings.topic_refresh_millis.to_string())
+            .set("statistics.interval.ms", "5000");
+        let check = health.check(format!("source {source}"));
+        let consumer: BaseConsumer<Positions> =
+            config.create_with_context(Positions::new(source, store.clone(), check)).context("making a consumer")?;
+        consumer.subscribe(&[&topics::source_pattern(source)]).with_context(|| format!("subscribing to {source}"))?;
+        let emitter = Emitter::new(source, producer.clone(), codec.clone());
+        regions.push(Region::new(source, consumer, emitter, shared.clone()));
+    }
+    Ok(regions)
+}
+
+/// Runs regions on threads of their own until all have ended; the first failure asks the others to drain.
+async fn drive(regions: Vec<Region>, request_end: impl Fn()) -> anyhow::Result<()> {
+    let mut running = JoinSet::new();
+    for region in regions {
+        running.spawn_blocking(move || region.run());
+    }
+    let mut result = Ok(());
+    while let Some(ended) = running.join_next().await {
+        let ended = ended.context("a region's thread broke").and_then(|ended| ended);
+        if ended.is_err() {
+            request_end();
+        }
+        result = result.and(ended);
+    }
+    result
+}
+
+fn load_dialects(settings: &Settings, sources: &[Source]) -> Result<Dialects, ConfigError> {
+    let invalid = |problem: String| ConfigError::Invalid(vec![format!("dialects: {problem}")]);
+    if settings.dialects.is_empty() {
+        return Err(ConfigError::Missing { key: "dialects", variable: "CANBAO_DIALECTS" });
+    }
+    let dialects = Dialects::load(&settings.dialects).map_err(|error| invalid(error.to_string()))?;
+    match sources.iter().find(|source| dialects.tables(**source).next().is_none()) {
+        Some(source) => Err(invalid(format!("no dialect maps a table of {source}"))),
+        None => Ok(dialects),
+    }
+}
+
+#[cfg(test)]
+mod tests;

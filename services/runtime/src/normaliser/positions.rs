@@ -1,0 +1,311 @@
+//! Where a region's consumer stands in its source topics, and which of them it must not read.
+//!
+//! librdkafka's own choice of a start (`auto.offset.reset`) would skip silently, so every start is chosen here, when partitions
+//! are assigned and when an operator's statement changes what is recorded. What is committed carries the replay count in its
+//! metadata, so that an offset from before a replay is recognised.
+
+use super::source_topic::{SourceTopic, TopicStore};
+use crate::health::Check;
+use crate::kafka::REQUEST_TIMEOUT;
+use crate::kafka::offsets::{Watermarks, partitions, watermarks};
+use anyhow::Context;
+use domain::source::Source;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Metadata of a committed offset.
+pub(super) fn commit_metadata(replay: u32) -> String {
+    format!("replay={replay}")
+}
+
+fn replay_of(metadata: &str) -> u32 {
+    metadata.strip_prefix("replay=").and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+#[derive(Default)]
+struct State {
+    topics: BTreeMap<String, SourceTopic>,
+    /// What went wrong inside a callback, where nothing can be returned.
+    failed: Option<anyhow::Error>,
+}
+
+/// A region's topics and positions; also the context of its consumer.
+pub(super) struct Positions {
+    source: Source,
+    store: Arc<dyn TopicStore>,
+    check: Check,
+    state: Mutex<State>,
+}
+
+/// Where reading a partition begins.
+#[derive(Debug, PartialEq, Eq)]
+enum Start {
+    At(Offset),
+    /// The committed offset is not held by the broker any more, or not yet.
+    OutOfRange(i64),
+}
+
+/// Committed offset and its metadata, what is recorded, what the broker holds: where to begin.
+fn start(committed: Option<(i64, &str)>, replay: u32, held: Watermarks) -> Start {
+    match committed {
+        None => Start::At(Offset::Beginning),
+        Some((_, metadata)) if replay_of(metadata) < replay => Start::At(Offset::Beginning),
+        Some((offset, _)) if held.holds(offset) => Start::At(Offset::Offset(offset)),
+        Some((offset, _)) => Start::OutOfRange(offset),
+    }
+}
+
+impl Positions {
+    pub(super) fn new(source: Source, store: Arc<dyn TopicStore>, check: Check) -> Self {
+        Self { source, store, check, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The epoch of a topic's positions; `None` when the topic must not be read.
+    pub(super) fn epoch(&self, topic: &str) -> Option<u16> {
+        self.state().topics.get(topic).filter(|topic| topic.held.is_none()).map(|topic| topic.epoch)
+    }
+
+    /// The replay count that offsets committed now belong to.
+    pub(super) fn replay(&self, topic: &str) -> u32 {
+        self.state().topics.get(topic).map_or(0, |topic| topic.replay)
+    }
+
+    /// What went wrong inside a callback of the last poll.
+    ///
+    /// # Errors
+    /// That.
+    pub(super) fn take_failure(&self) -> anyhow::Result<()> {
+        self.state().failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Says in readiness and metrics what is held.
+    pub(super) fn report(&self) {
+        let state = self.state();
+        let held: Vec<&str> = state.topics.values().filter_map(|topic| topic.held.as_deref()).collect();
+        metrics::gauge!("canbao_normaliser_held_topics", "source" => self.source.to_string()).set(held.len() as f64);
+        match held.first() {
+            None => self.check.pass(),
+            Some(reason) if held.len() == 1 => self.check.fail(*reason),
+            Some(reason) => self.check.fail(format!("{} topics held, the first because {reason}", held.len())),
+        }
+    }
+
+    /// Holds every topic of the source.
+    pub(super) fn hold_source(&self, consumer: &BaseConsumer<Self>, reason: &str) -> anyhow::Result<()> {
+        let mut topics: BTreeSet<String> = self.store.load(self.source)?.into_iter().map(|topic| topic.topic).collect();
+        topics.extend(self.state().topics.keys().cloned());
+        for topic in topics {
+            self.hold(&topic, reason.to_owned())?;
+        }
+        self.pause_held(consumer)?;
+        self.report();
+        Ok(())
+    }
+
+    fn hold(&self, topic: &str, reason: String) -> anyhow::Result<()> {
+        tracing::error!(topic, reason, "topic held");
+        self.store.hold(topic, &reason)?;
+        if let Some(topic) = self.state().topics.get_mut(topic) {
+            topic.held.get_or_insert(reason);
+        }
+        Ok(())
+    }
+
+    /// Records a topic's first sighting, or holds it when its partition count is not the recorded one.
+    fn sight(&self, consumer: &BaseConsumer<Self>, topic: &str) -> anyhow::Result<()> {
+        let found = partitions(consumer, topic).with_context(|| format!("reading the partitions of {topic}"))?.len() as u32;
+        let recorded = self.store.record(topic, found)?;
+        let (expected, held) = (recorded.partitions, recorded.held.is_some());
+        self.state().topics.insert(topic.to_owned(), recorded);
+        if found != expected && !held {
+            let reason = format!(
+                "topic {topic} has {found} partitions and {expected} are recorded: keys may have moved, so positions are no \
+                 longer comparable; run `canbao source accept {topic}`"
+            );
+            self.hold(topic, reason)?;
+        }
+        Ok(())
+    }
+
+    /// Sets where each partition begins, and holds topics whose committed offset is out of range.
+    fn place(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
+        let committed = consumer.committed_offsets(list.clone(), REQUEST_TIMEOUT).context("reading committed offsets")?;
+        for element in committed.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            element.error().with_context(|| format!("reading the committed offset of {topic}/{partition}"))?;
+            let at = match element.offset() {
+                Offset::Offset(offset) => Some((offset, element.metadata())),
+                _ => None,
+            };
+            let held = watermarks(consumer, topic, partition).with_context(|| format!("reading the range of {topic}/{partition}"))?;
+            let offset = match start(at, self.replay(topic), held) {
+                Start::At(offset) => offset,
+                Start::OutOfRange(offset) => {
+                    self.hold_out_of_range(topic, partition, offset, held)?;
+                    Offset::Offset(offset)
+                }
+            };
+            list.set_partition_offset(topic, partition, offset)?;
+        }
+        Ok(())
+    }
+
+    fn hold_out_of_range(&self, topic: &str, partition: i32, offset: i64, held: Watermarks) -> anyhow::Result<()> {
+        if self.epoch(topic).is_none() {
+            return Ok(());
+        }
+        let Watermarks { low, high } = held;
+        let reason = format!(
+            "offset {offset} of {topic}/{partition} is out of range {low} to {high}: the topic was created anew or lost messages; \
+             run `canbao source accept {topic} --restart`"
+        );
+        self.hold(topic, reason)
+    }
+
+    fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
+        let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
+        for topic in &topics {
+            self.sight(consumer, topic)?;
+        }
+        if !topics.is_empty() {
+            self.place(consumer, list)?;
+        }
+        match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+            _ => consumer.assign(list),
+        }
+        .context("assigning partitions")?;
+        tracing::info!(source = %self.source, partitions = list.count(), topics = topics.len(), "partitions assigned");
+        self.pause_held(consumer)?;
+        self.report();
+        Ok(())
+    }
+
+    fn pause_held(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
+        let held = self.assigned(consumer, |topic| self.epoch(topic).is_none())?;
+        if held.count() > 0 {
+            consumer.pause(&held).context("pausing held topics")?;
+        }
+        Ok(())
+    }
+
+    fn assigned(&self, consumer: &BaseConsumer<Self>, wanted: impl Fn(&str) -> bool) -> anyhow::Result<TopicPartitionList> {
+        let assignment = consumer.assignment().context("reading the assignment")?;
+        let mut list = TopicPartitionList::new();
+        for element in assignment.elements().iter().filter(|element| wanted(element.topic())) {
+            list.add_partition(element.topic(), element.partition());
+        }
+        Ok(list)
+    }
+
+    /// Follows what was recorded since: pauses what is held now, resumes what an operator accepted, begins again what is to be
+    /// read again. `true` when anything was accepted.
+    pub(super) fn refresh(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<bool> {
+        let mut accepted = BTreeSet::new();
+        for recorded in self.store.load(self.source)? {
+            let mut state = self.state();
+            let Some(known) = state.topics.get_mut(&recorded.topic) else { continue };
+            let lifted = known.held.is_some() && recorded.held.is_none();
+            if recorded.held.is_none() && (lifted || known.replay != recorded.replay || known.partitions != recorded.partitions) {
+                accepted.insert(recorded.topic.clone());
+            }
+            *known = recorded;
+        }
+        for topic in &accepted {
+            tracing::info!(topic, "topic accepted");
+            self.sight(consumer, topic)?;
+        }
+        if !accepted.is_empty() {
+            let mut list = self.assigned(consumer, |topic| accepted.contains(topic))?;
+            if list.count() > 0 {
+                self.place(consumer, &mut list)?;
+                self.resume_at(consumer, &list)?;
+            }
+        }
+        self.pause_held(consumer)?;
+        self.report();
+        Ok(!accepted.is_empty())
+    }
+
+    fn resume_at(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> anyhow::Result<()> {
+        // Paused first: a seek must not be overtaken by messages already on their way.
+        consumer.pause(list).context("pausing to seek")?;
+        let sought = consumer.seek_partitions(list.clone(), REQUEST_TIMEOUT).context("seeking in accepted topics")?;
+        for element in sought.elements() {
+            element.error().with_context(|| format!("seeking in {}/{}", element.topic(), element.partition()))?;
+        }
+        consumer.resume(list).context("resuming accepted topics")
+    }
+
+    /// After the consumer said that some position is out of range: finds which, and holds its topic.
+    pub(super) fn recheck(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
+        for element in consumer.position().context("reading positions")?.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            if let Offset::Offset(offset) = element.offset() {
+                let held = watermarks(consumer, topic, partition)?;
+                if !held.holds(offset) {
+                    self.hold_out_of_range(topic, partition, offset, held)?;
+                }
+            }
+        }
+        // A partition that was never read has no position; its committed offset is checked instead.
+        let mut unread = self.assigned(consumer, |topic| self.epoch(topic).is_some())?;
+        self.place(consumer, &mut unread)?;
+        self.pause_held(consumer)?;
+        self.report();
+        Ok(())
+    }
+}
+
+impl ClientContext for Positions {
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        let lag: i64 = partitions.map(|partition| partition.consumer_lag.max(0)).sum();
+        metrics::gauge!("canbao_normaliser_lag_messages", "source" => self.source.to_string()).set(lag as f64);
+    }
+}
+
+impl ConsumerContext for Positions {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let result = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assign(consumer, list)
+        } else {
+            // What the last batch read of these partitions is not committed any more: the next owner repeats it, harmlessly.
+            tracing::info!(source = %self.source, partitions = list.count(), "partitions revoked");
+            match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+                _ => consumer.unassign(),
+            }
+            .context("giving partitions back")
+        };
+        if let Err(error) = result {
+            self.state().failed.get_or_insert(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_are_chosen_and_never_skip() {
+        let held = Watermarks { low: 10, high: 20 };
+        assert_eq!(start(None, 0, held), Start::At(Offset::Beginning));
+        assert_eq!(start(Some((15, "")), 0, held), Start::At(Offset::Offset(15)));
+        assert_eq!(start(Some((20, "replay=1")), 1, held), Start::At(Offset::Offset(20)));
+        assert_eq!(start(Some((15, "replay=1")), 2, held), Start::At(Offset::Beginning));
+        for lost in [9, 21] {
+            assert_eq!(start(Some((lost, &commit_metadata(1))), 1, held), Start::OutOfRange(lost));
+        }
+    }
+}

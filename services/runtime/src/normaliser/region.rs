@@ -1,0 +1,275 @@
+//! One region's loop: read, classify, send, deliver, commit.
+//!
+//! | Step | Repeated after a crash? |
+//! |---|---|
+//! | 1. read a batch from the source topics | yes, from the committed offsets |
+//! | 2. classify each message (pure) | yes |
+//! | 3. send inputs and dead letters | yes: an input that stands twice in a log is ignored by its version, a dead letter by its coordinates |
+//! | 4. wait until all of them are delivered | yes |
+//! | 5. commit the offsets | the end of the batch |
+//!
+//! A delivery that fails ends the process: nothing after it may be committed, and the restart repeats the batch.
+
+use super::emit::Emitter;
+use super::events::{Events, Outcome};
+use super::positions::{Positions, commit_metadata};
+use super::share::DeadLetterShare;
+use super::{Classify, Shared};
+use crate::debezium::{NormaliseError, table_of_topic};
+use crate::dialect::{Classified, SourceMessage};
+use crate::kafka::offsets::is_transient;
+use anyhow::Context;
+use domain::date::Timestamp;
+use domain::input::Input;
+use domain::source::Source;
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long an idle poll waits, and so how soon a request to end is noticed.
+const IDLE: Duration = Duration::from_millis(100);
+/// How long a commit that the coordinator cannot take right now is tried again.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a batch has read.
+#[derive(Default)]
+struct Batch {
+    rows: u32,
+    /// Offset of the next message, by topic and partition.
+    next: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// Append time of the newest message, milliseconds since 1970.
+    newest: i64,
+    /// Some message was left to be read again.
+    cut: bool,
+}
+
+impl Batch {
+    fn took(&mut self, message: &BorrowedMessage<'_>) {
+        self.rows += 1;
+        self.newest = self.newest.max(message.timestamp().to_millis().unwrap_or(0));
+        let next = message.offset() + 1;
+        if let Some(partitions) = self.next.get_mut(message.topic()) {
+            partitions.insert(message.partition(), next);
+        } else {
+            self.next.insert(message.topic().to_owned(), BTreeMap::from([(message.partition(), next)]));
+        }
+    }
+
+    fn next(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.next.get(topic)?.get(&partition).copied()
+    }
+}
+
+/// A region's consumer with all it needs.
+pub(super) struct Region {
+    source: Source,
+    consumer: BaseConsumer<Positions>,
+    stages: Stages,
+    shared: Arc<Shared>,
+    refreshed: Instant,
+}
+
+impl Region {
+    pub(super) fn new(source: Source, consumer: BaseConsumer<Positions>, emitter: Emitter, shared: Arc<Shared>) -> Self {
+        let (share, events) = (DeadLetterShare::new(&shared.settings), Events::new(source));
+        let stages = Stages { classify: shared.classify.clone(), emitter, share, events };
+        Self { source, consumer, stages, shared, refreshed: Instant::now() }
+    }
+
+    /// Runs until shutdown; the last batch is delivered and committed before it returns.
+    ///
+    /// # Errors
+    /// Whatever must not be skipped: a failed delivery, a lost store, a fatal error of the client.
+    pub(super) fn run(mut self) -> anyhow::Result<()> {
+        self.consumer.context().report();
+        while !self.shared.shutdown.requested() {
+            self.turn().with_context(|| format!("normalising {}", self.source))?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> anyhow::Result<()> {
+        self.follow_operator();
+        let batch = self.fill()?;
+        if batch.rows > 0 {
+            self.stages.emitter.delivered()?;
+            self.commit(&batch)?;
+            self.stages.events.committed(batch.newest);
+        }
+        if batch.cut && let Some(excess) = self.stages.share.excess() {
+            let reason = format!("{excess}; correct the source or its dialect, then run `canbao source accept {}`", self.source);
+            self.consumer.context().hold_source(&self.consumer, &reason)?;
+        }
+        Ok(())
+    }
+
+    /// Reads and sends until the batch is full, old enough or cut.
+    fn fill(&mut self) -> anyhow::Result<Batch> {
+        let mut batch = Batch::default();
+        let mut deadline = Instant::now() + IDLE;
+        while batch.rows < self.shared.settings.batch_rows && !batch.cut {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let polled = self.consumer.poll(left);
+            self.consumer.context().take_failure()?;
+            match polled {
+                None if left.is_zero() => break,
+                None => (),
+                Some(Err(error)) => self.trouble(&error)?,
+                Some(Ok(message)) => {
+                    let outcome = self.stages.take(self.consumer.context(), &message)?;
+                    self.stages.events.took(outcome);
+                    if outcome == Outcome::Held {
+                        batch.cut = true;
+                        break;
+                    }
+                    if batch.rows == 0 {
+                        deadline = Instant::now() + Duration::from_millis(self.shared.settings.batch_millis.into());
+                    }
+                    batch.took(&message);
+                    self.shared.throttle();
+                }
+            }
+            if left.is_zero() {
+                break;
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Commits what the batch has read. The list is taken from the consumer's positions, which carry the leader epoch, and so
+    /// leaves out partitions that were given away meanwhile.
+    fn commit(&self, batch: &Batch) -> anyhow::Result<()> {
+        let positions = self.consumer.position().context("reading positions")?;
+        let mut any = false;
+        for mut element in positions.elements() {
+            let (topic, partition) = (element.topic().to_owned(), element.partition());
+            match batch.next(&topic, partition) {
+                None => element.set_offset(Offset::Invalid)?,
+                Some(next) => {
+                    if element.offset() != Offset::Offset(next) {
+                        element.set_offset(Offset::Offset(next))?;
+                    }
+                    element.set_metadata(commit_metadata(self.consumer.context().replay(&topic)));
+                    any = true;
+                }
+            }
+        }
+        let deadline = Instant::now() + COMMIT_PATIENCE;
+        while any {
+            match self.consumer.commit(&positions, CommitMode::Sync) {
+                Ok(()) => break,
+                Err(error) if is_membership_change(&error) => {
+                    tracing::warn!(source = %self.source, %error, "offsets not committed: the group changed, the next owner repeats the batch");
+                    break;
+                }
+                Err(error) if is_transient(&error) && Instant::now() < deadline => {
+                    tracing::warn!(source = %self.source, %error, "offsets not committed yet");
+                    std::thread::sleep(IDLE);
+                }
+                Err(error) => return Err(error).context("committing offsets"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what operators stated since; a store that does not answer is asked again later, the stream goes on.
+    fn follow_operator(&mut self) {
+        if self.refreshed.elapsed() < Duration::from_millis(self.shared.settings.accept_refresh_millis.into()) {
+            return;
+        }
+        self.refreshed = Instant::now();
+        match self.consumer.context().refresh(&self.consumer) {
+            Ok(true) => self.stages.share.clear(),
+            Ok(false) => (),
+            Err(error) => tracing::warn!(source = %self.source, error = format!("{error:#}"), "statements of operators cannot be read"),
+        }
+    }
+
+    /// An error instead of a message: waits out what passes, holds what is out of range, ends on the rest.
+    fn trouble(&self, error: &KafkaError) -> anyhow::Result<()> {
+        use RDKafkaErrorCode as Code;
+        let source = self.source;
+        match error {
+            _ if is_transient(error) || is_membership_change(error) => tracing::warn!(%source, %error, "waiting for the brokers"),
+            KafkaError::MessageConsumption(Code::OffsetOutOfRange | Code::AutoOffsetReset) => {
+                self.consumer.context().recheck(&self.consumer)?;
+            }
+            KafkaError::MessageConsumption(
+                Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::PollExceeded,
+            ) => {
+                tracing::warn!(%source, %error, "reading goes on");
+            }
+            _ => return Err(error.clone()).context("reading source topics"),
+        }
+        Ok(())
+    }
+}
+
+/// What happens to one message, apart from the consumer it came from.
+struct Stages {
+    classify: Arc<Classify>,
+    emitter: Emitter,
+    share: DeadLetterShare,
+    events: Events,
+}
+
+impl Stages {
+    /// Takes one message through: admit, classify, then apply, divert or leave it.
+    fn take(&mut self, positions: &Positions, message: &BorrowedMessage<'_>) -> anyhow::Result<Outcome> {
+        let Some((epoch, (source, table))) = positions.epoch(message.topic()).zip(table_of_topic(message.topic())) else {
+            return Ok(Outcome::Held);
+        };
+        let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
+        let partition = u16::try_from(message.partition()).context("partition numbers fit 16 bits")?;
+        let offset = u64::try_from(message.offset()).context("offsets are not negative")?;
+        let (key, value) = (message.key(), message.payload());
+        match (self.classify)(&SourceMessage { source, table, partition, offset, epoch, timestamp, key, value }) {
+            Classified::Inputs(inputs) => self.apply(&inputs, timestamp),
+            Classified::Control(_) => Ok(self.pass()),
+            Classified::DeadLetter { error, unreadable } => {
+                self.divert(message, timestamp, &error, unreadable.map(Input::Change).as_slice())
+            }
+        }
+    }
+
+    fn apply(&mut self, inputs: &[Input], appended: Timestamp) -> anyhow::Result<Outcome> {
+        self.share.note(None);
+        self.emitter.apply(inputs, appended)?;
+        Ok(Outcome::Applied(inputs.len()))
+    }
+
+    fn pass(&mut self) -> Outcome {
+        self.share.note(None);
+        Outcome::Control
+    }
+
+    /// Diverts a message unless too many were; where its person is known, `unreadable` says so to the base.
+    fn divert(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        appended: Timestamp,
+        error: &NormaliseError,
+        unreadable: &[Input],
+    ) -> anyhow::Result<Outcome> {
+        self.share.note(Some(error.class));
+        if self.share.excess().is_some() {
+            return Ok(Outcome::Held);
+        }
+        self.events.dead_letter(message, error);
+        self.emitter.divert(message, appended, error)?;
+        self.emitter.apply(unreadable, appended)?;
+        Ok(Outcome::DeadLettered)
+    }
+}
+
+/// The group is being rearranged: the commit or poll no longer speaks for a member.
+fn is_membership_change(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let changes =
+        [Code::IllegalGeneration, Code::UnknownMemberId, Code::RebalanceInProgress, Code::AssignmentLost, Code::NoOffset, Code::FencedMemberEpoch];
+    error.rdkafka_error_code().is_some_and(|code| changes.contains(&code))
+}

@@ -1,0 +1,229 @@
+//! Statements of operators (操作声明): rows that the clock turns into inputs of every shard.
+//!
+//! Who makes one inserts a row into `store.statement` and may wait; the clock sends it, or refuses it with a reason, and notes
+//! when every shard has applied it. `canbao` and the clock share these functions, since a service never imports a service.
+
+use domain::date::Day;
+use domain::division::City;
+use domain::input::SnapshotFloor;
+use domain::source::{Source, TableName};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{PgPool, Row};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How often a waiting caller looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Regions that go live together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoLiveRegion {
+    /// Every city and the provincial level.
+    All,
+    /// One of them.
+    City(City),
+}
+
+impl GoLiveRegion {
+    /// The cities it stands for.
+    pub fn cities(self) -> Vec<City> {
+        match self {
+            Self::All => City::all().collect(),
+            Self::City(city) => vec![city],
+        }
+    }
+}
+
+impl fmt::Display for GoLiveRegion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::City(city) => write!(f, "{city}"),
+        }
+    }
+}
+
+impl FromStr for GoLiveRegion {
+    type Err = domain::division::UnknownCity;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::City) }
+    }
+}
+
+/// What an operator, or a connector's notification, states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Statement {
+    /// The business date (业务日期) moves to this day; only where the clock's `business_date` is `manual`.
+    BusinessDate(Day),
+    /// Announcing begins for a region (上线).
+    GoLive(GoLiveRegion),
+    /// A full snapshot (全量快照) of a table is complete.
+    Snapshot(SnapshotFloor),
+    /// A source's first full snapshot has passed, though none of its rows can prove it.
+    SnapshotPassed(Source),
+}
+
+/// Why a row of `store.statement` states nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownStatement {
+    /// No such kind.
+    #[error("unknown kind of statement: expected business-date, go-live, snapshot or snapshot-passed")]
+    Kind,
+    /// The body lacks something or holds something else.
+    #[error("the body must be {0}")]
+    Body(&'static str),
+}
+
+#[derive(Serialize, Deserialize)]
+struct FloorBody {
+    source: String,
+    table: String,
+    epoch: u16,
+    offsets: Vec<u64>,
+}
+
+impl Statement {
+    /// The kind as stored.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BusinessDate(_) => "business-date",
+            Self::GoLive(_) => "go-live",
+            Self::Snapshot(_) => "snapshot",
+            Self::SnapshotPassed(_) => "snapshot-passed",
+        }
+    }
+
+    /// The body as stored; [`Statement::parse`] reads it back.
+    pub fn body(&self) -> Value {
+        match self {
+            Self::BusinessDate(day) => serde_json::json!({ "day": day.to_string() }),
+            Self::GoLive(region) => serde_json::json!({ "region": region.to_string() }),
+            Self::Snapshot(floor) => serde_json::json!({
+                "source": floor.source.to_string(),
+                "table": floor.table.as_str(),
+                "epoch": floor.epoch,
+                "offsets": floor.offsets,
+            }),
+            Self::SnapshotPassed(source) => serde_json::json!({ "source": source.to_string() }),
+        }
+    }
+
+    /// Reads a stored row.
+    ///
+    /// # Errors
+    /// [`UnknownStatement`].
+    pub fn parse(kind: &str, body: &Value) -> Result<Self, UnknownStatement> {
+        let text = |key: &str| body.get(key).and_then(Value::as_str);
+        let source = |text: &str| crate::kafka::topics::parse_source(text);
+        match kind {
+            "business-date" => text("day")
+                .and_then(|day| day.parse().ok())
+                .map(Self::BusinessDate)
+                .ok_or(UnknownStatement::Body(r#"{"day": "yyyy-mm-dd"}"#)),
+            "go-live" => text("region")
+                .and_then(|region| region.parse().ok())
+                .map(Self::GoLive)
+                .ok_or(UnknownStatement::Body(r#"{"region": "3200" to "3213" or "all"}"#)),
+            "snapshot" => FloorBody::deserialize(body)
+                .ok()
+                .and_then(|floor| {
+                    let table = TableName::new(floor.table);
+                    Some(SnapshotFloor { source: source(&floor.source)?, table, epoch: floor.epoch, offsets: floor.offsets })
+                })
+                .map(Self::Snapshot)
+                .ok_or(UnknownStatement::Body(r#"{"source": "human-resources.3201", "table": "ac02", "epoch": 0, "offsets": [0]}"#)),
+            "snapshot-passed" => text("source")
+                .and_then(source)
+                .map(Self::SnapshotPassed)
+                .ok_or(UnknownStatement::Body(r#"{"source": "human-resources.3201"}"#)),
+            _ => Err(UnknownStatement::Kind),
+        }
+    }
+}
+
+/// What became of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every shard has applied it.
+    Applied,
+    /// It was not sent; the reason.
+    Refused(String),
+}
+
+/// Records a statement and returns its id, for [`wait`].
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert(pool: &PgPool, statement: &Statement) -> Result<i64, sqlx::Error> {
+    sqlx::query("insert into store.statement (kind, body) values ($1, $2) returning id")
+        .bind(statement.kind())
+        .bind(Json(statement.body()))
+        .fetch_one(pool)
+        .await?
+        .try_get("id")
+}
+
+/// What became of a statement so far; `None` while the clock is at work on it, or does not run.
+///
+/// # Errors
+/// When the database does not answer, or there is no such statement.
+pub async fn outcome(pool: &PgPool, id: i64) -> Result<Option<Outcome>, sqlx::Error> {
+    let row = sqlx::query("select sent_at is not null as sent, refused from store.statement where id = $1").bind(id).fetch_one(pool).await?;
+    if let Some(reason) = row.try_get::<Option<String>, _>("refused")? {
+        return Ok(Some(Outcome::Refused(reason)));
+    }
+    Ok(row.try_get::<bool, _>("sent")?.then_some(Outcome::Applied))
+}
+
+/// Waits until every shard has applied a statement or the clock refused it; `None` when that took longer than `patience`.
+///
+/// # Errors
+/// When the database does not answer, or there is no such statement.
+pub async fn wait(pool: &PgPool, id: i64, patience: Duration) -> Result<Option<Outcome>, sqlx::Error> {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        let outcome = outcome(pool, id).await?;
+        if outcome.is_some() || tokio::time::Instant::now() >= deadline {
+            return Ok(outcome);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_read_back() {
+        let source = crate::kafka::topics::parse_source("human-resources.3201").expect("a source");
+        let statements = [
+            Statement::BusinessDate("2026-12-01".parse().expect("a day")),
+            Statement::GoLive(GoLiveRegion::All),
+            Statement::GoLive("3201".parse().expect("a region")),
+            Statement::Snapshot(SnapshotFloor { source, table: TableName::new("ac02"), epoch: 1, offsets: vec![3, 0] }),
+            Statement::SnapshotPassed(source),
+        ];
+        for statement in statements {
+            assert_eq!(Statement::parse(statement.kind(), &statement.body()), Ok(statement));
+        }
+        assert_eq!(GoLiveRegion::All.cities().len(), 14);
+    }
+
+    #[test]
+    fn what_is_no_statement() {
+        assert_eq!(Statement::parse("stop", &Value::Null), Err(UnknownStatement::Kind));
+        for (kind, body) in [
+            ("business-date", serde_json::json!({ "day": "2026-02-30" })),
+            ("go-live", serde_json::json!({ "region": "3301" })),
+            ("snapshot", serde_json::json!({ "source": "human-resources.3201", "table": "ac02", "epoch": 0 })),
+            ("snapshot-passed", serde_json::json!([])),
+        ] {
+            assert!(matches!(Statement::parse(kind, &body), Err(UnknownStatement::Body(_))), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Reads the store: neighbourhoods, directory entries, shard states.
+
+use super::{Unreadable, decode};
+use domain::citizen_id::CitizenId;
+use domain::date::Day;
+use domain::division::City;
+use domain::engine::DirectoryEntry;
+use domain::finding::Finding;
+use domain::ids::{AnchorId, PersonId, RecordId};
+use domain::neighbourhood::Member;
+use domain::shard::Shard;
+use domain::shard_state::ShardState;
+use domain::source::Version;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+/// The columns [`StoredPerson`] is read from.
+const PERSON_COLUMNS: &str = "p.shard, p.anchor, p.person, p.number, p.region, p.county, p.flags, p.due, p.findings, p.published, p.members";
+
+/// A row of `store.person`, as far as the next version of it depends on it.
+#[derive(Debug, Clone)]
+pub struct StoredPerson {
+    /// The shard.
+    pub shard: Shard,
+    /// The neighbourhood.
+    pub anchor: AnchorId,
+    /// The person, or sixteen zero bytes for members whose person lives elsewhere.
+    pub person: PersonId,
+    /// The number, for its holder.
+    pub number: Option<CitizenId>,
+    /// Where they count.
+    pub region: Option<City>,
+    /// County they are counted in.
+    pub county: i32,
+    /// What they count as.
+    pub flags: i16,
+    /// Next date on which findings may change by themselves.
+    pub due: Option<Day>,
+    /// Open findings.
+    pub findings: Vec<Finding>,
+    /// Digest of the state in `person.registry`.
+    pub published: i64,
+    /// Members of this row.
+    pub members: Vec<Member>,
+}
+
+/// The store could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The database did not answer as expected.
+    #[error("the store could not be read")]
+    Database(#[from] sqlx::Error),
+    /// A stored value is damaged or of another layout.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// A stored code means nothing to this program.
+    #[error("column {column} holds a value this program does not know")]
+    Unknown {
+        /// The column.
+        column: &'static str,
+    },
+}
+
+type Result<T> = std::result::Result<T, ReadError>;
+
+/// A date column's value.
+pub fn day(date: chrono::NaiveDate) -> Day {
+    Day(date.signed_duration_since(chrono::NaiveDate::default()).num_days() as i32)
+}
+
+/// A date as a bind value.
+pub fn naive(day: Day) -> chrono::NaiveDate {
+    chrono::NaiveDate::default() + chrono::TimeDelta::days(i64::from(day.0))
+}
+
+fn shard(row: &PgRow) -> Result<Shard> {
+    u8::try_from(row.try_get::<i16, _>("shard")?).ok().and_then(Shard::new).ok_or(ReadError::Unknown { column: "shard" })
+}
+
+fn anchor(row: &PgRow) -> Result<AnchorId> {
+    AnchorId::from_slice(row.try_get("anchor")?).ok_or(ReadError::Unknown { column: "anchor" })
+}
+
+fn stored_person(row: &PgRow) -> Result<StoredPerson> {
+    let region: Option<i16> = row.try_get("region")?;
+    let findings: Option<&[u8]> = row.try_get("findings")?;
+    let number: Option<i64> = row.try_get("number")?;
+    let unknown = |column| ReadError::Unknown { column };
+    Ok(StoredPerson {
+        shard: shard(row)?,
+        anchor: anchor(row)?,
+        person: PersonId::from_slice(row.try_get("person")?).ok_or(ReadError::Unknown { column: "person" })?,
+        number: number.map(|digits| CitizenId::from_digits(digits as u64).map_err(|_| unknown("number"))).transpose()?,
+        region: region.map(|code| City::from_code(code as u16).ok_or(ReadError::Unknown { column: "region" })).transpose()?,
+        county: row.try_get("county")?,
+        flags: row.try_get("flags")?,
+        due: row.try_get::<Option<chrono::NaiveDate>, _>("due")?.map(day),
+        findings: findings.map(|bytes| decode("finding", bytes)).transpose()?.unwrap_or_default(),
+        published: row.try_get("published")?,
+        members: decode("member list", row.try_get("members")?)?,
+    })
+}
+
+/// The rows of some neighbourhoods.
+pub async fn neighbourhoods(connection: &mut PgConnection, wanted: &[(Shard, AnchorId)]) -> Result<Vec<StoredPerson>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shards: Vec<i16> = wanted.iter().map(|(shard, _)| i16::from(shard.number())).collect();
+    let anchors: Vec<&[u8]> = wanted.iter().map(|(_, anchor)| anchor.bytes().as_slice()).collect();
+    let statement = format!(
+        "select {PERSON_COLUMNS} from unnest($1::smallint[], $2::bytea[]) as k(shard, anchor)
+         join store.person p on p.shard = k.shard and p.anchor = k.anchor"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(shards).bind(anchors).fetch_all(connection).await?;
+    rows.iter().map(stored_person).collect()
+}
+
+/// All rows of a shard, for a full pass over it.
+pub async fn shard_persons(connection: &mut PgConnection, shard: Shard) -> Result<Vec<StoredPerson>> {
+    let statement = format!("select {PERSON_COLUMNS} from store.person p where p.shard = $1");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(i16::from(shard.number())).fetch_all(connection).await?;
+    rows.iter().map(stored_person).collect()
+}
+
+/// The rows of a shard's region that have open findings.
+pub async fn region_with_findings(connection: &mut PgConnection, shard: Shard, region: City) -> Result<Vec<StoredPerson>> {
+    let statement =
+        format!("select {PERSON_COLUMNS} from store.person p where p.shard = $1 and p.region = $2 and p.findings is not null");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(i16::from(shard.number()))
+        .bind(region.code() as i16)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(stored_person).collect()
+}
+
+/// The directory entries of some records, locked in order of the records; records without an entry are absent.
+pub async fn lock_directory(connection: &mut PgConnection, records: &[RecordId]) -> Result<Vec<(RecordId, DirectoryEntry)>> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut keys: Vec<&[u8]> = records.iter().map(|record| record.bytes().as_slice()).collect();
+    keys.sort_unstable();
+    let rows = sqlx::query(
+        "select d.* from store.directory d where d.record = any($1::bytea[]) order by d.record for update",
+    )
+    .bind(keys)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(directory_entry).collect()
+}
+
+/// Every directory entry, in order of the records.
+pub async fn directory(connection: &mut PgConnection) -> Result<Vec<(RecordId, DirectoryEntry)>> {
+    let rows = sqlx::query("select d.* from store.directory d order by d.record").fetch_all(connection).await?;
+    rows.iter().map(directory_entry).collect()
+}
+
+fn directory_entry(row: &PgRow) -> Result<(RecordId, DirectoryEntry)> {
+    let record = RecordId::from_slice(row.try_get("record")?).ok_or(ReadError::Unknown { column: "record" })?;
+    let version = Version {
+        epoch: row.try_get::<i16, _>("epoch")? as u16,
+        partition: row.try_get::<i16, _>("partition")? as u16,
+        offset: row.try_get::<i64, _>("offset")? as u64,
+        mapping: row.try_get::<i16, _>("mapping")? as u16,
+    };
+    Ok((record, DirectoryEntry { shard: shard(row)?, anchor: anchor(row)?, version, deleted: row.try_get("deleted")? }))
+}
+
+/// A shard's row.
+#[derive(Debug, Clone)]
+pub struct StoredShard {
+    /// The shard.
+    pub shard: Shard,
+    /// Next offset of `person.records` to apply.
+    pub position: i64,
+    /// Next sequence of its outbox.
+    pub outbox_next: i64,
+    /// What it knows besides its persons.
+    pub state: ShardState,
+    /// Backend that applies its log.
+    pub owner: Option<i32>,
+}
+
+fn stored_shard(row: &PgRow) -> Result<StoredShard> {
+    Ok(StoredShard {
+        shard: shard(row)?,
+        position: row.try_get("position")?,
+        outbox_next: row.try_get("outbox_next")?,
+        state: decode("shard state", row.try_get("state")?)?,
+        owner: row.try_get("owner")?,
+    })
+}
+
+/// The rows of some shards, locked in order.
+pub async fn lock_shards(connection: &mut PgConnection, shards: &[Shard]) -> Result<Vec<StoredShard>> {
+    let numbers: Vec<i16> = shards.iter().map(|shard| i16::from(shard.number())).collect();
+    let rows = sqlx::query("select * from store.shard where shard = any($1) order by shard for update")
+        .bind(numbers)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(stored_shard).collect()
+}
+
+/// Every shard's row, without a lock.
+pub async fn shards(connection: &mut PgConnection) -> Result<Vec<StoredShard>> {
+    let rows = sqlx::query("select * from store.shard order by shard").fetch_all(connection).await?;
+    rows.iter().map(stored_shard).collect()
+}
