@@ -1,0 +1,255 @@
+//! The loop of completeness: rows in, passes through normalisers and registry, vectors out.
+
+use crate::pass::{self, Next, Pass};
+use crate::row::{Known, count};
+use crate::rows::{Received, Rows};
+use crate::store::Progress;
+use crate::track::Tracks;
+use crate::{Shared, now};
+use domain::date::Timestamp;
+use domain::input::Control;
+use domain::source::Source;
+use runtime::config::FirstSnapshot;
+use runtime::shutdown::Shutdown;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How often positions are looked at while something is under way.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often the operator's statements about snapshots are read.
+const RELOAD: Duration = Duration::from_secs(2);
+/// From then on a source's normaliser counts as lagging: it is asked less often, and gaps are looked for.
+const LAGGING: Duration = Duration::from_secs(3);
+/// How often a lagging normaliser is asked.
+const LAGGING_LOOK: Duration = Duration::from_secs(1);
+/// From then on a pass counts as stuck and is reported.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// Runs until shutdown.
+pub(crate) async fn run(shared: Shared, mut rows: Rows, mut shutdown: Shutdown) -> anyhow::Result<()> {
+    describe_metrics();
+    let mut completeness = Completeness::load(shared).await?;
+    while !shutdown.requested() {
+        tokio::select! {
+            () = shutdown.wait() => break,
+            received = rows.receiver.recv() => match received {
+                Some(received) => completeness.receive(received?),
+                None => break,
+            },
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        while let Ok(received) = rows.receiver.try_recv() {
+            completeness.receive(received?);
+        }
+        if let Err(error) = completeness.step(&rows, &mut shutdown).await? {
+            tracing::warn!(error = format!("{error:#}"), "completeness waits for a server");
+            shutdown.sleep(Duration::from_millis(500)).await;
+        }
+    }
+    Ok(())
+}
+
+struct Completeness {
+    shared: Shared,
+    progress: BTreeMap<Source, Progress>,
+    /// Changed since it was last saved.
+    unsaved: bool,
+    /// Messages whose rows are not saved yet.
+    unsaved_rows: Vec<Received>,
+    tracks: Tracks,
+    pass: Option<(Pass, Instant)>,
+    /// Whether the pass under way was reported as stuck.
+    reported: bool,
+    /// When the next pass may begin.
+    next_pass: Instant,
+    next_reload: Instant,
+    next_lagging: Instant,
+    /// The vector that every shard's log holds; none before the first sending, since the last one may not have arrived.
+    sent: Option<Vec<(Source, Timestamp)>>,
+}
+
+impl Completeness {
+    async fn load(shared: Shared) -> anyhow::Result<Self> {
+        let known = shared.store.progress().await?;
+        let progress: BTreeMap<Source, Progress> =
+            shared.scope.iter().map(|source| (*source, known.get(source).copied().unwrap_or_default())).collect();
+        let mut tracks = Tracks::new(Duration::from_millis(shared.settings.clock.settle_millis.into()));
+        let start = Instant::now();
+        // Rows that were counted before the restart and have not come through.
+        for (source, progress) in &progress {
+            if progress.seen.0 - shared.tolerance > progress.until.0 {
+                tracks.row(*source, progress.seen, start);
+            }
+        }
+        Ok(Self {
+            shared,
+            progress,
+            unsaved: false,
+            unsaved_rows: Vec::new(),
+            tracks,
+            pass: None,
+            reported: false,
+            next_pass: start,
+            next_reload: start,
+            next_lagging: start,
+            sent: None,
+        })
+    }
+
+    fn receive(&mut self, received: Received) {
+        if let Some(row) = received.row
+            && let Some(progress) = self.progress.get_mut(&row.source)
+        {
+            let assumed = progress.snapshot_passed || self.shared.settings.clock.first_snapshot == FirstSnapshot::Assume;
+            let outcome = match count(Known { seen: progress.seen, assumed }, &row, now(), self.shared.tolerance) {
+                Ok(time) => {
+                    progress.seen = time;
+                    self.unsaved = true;
+                    self.tracks.row(row.source, time, Instant::now());
+                    "counted"
+                }
+                Err(discount) => {
+                    tracing::debug!(source = %row.source, reason = discount.as_str(), "a completeness row does not count");
+                    discount.as_str()
+                }
+            };
+            metrics::counter!("canbao_clock_rows_total", "source" => row.source.to_string(), "outcome" => outcome).increment(1);
+        }
+        self.unsaved_rows.push(received);
+    }
+
+    /// Takes everything a step further. The inner error is a server that does not answer: the next step tries again.
+    async fn step(&mut self, rows: &Rows, shutdown: &mut Shutdown) -> anyhow::Result<anyhow::Result<()>> {
+        let advanced = self.advance(rows).await;
+        if advanced.is_err() || self.unsaved {
+            return Ok(advanced);
+        }
+        let vector = pass::vector(&self.shared.scope, |source| self.progress.get(&source).map(|progress| progress.until));
+        if self.sent.as_ref() != Some(&vector) && self.shared.log.send(vec![Control::Completeness(vector.clone())], shutdown).await? {
+            self.sent = Some(vector);
+        }
+        Ok(Ok(()))
+    }
+
+    async fn advance(&mut self, rows: &Rows) -> anyhow::Result<()> {
+        let now = Instant::now();
+        if now >= self.next_reload {
+            self.next_reload = now + RELOAD;
+            for (source, known) in self.shared.store.progress().await? {
+                if let Some(progress) = self.progress.get_mut(&source) {
+                    progress.snapshot_passed = known.snapshot_passed;
+                }
+            }
+            self.show();
+        }
+        self.save(rows).await?;
+        self.note().await?;
+        self.ask_normalisers().await?;
+        self.pass().await?;
+        self.save(rows).await
+    }
+
+    async fn save(&mut self, rows: &Rows) -> anyhow::Result<()> {
+        if self.unsaved {
+            self.shared.store.save_progress(&self.progress).await?;
+            self.unsaved = false;
+        }
+        for received in self.unsaved_rows.drain(..) {
+            rows.done(&received);
+        }
+        Ok(())
+    }
+
+    /// Notes the end offsets of the sources whose rows have settled.
+    async fn note(&mut self) -> anyhow::Result<()> {
+        let settled = self.tracks.settled(Instant::now());
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let ends = self.shared.ends.of_sources(settled).await?;
+        for (source, ends) in ends {
+            self.tracks.note(source, ends, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Asks how far the normalisers are; those that lag are asked now and then only, so that they do not slow the others down.
+    async fn ask_normalisers(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
+        let ask_lagging = now >= self.next_lagging;
+        let is_lagging = |at: Instant| now.duration_since(at) >= LAGGING;
+        let asked: Vec<_> = self
+            .tracks
+            .noted()
+            .filter(|(_, noted)| ask_lagging || !is_lagging(noted.at))
+            .map(|(source, noted)| (source, noted.ends.clone(), is_lagging(noted.at)))
+            .collect();
+        if ask_lagging {
+            self.next_lagging = now + LAGGING_LOOK;
+        }
+        let mut answers = tokio::task::JoinSet::new();
+        for (source, ends, lags) in asked {
+            let asking = self.shared.ends.clone();
+            answers.spawn(async move { (source, asking.committed(source, ends, lags).await) });
+        }
+        while let Some(answer) = answers.join_next().await {
+            match answer? {
+                (source, Ok(committed)) => {
+                    self.tracks.committed(source, &committed);
+                }
+                // One group's coordinator may be away while others answer.
+                (source, Err(error)) => tracing::debug!(%source, error = format!("{error:#}"), "a normaliser's position is unknown"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a pass when one is due, and takes the one under way as far as it goes now.
+    async fn pass(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
+        if self.pass.is_none() && now >= self.next_pass && self.tracks.is_any_read() {
+            let ends = self.shared.ends.of_person_records().await?;
+            self.next_pass = now + Duration::from_millis(self.shared.settings.clock.interval_millis.into());
+            self.reported = false;
+            self.pass = Some((Pass::begin(self.tracks.take_read(), ends, self.shared.settings.clock.hops), now));
+        }
+        while let Some((pass, began)) = &mut self.pass {
+            match pass.observe(&self.shared.store.shards().await?) {
+                Next::Wait => {
+                    if began.elapsed() > STUCK && !self.reported {
+                        self.reported = true;
+                        tracing::warn!(sources = pass.sources().len(), "the registry does not keep up: completeness stands still");
+                    }
+                    return Ok(());
+                }
+                Next::NoteEnds => pass.ends(self.shared.ends.of_person_records().await?),
+                Next::Done => {
+                    metrics::histogram!("canbao_clock_pass_seconds").record(began.elapsed().as_secs_f64());
+                    for (source, time) in pass.sources() {
+                        if let Some(progress) = self.progress.get_mut(source) {
+                            // The source's clock may be ahead of the broker's, whose time the facts carry.
+                            progress.until = progress.until.max(Timestamp(time.0 - self.shared.tolerance));
+                        }
+                    }
+                    self.unsaved = true;
+                    self.pass = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self) {
+        let now = now();
+        for (source, progress) in &self.progress {
+            let age = if progress.until.0 == 0 { f64::INFINITY } else { (now.0 - progress.until.0) as f64 / 1000.0 };
+            metrics::gauge!("canbao_clock_completeness_age_seconds", "source" => source.to_string()).set(age);
+        }
+    }
+}
+
+fn describe_metrics() {
+    metrics::describe_counter!("canbao_clock_rows_total", "Completeness rows, by source and whether they counted");
+    metrics::describe_histogram!("canbao_clock_pass_seconds", "From the beginning of a pass through the registry to its end");
+    metrics::describe_gauge!("canbao_clock_completeness_age_seconds", "Age of a source's completeness; infinite while it has none");
+}

@@ -1,0 +1,98 @@
+//! The clock (时钟服务): everything the shards are told that is no record: business dates, completeness, go-live, snapshots.
+//!
+//! It alone reads the wall clock; what follows from it enters the base as an input of every shard (design 2). All it sends is
+//! idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
+//! The decisions are pure ([`scope`], [`row`], [`track`], [`pass`], [`decide`], [`notification`]), the loops around them are thin.
+
+mod completeness;
+mod date;
+pub mod decide;
+mod ends;
+mod log;
+pub mod notification;
+pub mod pass;
+pub mod row;
+mod rows;
+pub mod scope;
+mod snapshots;
+mod statements;
+mod store;
+pub mod track;
+
+use anyhow::Context;
+use domain::date::Timestamp;
+use domain::policy::Policy;
+use runtime::config::Settings;
+use runtime::dialect::Dialects;
+use runtime::kafka::admin::ensure_topics;
+use runtime::kafka::{topics, watch_brokers};
+use runtime::service::Service;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
+
+/// What the loops share.
+#[derive(Clone)]
+struct Shared {
+    settings: Settings,
+    dialects: Arc<Dialects>,
+    store: store::Store,
+    log: log::ShardLog,
+    ends: ends::Ends,
+    scope: Arc<Vec<domain::source::Source>>,
+    /// How far a source's clock may be ahead of ours, in milliseconds.
+    tolerance: i64,
+}
+
+/// Runs until shutdown.
+///
+/// # Errors
+/// When settings, policy, dialects, database or topics are not as they must be, or a loop cannot go on.
+pub async fn run(service: Service) -> anyhow::Result<()> {
+    let settings = service.settings.clone();
+    let policy = read_policy(&settings)?;
+    let dialects = Arc::new(Dialects::load(&settings.dialects)?);
+    let scope = Arc::new(scope::sources(&settings.clock.sources, &policy));
+    anyhow::ensure!(!scope.is_empty(), "no source is in scope: see clock.sources and the policy's [scope]");
+    settings.database_url()?;
+    watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
+    let store = store::Store::connect(&settings, service.health.check("postgres")).await?;
+    ensure_topics(&settings, &[topics::person_records()]).await.context("preparing person.records")?;
+    let shared = Shared {
+        dialects,
+        log: log::ShardLog::new(&settings)?,
+        ends: ends::Ends::new(&settings)?,
+        store,
+        scope,
+        tolerance: i64::from(policy.release.tolerance_seconds) * 1000,
+        settings,
+    };
+    tracing::info!(sources = shared.scope.len(), "sources in scope");
+
+    let mut loops = JoinSet::new();
+    let rows = rows::start(&shared, &service.shutdown)?;
+    loops.spawn(completeness::run(shared.clone(), rows, service.shutdown.clone()));
+    loops.spawn(date::run(shared.clone(), service.shutdown.clone()));
+    loops.spawn(statements::run(shared.clone(), service.shutdown.clone()));
+    loops.spawn(snapshots::run(shared, service.shutdown.clone()));
+    let mut result = Ok(());
+    while let Some(ended) = loops.join_next().await {
+        // One loop's failure ends the process: the others must not go on as if all were well.
+        service.trigger.request();
+        let ended = ended.context("a loop of the clock panicked").and_then(|result| result);
+        result = result.and(ended);
+    }
+    result
+}
+
+fn read_policy(settings: &Settings) -> anyhow::Result<Policy> {
+    let Some(file) = &settings.policy else { return Ok(Policy::embedded()) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading the policy {}", file.display()))?;
+    Policy::parse(&text).with_context(|| format!("reading the policy {}", file.display()))
+}
+
+/// The wall clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,156 @@
+//! The loop of snapshot notifications: a complete full snapshot becomes a recorded statement per table.
+
+use crate::notification::{self, CompleteSnapshot, UnderWay};
+use crate::store::Store;
+use crate::track::{Offsets, has_passed};
+use crate::Shared;
+use anyhow::Context;
+use domain::date::Timestamp;
+use domain::input::SnapshotFloor;
+use domain::source::{Agency, Source, TableName};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use runtime::dialect::Kind;
+use runtime::kafka::group_consumer;
+use runtime::kafka::offsets::is_transient;
+use runtime::shutdown::Shutdown;
+use runtime::statements::Statement;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Begin offsets are those of so many milliseconds before the connector says it began: low is safe, since a ghost that the next
+/// snapshot removes is better than a lost person (design 2).
+const MARGIN: i64 = 60_000;
+/// How often snapshots that wait for a normaliser are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A notification: where it stands, and what it says.
+struct Received {
+    source: Source,
+    /// `topic/partition/offset`.
+    position: String,
+    notification: notification::Notification,
+}
+
+/// A complete snapshot whose rows are on their way through the normaliser.
+struct Waiting {
+    source: Source,
+    position: String,
+    snapshot: CompleteSnapshot,
+    /// End offsets of the source's topics, noted after it was complete.
+    ends: Offsets,
+}
+
+/// Runs until shutdown. Notifications are few and read from the beginning at every start, so that one that began before a
+/// restart is seen whole; what became a statement before is known by its position.
+pub(crate) async fn run(shared: Shared, mut shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut received = start(&shared, &shutdown)?;
+    let mut under_way: BTreeMap<Source, UnderWay> = BTreeMap::new();
+    let mut complete: Vec<(Source, String, CompleteSnapshot)> = Vec::new();
+    let mut waiting: Vec<Waiting> = Vec::new();
+    while !shutdown.requested() {
+        tokio::select! {
+            () = shutdown.wait() => break,
+            next = received.recv() => {
+                let Some(next) = next else { break };
+                let Received { source, position, notification } = next?;
+                if let Some(snapshot) = under_way.entry(source).or_default().absorb(notification) {
+                    complete.push((source, position, snapshot));
+                }
+                continue;
+            }
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Err(error) = step(&shared, &mut complete, &mut waiting).await {
+            tracing::warn!(error = format!("{error:#}"), "snapshots wait for a server");
+        }
+    }
+    Ok(())
+}
+
+async fn step(
+    shared: &Shared,
+    complete: &mut Vec<(Source, String, CompleteSnapshot)>,
+    waiting: &mut Vec<Waiting>,
+) -> anyhow::Result<()> {
+    while let Some((source, position, snapshot)) = complete.last().cloned() {
+        if !shared.store.is_noticed(&position).await? {
+            let ends = shared.ends.of_sources(vec![source]).await?.remove(&source).unwrap_or_default();
+            waiting.push(Waiting { source, position, snapshot, ends });
+        }
+        complete.pop();
+    }
+    let mut index = 0;
+    while let Some(next) = waiting.get(index) {
+        let committed = shared.ends.committed(next.source, next.ends.clone(), true).await?;
+        if has_passed(&committed, &next.ends) {
+            record(shared, next).await?;
+            waiting.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Records a statement for each table of the snapshot whose rows are records.
+async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
+    let Waiting { source, position, snapshot, .. } = waiting;
+    let store: &Store = &shared.store;
+    let epochs = store.epochs().await?;
+    let mut statements = Vec::new();
+    for table in &snapshot.tables {
+        let holds_records = shared.dialects.find(*source, table).is_some_and(|table| table.kind != Kind::Completeness);
+        if !holds_records {
+            continue;
+        }
+        let topic = format!("{source}.public.{table}");
+        let offsets = shared.ends.begin_offsets(topic.clone(), Timestamp(snapshot.started.0 - MARGIN)).await?;
+        // A table that never had a row has no topic.
+        if !offsets.is_empty() {
+            let epoch = epochs.get(&topic).copied().unwrap_or(0);
+            let floor = SnapshotFloor { source: *source, table: TableName::new(table), epoch, offsets };
+            statements.push((table.clone(), Statement::Snapshot(floor)));
+        }
+    }
+    tracing::info!(%source, tables = statements.len(), "a full snapshot is complete");
+    Ok(store.notice(position, &statements).await?)
+}
+
+fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<mpsc::Receiver<anyhow::Result<Received>>> {
+    let agencies: Vec<&str> = Agency::ALL.iter().map(|agency| agency.as_str()).collect();
+    let pattern = format!(r"^({})\.[0-9]+\.{}$", agencies.join("|"), notification::SUFFIX);
+    let consumer: BaseConsumer = group_consumer(&shared.settings, "canbao-clock-notifications", "canbao.clock.notifications")
+        // Nothing is ever committed, so this is where every start begins.
+        .set("auto.offset.reset", "earliest")
+        .set("topic.metadata.refresh.interval.ms", "10000")
+        .create()
+        .context("making the consumer of notifications")?;
+    consumer.subscribe(&[&pattern]).context("subscribing to notifications")?;
+    let (sender, receiver) = mpsc::channel(1024);
+    let shutdown = shutdown.clone();
+    std::thread::Builder::new().name("notifications".into()).spawn(move || read(&consumer, &sender, &shutdown))?;
+    Ok(receiver)
+}
+
+fn read(consumer: &BaseConsumer, sender: &mpsc::Sender<anyhow::Result<Received>>, shutdown: &Shutdown) {
+    while !shutdown.requested() {
+        let received = match consumer.poll(Duration::from_millis(100)) {
+            None => continue,
+            Some(Err(error)) if is_transient(&error) => continue,
+            Some(Err(error)) => Err(anyhow::Error::new(error).context("reading notifications")),
+            Some(Ok(message)) => {
+                let source = notification::source_of_topic(message.topic());
+                let notification = message.payload().and_then(notification::parse);
+                let Some((source, notification)) = source.zip(notification) else { continue };
+                let position = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
+                Ok(Received { source, position, notification })
+            }
+        };
+        let failed = received.is_err();
+        if sender.blocking_send(received).is_err() || failed {
+            return;
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The loop of statements: decides, sends, and notes when every shard has applied them.
+
+use crate::Shared;
+use crate::decide::{Decision, Situation, decide};
+use crate::store::OpenStatement;
+use domain::date::Timestamp;
+use runtime::config::BusinessDateSource;
+use runtime::shutdown::Shutdown;
+use std::time::Duration;
+
+/// How often new statements are looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Statements that are in the shards' logs, with the end offsets that the shards must pass.
+#[derive(Default)]
+struct UnderWay(Vec<(i64, Vec<i64>)>);
+
+/// Runs until shutdown. Statements that were sent before a restart and not seen applied are sent again.
+pub(crate) async fn run(shared: Shared, mut shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut under_way = UnderWay::default();
+    while !shutdown.requested() {
+        if let Err(error) = under_way.step(&shared, &mut shutdown).await? {
+            tracing::warn!(error = format!("{error:#}"), "statements wait for a server");
+            shutdown.sleep(Duration::from_millis(500)).await;
+        }
+        shutdown.sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+impl UnderWay {
+    /// The inner error is a server that does not answer: the next step tries again.
+    async fn step(&mut self, shared: &Shared, shutdown: &mut Shutdown) -> anyhow::Result<anyhow::Result<()>> {
+        let open = match shared.store.open_statements().await {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        self.0.retain(|(id, _)| open.iter().any(|statement| statement.id == *id));
+        for statement in open {
+            if self.0.iter().any(|(id, _)| *id == statement.id) {
+                continue;
+            }
+            match prepare(shared, &statement).await {
+                Err(error) => return Ok(Err(error)),
+                Ok(None) => {}
+                Ok(Some((controls, day))) => {
+                    if !shared.log.send(controls, shutdown).await? {
+                        return Ok(Ok(()));
+                    }
+                    match sent(shared, day).await {
+                        Ok(ends) => self.0.push((statement.id, ends)),
+                        Err(error) => return Ok(Err(error)),
+                    }
+                }
+            }
+        }
+        Ok(self.settle(shared).await)
+    }
+
+    /// Notes which statements every shard has applied.
+    async fn settle(&mut self, shared: &Shared) -> anyhow::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let shards = shared.store.shards().await?;
+        let is_applied = |ends: &Vec<i64>| {
+            shards.len() == ends.len() && shards.iter().zip(ends).all(|(shard, end)| shard.position >= *end)
+        };
+        let applied: Vec<i64> = self.0.iter().filter(|(_, ends)| is_applied(ends)).map(|(id, _)| *id).collect();
+        if !applied.is_empty() {
+            shared.store.mark_sent(&applied).await?;
+            tracing::info!(statements = ?applied, "every shard has applied these statements");
+            self.0.retain(|(id, _)| !applied.contains(id));
+        }
+        Ok(())
+    }
+}
+
+type ToSend = (Vec<domain::input::Control>, Option<domain::date::Day>);
+
+/// Decides on a statement; what is not to be sent is dealt with at once.
+async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option<ToSend>> {
+    let progress = shared.store.progress().await?;
+    let is_complete = |source| progress.get(source).is_some_and(|progress| progress.until > Timestamp(0));
+    let situation = Situation {
+        is_manual: shared.settings.clock.business_date == BusinessDateSource::Manual,
+        business_date: shared.store.business_date().await?,
+        incomplete: shared.scope.iter().filter(|source| !is_complete(*source)).copied().collect(),
+    };
+    let decision = match &open.statement {
+        Ok(statement) => decide(statement.clone(), &situation),
+        Err(error) => Decision::Refuse(error.to_string()),
+    };
+    match decision {
+        Decision::Send(controls, day) => return Ok(Some((controls, day))),
+        Decision::NoteSnapshotPassed(source) => {
+            shared.store.note_snapshot_passed(source).await?;
+            shared.store.mark_sent(&[open.id]).await?;
+        }
+        Decision::Refuse(reason) => {
+            tracing::warn!(statement = open.id, reason, "a statement is refused");
+            shared.store.refuse(open.id, &reason).await?;
+        }
+    }
+    Ok(None)
+}
+
+/// After the sending: saves the date and notes the end offsets behind which the statement stands.
+async fn sent(shared: &Shared, day: Option<domain::date::Day>) -> anyhow::Result<Vec<i64>> {
+    if let Some(day) = day {
+        shared.store.save_business_date(day).await?;
+    }
+    shared.ends.of_person_records().await
+}

@@ -1,0 +1,216 @@
+//! The clock's tables in Postgres, and the registry's positions.
+
+use crate::pass::ShardView;
+use anyhow::Context;
+use domain::date::{Day, Timestamp};
+use domain::division::City;
+use domain::source::{Agency, Source};
+use runtime::config::Settings;
+use runtime::health::Check;
+use runtime::statements::{Statement, UnknownStatement};
+use serde_json::Value;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::types::Json;
+use sqlx::types::chrono::NaiveDate;
+use sqlx::{PgPool, Row};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// How far a source has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Progress {
+    /// The operator stated that the first full snapshot has passed.
+    pub(crate) snapshot_passed: bool,
+    /// Newest time counted; 0 before the first.
+    pub(crate) seen: Timestamp,
+    /// Complete until; 0 for not at all.
+    pub(crate) until: Timestamp,
+}
+
+/// A statement that is neither sent nor refused.
+#[derive(Debug)]
+pub(crate) struct OpenStatement {
+    pub(crate) id: i64,
+    pub(crate) statement: std::result::Result<Statement, UnknownStatement>,
+}
+
+/// The database. Cheap to clone; every call tells the health check how it went.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pool: PgPool,
+    check: Check,
+}
+
+impl Store {
+    pub(crate) async fn connect(settings: &Settings, check: Check) -> anyhow::Result<Self> {
+        let options: PgConnectOptions =
+            settings.database_url()?.parse().map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options.application_name("canbao-clock"))
+            .await
+            .context("connecting to PostgreSQL")?;
+        let store = Self { pool, check };
+        store.business_date().await.context("reading the clock's tables: is the database migrated?")?;
+        Ok(store)
+    }
+
+    fn told<T>(&self, result: Result<T>) -> Result<T> {
+        match &result {
+            Ok(_) => self.check.pass(),
+            // A row that says something unknown is no sign of an unreachable database; the message holds no values.
+            Err(error) => self.check.fail(format!("PostgreSQL: {error}")),
+        }
+        result
+    }
+
+    /// Progress of every source known.
+    pub(crate) async fn progress(&self) -> Result<BTreeMap<Source, Progress>> {
+        let rows = sqlx::query("select agency, city, snapshot_passed, seen, until from store.completeness").fetch_all(&self.pool).await;
+        let mut all = BTreeMap::new();
+        for row in self.told(rows)? {
+            let agency = u8::try_from(row.try_get::<i16, _>("agency")?).ok().and_then(Agency::from_code);
+            let city = u16::try_from(row.try_get::<i16, _>("city")?).ok().and_then(City::from_code);
+            let Some((agency, city)) = agency.zip(city) else {
+                return Err(sqlx::Error::Decode("store.completeness names an unknown source".into()));
+            };
+            let progress = Progress {
+                snapshot_passed: row.try_get("snapshot_passed")?,
+                seen: Timestamp(row.try_get("seen")?),
+                until: Timestamp(row.try_get("until")?),
+            };
+            all.insert(Source { agency, city }, progress);
+        }
+        Ok(all)
+    }
+
+    /// Saves how far sources have come; neither time ever falls.
+    pub(crate) async fn save_progress(&self, progress: &BTreeMap<Source, Progress>) -> Result<()> {
+        let column = |value: fn(&Source, &Progress) -> i64| -> Vec<i64> { progress.iter().map(|(source, of)| value(source, of)).collect() };
+        let done = sqlx::query(
+            "insert into store.completeness as c (agency, city, seen, until)
+             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+             on conflict (agency, city) do update set seen = greatest(c.seen, excluded.seen), until = greatest(c.until, excluded.until)",
+        )
+        .bind(column(|source, _| i64::from(source.agency.code())))
+        .bind(column(|source, _| i64::from(source.city.code())))
+        .bind(column(|_, progress| progress.seen.0))
+        .bind(column(|_, progress| progress.until.0))
+        .execute(&self.pool)
+        .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Notes the operator's statement that a source's first full snapshot has passed.
+    pub(crate) async fn note_snapshot_passed(&self, source: Source) -> Result<()> {
+        let done = sqlx::query(
+            "insert into store.completeness (agency, city, snapshot_passed) values ($1, $2, true)
+             on conflict (agency, city) do update set snapshot_passed = true",
+        )
+        .bind(i16::from(source.agency.code()))
+        .bind(source.city.code() as i16)
+        .execute(&self.pool)
+        .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Position and message outbox of every shard, in order of the shards.
+    pub(crate) async fn shards(&self) -> Result<Vec<ShardView>> {
+        let rows = sqlx::query(
+            "select s.position, m.lowest, m.highest from store.shard s
+             cross join lateral (select min(sequence) as lowest, max(sequence) as highest from store.message where shard = s.shard) as m
+             order by s.shard",
+        )
+        .fetch_all(&self.pool)
+        .await;
+        self.told(rows)?
+            .iter()
+            .map(|row| {
+                let (lowest, highest): (Option<i64>, Option<i64>) = (row.try_get("lowest")?, row.try_get("highest")?);
+                Ok(ShardView { position: row.try_get("position")?, messages: lowest.zip(highest) })
+            })
+            .collect()
+    }
+
+    /// The last business date that every shard's log holds.
+    pub(crate) async fn business_date(&self) -> Result<Option<Day>> {
+        let row = sqlx::query("select business_date from store.clock").fetch_one(&self.pool).await;
+        let date: Option<NaiveDate> = self.told(row)?.try_get("business_date")?;
+        Ok(date.map(runtime::store::read::day))
+    }
+
+    /// Saves a business date; it never falls.
+    pub(crate) async fn save_business_date(&self, day: Day) -> Result<()> {
+        let done = sqlx::query("update store.clock set business_date = greatest(business_date, date '1970-01-01' + $1::integer)")
+            .bind(day.0)
+            .execute(&self.pool)
+            .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Statements that are neither sent nor refused, in the order they were made.
+    pub(crate) async fn open_statements(&self) -> Result<Vec<OpenStatement>> {
+        let rows = sqlx::query("select id, kind, body from store.statement where sent_at is null and refused is null order by id")
+            .fetch_all(&self.pool)
+            .await;
+        self.told(rows)?
+            .iter()
+            .map(|row| {
+                let Json(body): Json<Value> = row.try_get("body")?;
+                Ok(OpenStatement { id: row.try_get("id")?, statement: Statement::parse(row.try_get("kind")?, &body) })
+            })
+            .collect()
+    }
+
+    /// Notes that every shard has applied some statements.
+    pub(crate) async fn mark_sent(&self, ids: &[i64]) -> Result<()> {
+        let done = sqlx::query("update store.statement set sent_at = now() where id = any($1) and sent_at is null")
+            .bind(ids)
+            .execute(&self.pool)
+            .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Notes why a statement is not sent.
+    pub(crate) async fn refuse(&self, id: i64, reason: &str) -> Result<()> {
+        let done = sqlx::query("update store.statement set refused = $2 where id = $1 and sent_at is null")
+            .bind(id)
+            .bind(reason)
+            .execute(&self.pool)
+            .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Whether statements were made of a connector's notification before.
+    pub(crate) async fn is_noticed(&self, notification: &str) -> Result<bool> {
+        let row = sqlx::query("select exists (select from store.statement where starts_with(noticed, $1)) as known")
+            .bind(format!("{notification}/"))
+            .fetch_one(&self.pool)
+            .await;
+        self.told(row)?.try_get("known")
+    }
+
+    /// Records statements made of a connector's notification, all or none; those known already are left as they are.
+    pub(crate) async fn notice(&self, notification: &str, statements: &[(String, Statement)]) -> Result<()> {
+        let keys: Vec<String> = statements.iter().map(|(part, _)| format!("{notification}/{part}")).collect();
+        let done = sqlx::query(
+            "insert into store.statement (kind, body, noticed)
+             select * from unnest($1::text[], $2::jsonb[], $3::text[]) on conflict do nothing",
+        )
+        .bind(statements.iter().map(|(_, statement)| statement.kind()).collect::<Vec<_>>())
+        .bind(statements.iter().map(|(_, statement)| Json(statement.body())).collect::<Vec<_>>())
+        .bind(keys)
+        .execute(&self.pool)
+        .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Epochs of source topics that have another than 0, by topic.
+    pub(crate) async fn epochs(&self) -> Result<BTreeMap<String, u16>> {
+        let rows = sqlx::query("select topic, epoch from store.source_topic where epoch <> 0").fetch_all(&self.pool).await;
+        self.told(rows)?.iter().map(|row| Ok((row.try_get("topic")?, row.try_get::<i16, _>("epoch")?.unsigned_abs()))).collect()
+    }
+}

@@ -1,0 +1,51 @@
+//! The publisher (发布服务): takes the registry's outbox to its topics, each event once for who reads committed (design 3, third joint).
+//!
+//! Rows leave in the order of their sequence per shard. The position per shard travels in the same Kafka transaction as the
+//! messages (topic [`positions::TOPIC`]), so that a crash at any point neither repeats nor skips a row: what the position has
+//! passed is deleted and never sent again. One process serves all shards by default; several share them by
+//! `publisher.shards`, each with a `publisher.transactional_id` of its own, by which an older process of the same share is
+//! fenced.
+
+pub mod outbox;
+pub mod position;
+pub mod positions;
+mod publish;
+pub mod transaction;
+
+use anyhow::Context;
+use runtime::kafka::admin::ensure_topics;
+use runtime::kafka::{topics, watch_brokers};
+use runtime::service::Service;
+
+/// Runs until shutdown.
+///
+/// # Errors
+/// When a topic or the database is not as it must be, when positions and outbox contradict each other, or when another
+/// publisher took over.
+pub async fn run(mut service: Service) -> anyhow::Result<()> {
+    let settings = service.settings.clone();
+    // Missing settings are reported before anything is touched.
+    settings.database_url()?;
+    watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
+    let postgres = service.health.check("postgres");
+    let positions_check = service.health.check("positions");
+    let mut database = outbox::Outbox::connect(&settings).await?;
+    postgres.pass();
+    let mut wanted = topics::published(&settings.topics);
+    wanted.push(positions::topic());
+    ensure_topics(&settings, &wanted).await.context("preparing the topics")?;
+
+    let shards = settings.publisher.shards.shards().to_vec();
+    let producer = transaction::Transactions::new(&settings)?;
+    // First fence the process before us and settle its last transaction, then read how far it came.
+    let fenced = tokio::task::block_in_place(|| producer.take_over(|| service.shutdown.requested()))?;
+    if !fenced {
+        return Ok(());
+    }
+    let stored = tokio::task::block_in_place(|| positions::read(&settings))?;
+    let book = database.book(&shards).await.context("reading the outbox")?;
+    let start = position::reconcile(&shards, &stored, &book)?;
+    positions_check.pass();
+    tracing::info!(shards = shards.len(), epoch = book.epoch, known = stored.len(), "positions read, publishing");
+    publish::Publisher::new(&settings, database, producer, start, book.epoch, postgres).run(&mut service.shutdown).await
+}

@@ -1,0 +1,147 @@
+//! The outbox in Postgres: reading rows in order, deleting what is published.
+
+use crate::position::Book;
+use anyhow::Context;
+use domain::shard::Shard;
+use runtime::config::Settings;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::{PgPool, Row};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A row of `store.outbox`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The shard whose row it is.
+    pub shard: Shard,
+    /// Its sequence within the shard.
+    pub sequence: u64,
+    /// Topic to publish to.
+    pub topic: String,
+    /// Message key.
+    pub key: Vec<u8>,
+    /// CloudEvents attributes, by header name.
+    pub headers: Vec<(String, String)>,
+    /// Message value; none is a tombstone of a compacted topic.
+    pub value: Option<Vec<u8>>,
+}
+
+/// The outbox.
+pub struct Outbox {
+    pool: PgPool,
+}
+
+impl Outbox {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the database does not answer; the address is not repeated, it holds a password.
+    pub async fn connect(settings: &Settings) -> anyhow::Result<Self> {
+        let options: PgConnectOptions =
+            settings.database_url()?.parse().map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
+        let options = options
+            .application_name("canbao-publisher")
+            // We only delete what the positions say is published: a deletion lost in a crash is made again.
+            .options([("synchronous_commit", "off")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await
+            .context("connecting to PostgreSQL")?;
+        Ok(Self { pool })
+    }
+
+    /// What the database says of the outboxes of some shards.
+    ///
+    /// # Errors
+    /// When the database does not answer or is not migrated.
+    pub async fn book(&mut self, shards: &[Shard]) -> Result<Book, sqlx::Error> {
+        let row = sqlx::query("select outbox_epoch as epoch from store.publisher").fetch_one(&self.pool).await?;
+        let epoch: i32 = row.try_get("epoch")?;
+        let rows = sqlx::query(
+            "select s.shard, s.outbox_next,
+                    (select o.sequence from store.outbox o where o.shard = s.shard order by o.sequence limit 1) as first
+             from store.shard s where s.shard = any($1)",
+        )
+        .bind(numbers(shards.iter()))
+        .fetch_all(&self.pool)
+        .await?;
+        let mut book = Book { epoch: epoch.unsigned_abs(), ..Book::default() };
+        for row in &rows {
+            let shard = shard_of(row)?;
+            book.ends.insert(shard, row.try_get::<i64, _>("outbox_next")?.unsigned_abs());
+            if let Some(first) = row.try_get::<Option<i64>, _>("first")? {
+                book.firsts.insert(shard, first.unsigned_abs());
+            }
+        }
+        Ok(book)
+    }
+
+    /// Rows from the given sequences on, at most `limit`; of each shard a gapless run in order of sequence.
+    ///
+    /// Shards come in the order given: one that the limit cuts off must come first the next time.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row is not readable.
+    pub async fn fetch(&mut self, from: &[(Shard, u64)], limit: u32) -> Result<Vec<Event>, sqlx::Error> {
+        let limit = i64::from(limit);
+        // The inner limit keeps the planner on the primary key of each shard, whatever the statistics say.
+        let rows = sqlx::query(
+            "select o.* from unnest($1::smallint[], $2::bigint[]) as p(shard, next)
+             cross join lateral (
+                 select shard, sequence, topic, key, headers, value from store.outbox
+                 where shard = p.shard and sequence >= p.next order by sequence limit $3
+             ) as o
+             limit $3",
+        )
+        .bind(numbers(from.iter().map(|(shard, _)| shard)))
+        .bind(from.iter().map(|(_, next)| *next as i64).collect::<Vec<i64>>())
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(event).collect()
+    }
+
+    /// Deletes what lies below the given sequences.
+    ///
+    /// # Errors
+    /// When the database does not answer; nothing is lost then, the next call deletes it.
+    pub async fn delete_below(&mut self, published: &BTreeMap<Shard, u64>) -> Result<u64, sqlx::Error> {
+        let done = sqlx::query(
+            "delete from store.outbox o using unnest($1::smallint[], $2::bigint[]) as p(shard, next)
+             where o.shard = p.shard and o.sequence < p.next",
+        )
+        .bind(numbers(published.keys()))
+        .bind(published.values().map(|next| *next as i64).collect::<Vec<i64>>())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn numbers<'a>(shards: impl Iterator<Item = &'a Shard>) -> Vec<i16> {
+    shards.map(|shard| i16::from(shard.number())).collect()
+}
+
+fn shard_of(row: &PgRow) -> Result<Shard, sqlx::Error> {
+    let number: i16 = row.try_get("shard")?;
+    let shard = u8::try_from(number).ok().and_then(Shard::new);
+    shard.ok_or_else(|| sqlx::Error::Decode(format!("shard {number} is not 0 to 63").into()))
+}
+
+fn event(row: &PgRow) -> Result<Event, sqlx::Error> {
+    let headers: Option<&[u8]> = row.try_get("headers")?;
+    let headers = match headers.map(postcard::from_bytes).transpose() {
+        Ok(headers) => headers.unwrap_or_default(),
+        Err(_) => return Err(sqlx::Error::Decode("the headers of an outbox row are no list of texts".into())),
+    };
+    Ok(Event {
+        shard: shard_of(row)?,
+        sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
+        topic: row.try_get("topic")?,
+        key: row.try_get("key")?,
+        headers,
+        value: row.try_get("value")?,
+    })
+}

@@ -1,0 +1,197 @@
+//! The loop: fetch, send in a transaction, delete.
+
+use crate::outbox::{Event, Outbox};
+use crate::position::{self, Contradiction, Position};
+use crate::transaction::{TransactionError, Transactions};
+use domain::shard::Shard;
+use runtime::config::Settings;
+use runtime::health::Check;
+use runtime::shutdown::Shutdown;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+/// Wait after Postgres or Kafka failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often the lag is measured and leftovers are deleted.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// Publishes the outboxes of some shards.
+pub(crate) struct Publisher {
+    outbox: Outbox,
+    transactions: Transactions,
+    /// By shard, the sequence of the next row to publish.
+    next: BTreeMap<Shard, u64>,
+    epoch: u32,
+    /// The shard that is read first: moves on, so that a backlog of one shard does not keep the others waiting.
+    first: usize,
+    batch_rows: u32,
+    idle: Duration,
+    postgres: Check,
+    /// Since when some row that was ready to be published is not.
+    waiting_since: Option<Instant>,
+}
+
+impl Publisher {
+    pub(crate) fn new(
+        settings: &Settings,
+        outbox: Outbox,
+        transactions: Transactions,
+        next: BTreeMap<Shard, u64>,
+        epoch: u32,
+        postgres: Check,
+    ) -> Self {
+        describe_metrics();
+        Self {
+            outbox,
+            transactions,
+            next,
+            epoch,
+            first: 0,
+            batch_rows: settings.publisher.batch_rows,
+            idle: Duration::from_millis(settings.publisher.idle_millis.into()),
+            postgres,
+            waiting_since: None,
+        }
+    }
+
+    /// Publishes until shutdown; the transaction under way is brought to its end.
+    pub(crate) async fn run(mut self, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+        let mut housekeeping = Instant::now();
+        while !shutdown.requested() {
+            if housekeeping <= Instant::now() {
+                housekeeping = Instant::now() + HOUSEKEEPING;
+                self.keep_house().await;
+            }
+            let from = self.order();
+            let wait = match self.outbox.fetch(&from, self.batch_rows).await {
+                Ok(events) => {
+                    self.postgres.pass();
+                    self.publish(events).await?
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the outbox cannot be read, trying again");
+                    self.postgres.fail("the outbox cannot be read");
+                    Some(RETRY)
+                }
+            };
+            if let Some(wait) = wait {
+                shutdown.sleep(wait).await;
+            }
+        }
+        // What is published is deleted now or after the next start.
+        self.delete().await;
+        Ok(())
+    }
+
+    /// Shards with the sequences to read from, in the order to read them.
+    fn order(&self) -> Vec<(Shard, u64)> {
+        let mut order: Vec<(Shard, u64)> = self.next.iter().map(|(shard, next)| (*shard, *next)).collect();
+        order.rotate_left(self.first);
+        order
+    }
+
+    /// Publishes what was fetched and returns how long to wait before the next look.
+    async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Option<Duration>> {
+        let full = events.len() >= self.batch_rows as usize;
+        let Some(last) = events.last() else {
+            self.waiting_since = None;
+            return Ok(Some(self.idle));
+        };
+        self.waiting_since.get_or_insert_with(Instant::now);
+        if full {
+            self.first = self.next.keys().position(|shard| *shard == last.shard).unwrap_or_default();
+        }
+        let ends = ends(&self.next, &events)?;
+        let positions = ends.iter().map(|(shard, next)| (*shard, Position { epoch: self.epoch, next: *next })).collect();
+        let started = Instant::now();
+        match tokio::task::block_in_place(|| self.transactions.send(&events, &positions)) {
+            Ok(()) => {}
+            Err(TransactionError::RolledBack(error)) => {
+                tracing::warn!(%error, rows = events.len(), "a transaction was rolled back, trying again");
+                metrics::counter!("canbao_publisher_transactions_total", "outcome" => "rolled-back").increment(1);
+                return Ok(Some(RETRY));
+            }
+            Err(error @ TransactionError::Fatal(_)) => return Err(error.into()),
+        }
+        metrics::histogram!("canbao_publisher_transaction_seconds").record(started.elapsed().as_secs_f64());
+        metrics::counter!("canbao_publisher_transactions_total", "outcome" => "committed").increment(1);
+        count(&events);
+        self.next.extend(ends);
+        if !full {
+            self.waiting_since = None;
+        }
+        self.delete().await;
+        Ok((!full).then_some(Duration::ZERO))
+    }
+
+    /// Deletes published rows; a failure is made good later.
+    async fn delete(&mut self) {
+        if let Err(error) = self.outbox.delete_below(&self.next).await {
+            tracing::warn!(%error, "published rows could not be deleted, trying again later");
+        }
+    }
+
+    async fn keep_house(&mut self) {
+        self.delete().await;
+        let shards: Vec<Shard> = self.next.keys().copied().collect();
+        let Ok(book) = self.outbox.book(&shards).await else { return };
+        let waiting: u64 = self.next.iter().map(|(shard, next)| book.ends.get(shard).unwrap_or(next).saturating_sub(*next)).sum();
+        metrics::gauge!("canbao_publisher_outbox_rows").set(waiting as f64);
+        let age = self.waiting_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        metrics::gauge!("canbao_publisher_outbox_age_seconds").set(age);
+    }
+}
+
+fn describe_metrics() {
+    metrics::describe_counter!("canbao_publisher_published_total", "Messages published, by topic");
+    metrics::describe_counter!("canbao_publisher_transactions_total", "Kafka transactions, by outcome");
+    metrics::describe_histogram!("canbao_publisher_transaction_seconds", "From the first message of a transaction to its commit");
+    metrics::describe_gauge!("canbao_publisher_outbox_rows", "Rows of the outbox that are not published yet");
+    metrics::describe_gauge!("canbao_publisher_outbox_age_seconds", "Time for which some row has been ready to be published and is not");
+}
+
+fn count(events: &[Event]) {
+    let mut by_topic: HashMap<&str, u64> = HashMap::new();
+    for event in events {
+        *by_topic.entry(&event.topic).or_default() += 1;
+    }
+    for (topic, count) in by_topic {
+        metrics::counter!("canbao_publisher_published_total", "topic" => topic.to_owned()).increment(count);
+    }
+}
+
+/// By shard, the sequence after the last event; every event must be the next of its shard.
+fn ends(next: &BTreeMap<Shard, u64>, events: &[Event]) -> Result<BTreeMap<Shard, u64>, Contradiction> {
+    let mut ends: BTreeMap<Shard, u64> = BTreeMap::new();
+    for event in events {
+        let expected = ends.get(&event.shard).or_else(|| next.get(&event.shard)).copied().unwrap_or(event.sequence);
+        position::check_next(event.shard, expected, event.sequence)?;
+        ends.insert(event.shard, event.sequence + 1);
+    }
+    Ok(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(shard: u8, sequence: u64) -> Event {
+        let shard = Shard::new(shard).expect("a shard");
+        Event { shard, sequence, topic: "findings".into(), key: vec![1], headers: Vec::new(), value: None }
+    }
+
+    #[test]
+    fn positions_follow_the_last_event_of_each_shard() {
+        let shard = |number| Shard::new(number).expect("a shard");
+        let next = BTreeMap::from([(shard(1), 5), (shard(2), 0), (shard(3), 9)]);
+        let ends = ends(&next, &[event(1, 5), event(1, 6), event(2, 0)]);
+        assert_eq!(ends, Ok(BTreeMap::from([(shard(1), 7), (shard(2), 1)])));
+    }
+
+    #[test]
+    fn a_gap_stops_publishing() {
+        let next = BTreeMap::from([(Shard::new(1).expect("a shard"), 5)]);
+        assert!(ends(&next, &[event(1, 6)]).is_err());
+        assert!(ends(&next, &[event(1, 5), event(1, 7)]).is_err());
+    }
+}

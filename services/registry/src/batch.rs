@@ -1,0 +1,276 @@
+//! One micro-batch: the entries of some shards' logs, applied in one transaction (design 3, joint 2).
+//!
+//! Steps, all inside the transaction, so that all of them or none happen: lock and compare positions; decode; load; apply; work off
+//! what is due; settle guests; describe the touched neighbourhoods; write rows; release; append the source log; raise positions.
+//! Repeating a batch after a failure is safe: what was committed lies below the position and is skipped.
+
+use crate::announce;
+use crate::difference::{Difference, differences};
+use crate::entries::Entry;
+use crate::load::Loader;
+use crate::write;
+use domain::base::describe;
+use domain::date::{Day, Timestamp};
+use domain::engine::Outcome;
+use domain::ids::{AnchorId, IdKey};
+use domain::input::{Control, Input, Message, SnapshotFloor};
+use domain::policy::Policy;
+use domain::release::facts_at_start_of;
+use domain::shard::Shard;
+use runtime::store::read::{self, ReadError};
+use sqlx::{Connection, PgConnection, Row};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The date before the first tick: nothing is overdue on it.
+pub(crate) const BEFORE_TIME: Day = Day(0);
+/// Persons due by date that one batch works off, so that live traffic is never far behind.
+const DUE_PER_BATCH: i64 = 2_000;
+
+/// What every batch needs besides its entries.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The key of identifiers.
+    pub key: IdKey,
+    /// The policy in force.
+    pub policy: Policy,
+}
+
+/// What a batch came to.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Messages to relay, in order per sender.
+    pub messages: Vec<(Shard, Message)>,
+    /// Shards that still have persons due.
+    pub due: BTreeSet<Shard>,
+    /// Entries by outcome, for metrics.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Events written to the outbox.
+    pub events: usize,
+}
+
+/// A batch was not applied; nothing of it is in the base.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The store could not be read or written; the batch may be tried again on a new connection.
+    #[error(transparent)]
+    Store(#[from] ReadError),
+    /// Another process owns a shard of the batch.
+    #[error("shard {shard} is applied by another process (backend {owner:?})")]
+    NotOwner {
+        /// The shard.
+        shard: Shard,
+        /// The backend its row names.
+        owner: Option<i32>,
+    },
+    /// Entries are missing between the base and the log.
+    #[error("shard {shard}: the log goes on at {found}, the base stands at {expected}: entries are missing and must not be skipped")]
+    Gap {
+        /// The shard.
+        shard: Shard,
+        /// The base's position.
+        expected: i64,
+        /// The log's next entry.
+        found: i64,
+    },
+}
+
+impl From<sqlx::Error> for BatchError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// An entry with what it says, as it goes to the source log.
+pub(crate) struct Logged<'a> {
+    pub entry: &'a Entry,
+    /// `None` when it cannot be decoded: kept in the log as it came.
+    pub input: Option<Input>,
+    pub outcome: Option<Outcome>,
+}
+
+/// Applies `entries` (in order of position per shard) and works off what is due in `shards`.
+///
+/// # Errors
+/// See [`BatchError`]; the transaction is rolled back.
+pub async fn apply(
+    connection: &mut PgConnection,
+    rules: &Rules,
+    backend: i32,
+    shards: &BTreeSet<Shard>,
+    due: &BTreeSet<Shard>,
+    entries: &[Entry],
+) -> Result<Applied, BatchError> {
+    let mut transaction = connection.begin().await?;
+    let stored = read::lock_shards(&mut transaction, &shards.iter().copied().collect::<Vec<_>>()).await?;
+    let mut loader = Loader::default();
+    let mut positions: BTreeMap<Shard, i64> = BTreeMap::new();
+    let mut outbox: BTreeMap<Shard, i64> = BTreeMap::new();
+    for row in stored {
+        if row.owner != Some(backend) {
+            return Err(BatchError::NotOwner { shard: row.shard, owner: row.owner });
+        }
+        positions.insert(row.shard, row.position);
+        outbox.insert(row.shard, row.outbox_next);
+        loader.workspace.open(row.shard, row.state);
+    }
+    let mut logged = decode(entries, &mut positions)?;
+    let now = Timestamp(entries.iter().map(|entry| entry.logged_at).max().unwrap_or(0));
+
+    let inputs: Vec<(Shard, &Input)> =
+        logged.iter().filter_map(|logged| Some((logged.entry.shard, logged.input.as_ref()?))).collect();
+    loader.prefetch(&mut transaction, &inputs, &rules.key).await?;
+    let mut employers = Vec::new();
+    let mut gates = Gates { due: due.clone(), ..Gates::default() };
+    for logged in &mut logged {
+        let Some(input) = &logged.input else { continue };
+        let shard = logged.entry.shard;
+        logged.outcome = Some(loop {
+            match loader.workspace.apply(shard, input, &rules.key) {
+                Ok(outcome) => break outcome,
+                Err(need) => loader.need(&mut transaction, need).await?,
+            }
+        });
+        match input {
+            Input::Entity(entity) => employers.push((shard, entity.clone())),
+            Input::Control(control) => gates.note(shard, control, Timestamp(logged.entry.logged_at)),
+            Input::Change(_) | Input::Message(_) => {}
+        }
+    }
+    for (shard, floor, at) in std::mem::take(&mut gates.snapshots) {
+        retire(&mut transaction, &mut loader, rules, shard, &floor, at).await?;
+    }
+    let still_due = work_off(&mut transaction, &mut loader, &gates.due).await?;
+    loader.workspace.settle(&rules.key);
+
+    let differences = describe_touched(&loader, rules);
+    write::persons(&mut transaction, &differences).await?;
+    write::directory(&mut transaction, &loader.workspace).await?;
+    write::employers(&mut transaction, &mut employers, &mut logged).await?;
+    let events = announce::announce(&mut transaction, &loader, rules, &differences, &gates, &mut outbox, now).await?;
+    let messages = write::messages(&mut transaction, &mut loader.workspace).await?;
+    write::log(&mut transaction, &logged).await?;
+    write::positions(&mut transaction, &loader.workspace, &positions, &outbox).await?;
+    transaction.commit().await?;
+
+    let mut applied = Applied { messages, due: still_due, events, ..Applied::default() };
+    for logged in &logged {
+        *applied.outcomes.entry(write::outcome_name(logged.outcome)).or_default() += 1;
+    }
+    Ok(applied)
+}
+
+/// Decodes the entries that the base does not have yet, and raises the positions past them.
+fn decode<'a>(entries: &'a [Entry], positions: &mut BTreeMap<Shard, i64>) -> Result<Vec<Logged<'a>>, BatchError> {
+    let mut logged = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let Some(position) = positions.get_mut(&entry.shard) else { continue };
+        if entry.position < *position {
+            continue;
+        }
+        if entry.position > *position {
+            return Err(BatchError::Gap { shard: entry.shard, expected: *position, found: entry.position });
+        }
+        *position += 1;
+        let input = schemas::codec::decode_input(&entry.body)
+            .inspect_err(|error| tracing::error!(shard = %entry.shard, position = entry.position, %error, "an entry cannot be decoded; it stays in the source log"))
+            .ok();
+        logged.push(Logged { entry, input, outcome: None });
+    }
+    Ok(logged)
+}
+
+/// What the controls of a batch ask for beyond the shard's state.
+#[derive(Debug, Default)]
+pub(crate) struct Gates {
+    /// Shards with persons due.
+    pub due: BTreeSet<Shard>,
+    /// Shards that learned of completeness: pending differences may be released.
+    pub complete: BTreeSet<Shard>,
+    /// Regions that went live.
+    pub live: Vec<(Shard, domain::division::City)>,
+    snapshots: Vec<(Shard, SnapshotFloor, Timestamp)>,
+}
+
+impl Gates {
+    fn note(&mut self, shard: Shard, control: &Control, at: Timestamp) {
+        match control {
+            Control::BusinessDate(_) => {
+                self.due.insert(shard);
+            }
+            Control::Completeness(_) => {
+                self.complete.insert(shard);
+            }
+            Control::GoLive(city) => self.live.push((shard, *city)),
+            Control::Snapshot(floor) => self.snapshots.push((shard, floor.clone(), at)),
+        }
+    }
+}
+
+/// Removes the records that a complete snapshot no longer has: one pass over the shard.
+async fn retire(
+    connection: &mut PgConnection,
+    loader: &mut Loader,
+    rules: &Rules,
+    shard: Shard,
+    floor: &SnapshotFloor,
+    at: Timestamp,
+) -> Result<(), BatchError> {
+    let stored = read::shard_persons(connection, shard).await?;
+    loader.give(Vec::new(), stored);
+    let gone: Vec<_> = loader.workspace.shards[&shard]
+        .neighbourhoods
+        .iter()
+        .flat_map(|(anchor, loaded)| loaded.members.iter().map(move |member| (*anchor, member)))
+        .filter(|(_, member)| !member.is_guest() && floor.retires_record(&member.record, &rules.key))
+        .map(|(anchor, member)| (anchor, member.record.id))
+        .collect();
+    for (anchor, record) in gone {
+        while let Err(need) = loader.workspace.retire(shard, anchor, record, floor, at, &rules.key) {
+            loader.need(connection, need).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Touches the persons whose date has come, a slice at a time; says which shards have more.
+async fn work_off(connection: &mut PgConnection, loader: &mut Loader, due: &BTreeSet<Shard>) -> Result<BTreeSet<Shard>, BatchError> {
+    let mut more = BTreeSet::new();
+    for shard in due {
+        let Some(today) = loader.workspace.shards[shard].state.today else { continue };
+        let rows = sqlx::query("select anchor from store.due where shard = $1 and day <= $2 order by day, anchor limit $3")
+            .bind(i16::from(shard.number()))
+            .bind(read::naive(today))
+            .bind(DUE_PER_BATCH)
+            .fetch_all(&mut *connection)
+            .await?;
+        if rows.len() as i64 == DUE_PER_BATCH {
+            more.insert(*shard);
+        }
+        let anchors: BTreeSet<(Shard, AnchorId)> =
+            rows.iter().filter_map(|row| Some((*shard, AnchorId::from_slice(row.try_get("anchor").ok()?)?))).collect();
+        loader.neighbourhoods(connection, anchors.clone()).await?;
+        for (shard, anchor) in anchors {
+            // Loaded just above; what the date changes rests on everything before the date began.
+            if loader.workspace.touch(shard, anchor, facts_at_start_of(today)).is_err() {
+                tracing::error!(%shard, "a due neighbourhood was not loaded");
+            }
+        }
+    }
+    Ok(more)
+}
+
+fn describe_touched(loader: &Loader, rules: &Rules) -> Vec<Difference> {
+    let mut all = Vec::new();
+    for (shard, work) in &loader.workspace.shards {
+        let today = work.state.today.unwrap_or(BEFORE_TIME);
+        for (anchor, loaded) in &work.neighbourhoods {
+            let Some(at) = loaded.touched else { continue };
+            let described = describe(*anchor, &loaded.members, &rules.policy, today, &rules.key);
+            let before = loader.rows.get(&(*shard, *anchor)).map_or(&[][..], Vec::as_slice);
+            all.push(differences(*shard, *anchor, before, described, at, rules));
+        }
+    }
+    // Rows are written in the order of their keys: neighbours on a page, and no deadlocks between writers.
+    all.sort_unstable_by_key(|difference| (difference.shard, difference.anchor));
+    all
+}

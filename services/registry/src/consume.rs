@@ -1,0 +1,156 @@
+//! Reads `person.records`: the group decides who reads which shard, PostgreSQL decides from where (design 3, joint 2).
+//!
+//! A thread of its own polls, because librdkafka calls back about rebalances from within a poll and those callbacks wait for the
+//! database and for the writers.
+
+use crate::entries::{Entry, Handed};
+use crate::owner;
+use anyhow::Context;
+use domain::shard::Shard;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
+use sqlx::PgPool;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The topic whose partitions are the shards.
+pub const TOPIC: &str = "person.records";
+/// How long a revoked shard's entries in hand may take; after that the new owner cuts our connection off.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Decides on rebalances; shared with the poll loop through the consumer.
+struct Ownership {
+    handle: Handle,
+    pool: PgPool,
+    writers: Vec<mpsc::Sender<Handed>>,
+    failure: Mutex<Option<anyhow::Error>>,
+}
+
+impl ClientContext for Ownership {}
+
+impl ConsumerContext for Ownership {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let done = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
+            _ => self.revoke(consumer, partitions),
+        };
+        if let Err(error) = done {
+            *self.failure.lock().expect("no panic holds this lock") = Some(error);
+        }
+    }
+}
+
+impl Ownership {
+    fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) -> anyhow::Result<()> {
+        let shards = shards_of(partitions);
+        let positions = self.handle.block_on(owner::positions(&self.pool, &shards))?;
+        let mut resumed = TopicPartitionList::new();
+        for (shard, position) in positions {
+            resumed.add_partition_offset(TOPIC, i32::from(shard.number()), Offset::Offset(position))?;
+        }
+        for (writer, shards) in self.split(&shards) {
+            writer.blocking_send(Handed::Assigned(shards)).context("a writer stopped")?;
+        }
+        tracing::info!(shards = shards.len(), "shards assigned");
+        consumer.assign(&resumed).context("the broker's assignment could not be taken")
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> anyhow::Result<()> {
+        let shards = shards_of(partitions);
+        let mut finished = Vec::new();
+        for (writer, shards) in self.split(&shards) {
+            let (done, wait) = oneshot::channel();
+            if writer.blocking_send(Handed::Revoked(shards, done)).is_ok() {
+                finished.push(wait);
+            }
+        }
+        self.handle.block_on(async {
+            for wait in finished {
+                if tokio::time::timeout(DRAIN, wait).await.is_err() {
+                    tracing::warn!("entries in hand were not finished before the shards moved on; their new owner repeats them");
+                }
+            }
+        });
+        tracing::info!(shards = shards.len(), "shards revoked");
+        consumer.unassign().context("the assignment could not be given back")
+    }
+
+    fn split<'a>(&'a self, shards: &BTreeSet<Shard>) -> impl Iterator<Item = (&'a mpsc::Sender<Handed>, BTreeSet<Shard>)> {
+        let shards = shards.clone();
+        let count = self.writers.len();
+        self.writers.iter().enumerate().filter_map(move |(at, writer)| {
+            let own: BTreeSet<Shard> = shards.iter().copied().filter(|shard| writer_of(*shard, count) == at).collect();
+            (!own.is_empty()).then_some((writer, own))
+        })
+    }
+}
+
+fn writer_of(shard: Shard, writers: usize) -> usize {
+    usize::from(shard.number()) % writers
+}
+
+fn shards_of(partitions: &TopicPartitionList) -> BTreeSet<Shard> {
+    partitions.elements().iter().filter_map(|element| u8::try_from(element.partition()).ok().and_then(Shard::new)).collect()
+}
+
+/// Polls until `stop` or a failure; blocks its thread.
+///
+/// # Errors
+/// When positions cannot be read, a writer stopped, or the broker no longer has the offset where a shard must go on.
+pub fn consume(
+    mut config: ClientConfig,
+    handle: Handle,
+    pool: PgPool,
+    writers: Vec<mpsc::Sender<Handed>>,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    // Positions are PostgreSQL's; an offset that the broker no longer has must never be skipped.
+    config
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "error")
+        .set("partition.assignment.strategy", "range")
+        .set("max.poll.interval.ms", "600000");
+    let count = writers.len();
+    let ownership = Ownership { handle, pool, writers, failure: Mutex::new(None) };
+    let consumer: BaseConsumer<Ownership> = config.create_with_context(ownership).context("the consumer could not be made")?;
+    consumer.subscribe(&[TOPIC]).context("person.records could not be subscribed to")?;
+    while !*stop.borrow() {
+        let polled = consumer.poll(Duration::from_millis(50));
+        if let Some(error) = consumer.context().failure.lock().expect("no panic holds this lock").take() {
+            return Err(error);
+        }
+        let Some(message) = polled else { continue };
+        let message = match message {
+            Ok(message) => message,
+            Err(error) if is_fatal(&error) => return Err(error).context("person.records cannot be read on without a gap"),
+            Err(error) => {
+                tracing::warn!(%error, "polling person.records");
+                continue;
+            }
+        };
+        let Some(shard) = u8::try_from(message.partition()).ok().and_then(Shard::new) else {
+            continue; // More partitions than shards: an explicit partitioner never writes there.
+        };
+        let entry = Entry {
+            shard,
+            position: message.offset(),
+            logged_at: message.timestamp().to_millis().unwrap_or(0),
+            body: message.payload().unwrap_or_default().to_vec(),
+        };
+        consumer.context().writers[writer_of(shard, count)].blocking_send(Handed::Entry(entry)).context("a writer stopped")?;
+    }
+    consumer.unsubscribe();
+    Ok(())
+}
+
+fn is_fatal(error: &rdkafka::error::KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::Fatal | Code::UnknownTopicOrPartition | Code::TopicAuthorizationFailed)
+    )
+}

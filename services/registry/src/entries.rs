@@ -1,0 +1,29 @@
+//! Entries of the shards' logs, from the broker to the writers.
+
+use domain::shard::Shard;
+use std::collections::BTreeSet;
+use tokio::sync::oneshot;
+
+/// One message of `person.records`, not yet decoded.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The shard whose log it stands in: the partition.
+    pub shard: Shard,
+    /// Its position in that log: the offset.
+    pub position: i64,
+    /// When the broker appended it, ms.
+    pub logged_at: i64,
+    /// The message as framed.
+    pub body: Vec<u8>,
+}
+
+/// What the consumer hands a writer.
+#[derive(Debug)]
+pub enum Handed {
+    /// The next entry of one of the writer's shards.
+    Entry(Entry),
+    /// Shards that are the writer's from now on; entries follow.
+    Assigned(BTreeSet<Shard>),
+    /// Shards that are no longer the writer's: finish what was handed over, then say so.
+    Revoked(BTreeSet<Shard>, oneshot::Sender<()>),
+}

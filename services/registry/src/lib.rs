@@ -1,0 +1,91 @@
+//! The registry (参保登记库): applies the shards' logs to the base.
+//!
+//! Upstream: `person.records` (records, messages between shards, statements of the clock). Downstream: the store in PostgreSQL, whose
+//! outbox the publisher reads; `person.records` again, for messages between shards. State: none but PostgreSQL's. On failure: a batch
+//! that was not committed left no trace and is tried again; a process that lost its shards to another ends.
+//!
+//! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] (`load`, domain engine, `difference`, `write`, `announce`) → [`relay`].
+
+mod announce;
+pub mod batch;
+pub mod consume;
+mod difference;
+pub mod entries;
+mod load;
+pub mod owner;
+pub mod relay;
+pub mod writer;
+mod write;
+
+use anyhow::Context;
+use domain::policy::Policy;
+use runtime::kafka;
+use runtime::service::Service;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use writer::{Plan, Writer};
+
+/// The consumer group that shares the shards out; positions are in PostgreSQL, not in the group.
+const GROUP: &str = "canbao.registry";
+/// Entries in hand per writer beyond a full batch: enough to fill the next one while this one commits.
+const AHEAD: usize = 20_000;
+
+/// Runs the registry until it is asked to end or a writer fails.
+///
+/// # Errors
+/// See [`writer::Writer::run`] and [`consume::consume`].
+pub async fn run(service: Service) -> anyhow::Result<()> {
+    let settings = &service.settings;
+    let database = PgConnectOptions::from_str(settings.database_url()?)
+        .map_err(|_| anyhow::anyhow!("the database address cannot be read"))?
+        .application_name("canbao-registry");
+    let pool = PgPoolOptions::new().max_connections(4).connect_with(database.clone().application_name("canbao-registry-aside")).await
+        .context("the database cannot be reached")?;
+    let policy = match &settings.policy {
+        Some(file) => Policy::parse(&std::fs::read_to_string(file).context("the policy file cannot be read")?)?,
+        None => Policy::embedded(),
+    };
+    let plan = Plan {
+        batch_rows: settings.registry.batch_rows as usize,
+        batch_wait: Duration::from_millis(u64::from(settings.registry.batch_millis)),
+        rules: batch::Rules { key: settings.id_key()?, policy },
+        database,
+    };
+    kafka::admin::ensure_topics(settings, &[kafka::topics::person_records()]).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut senders = Vec::new();
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..settings.registry.writers.max(1) {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        senders.push(sender);
+        let producer = kafka::idempotent_producer(settings, "registry-relay").create().context("the relay's producer could not be made")?;
+        writers.spawn(Writer::new(plan.clone(), pool.clone(), producer).run(receiver));
+    }
+    let config = kafka::group_consumer(settings, "registry", GROUP);
+    let handle = tokio::runtime::Handle::current();
+    let mut consumer = tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, &stopped));
+    kafka::watch_brokers(settings, service.health.check("kafka"), service.shutdown.clone())?;
+    let mut shutdown = service.shutdown.clone();
+    let mut first_failure = None;
+    tokio::select! {
+        () = shutdown.wait() => {}
+        done = &mut consumer => {
+            return done.context("the consumer thread ended")?;
+        }
+        Some(done) = writers.join_next() => {
+            first_failure = done.context("a writer panicked").and_then(|done| done).err();
+        }
+    }
+    stop.send(true).ok();
+    let consumed = consumer.await.context("the consumer thread ended")?;
+    while let Some(done) = writers.join_next().await {
+        let done = done.context("a writer panicked").and_then(|done| done);
+        first_failure = first_failure.or(done.err());
+    }
+    match first_failure {
+        Some(error) => Err(error),
+        None => consumed,
+    }
+}

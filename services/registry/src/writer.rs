@@ -1,0 +1,231 @@
+//! A writer: collects entries of its shards into micro-batches by size or time and applies them, one transaction each.
+
+use crate::batch::{self, Applied, BatchError, Rules};
+use crate::entries::{Entry, Handed};
+use crate::{owner, relay};
+use anyhow::Context;
+use domain::shard::Shard;
+use rdkafka::producer::FutureProducer;
+use runtime::store::{log, person};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection, PgPool};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long failures of the database may go on before the process gives up and is restarted.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a writer works.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Entries a batch holds at most.
+    pub batch_rows: usize,
+    /// How long the first entry of a batch waits for others.
+    pub batch_wait: Duration,
+    /// Key and policy.
+    pub rules: Rules,
+    /// Where the store is.
+    pub database: PgConnectOptions,
+}
+
+/// A connection that owns the writer's shards.
+struct Link {
+    connection: PgConnection,
+    backend: i32,
+}
+
+/// A writer's state between batches.
+pub struct Writer {
+    plan: Plan,
+    pool: PgPool,
+    producer: FutureProducer,
+    link: Option<Link>,
+    /// The backend that owns the shards: of the link in hand, or of the last one.
+    backend: Option<i32>,
+    shards: BTreeSet<Shard>,
+    /// Shards with persons due, as far as is known.
+    due: BTreeSet<Shard>,
+    months: BTreeSet<i64>,
+}
+
+impl Writer {
+    /// A writer without shards yet.
+    pub fn new(plan: Plan, pool: PgPool, producer: FutureProducer) -> Self {
+        Self { plan, pool, producer, link: None, backend: None, shards: BTreeSet::new(), due: BTreeSet::new(), months: BTreeSet::new() }
+    }
+
+    /// Works until the consumer has gone.
+    ///
+    /// # Errors
+    /// When another process owns one of the shards, entries are missing, or the database stays away.
+    pub async fn run(mut self, mut handed: mpsc::Receiver<Handed>) -> anyhow::Result<()> {
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let next = if self.due.is_empty() {
+                handed.recv().await
+            } else {
+                // Dates are worked off behind live traffic: whatever waits in the log goes first.
+                match handed.try_recv() {
+                    Ok(next) => Some(next),
+                    Err(mpsc::error::TryRecvError::Empty) => {
+                        self.apply(&[]).await?;
+                        continue;
+                    }
+                    Err(mpsc::error::TryRecvError::Disconnected) => None,
+                }
+            };
+            let Some(first) = next else { return Ok(()) };
+            let mut after = None;
+            match first {
+                Handed::Entry(entry) => {
+                    entries.push(entry);
+                    after = collect(&mut handed, &mut entries, &self.plan).await;
+                }
+                other => after = after.or(Some(other)),
+            }
+            if !entries.is_empty() {
+                self.apply(&entries).await?;
+                entries.clear();
+            }
+            match after {
+                Some(Handed::Assigned(shards)) => self.assigned(shards).await?,
+                Some(Handed::Revoked(shards, done)) => self.revoked(&shards, done),
+                Some(Handed::Entry(_)) | None => {}
+            }
+        }
+    }
+
+    async fn assigned(&mut self, shards: BTreeSet<Shard>) -> anyhow::Result<()> {
+        self.due.extend(&shards);
+        self.shards.extend(shards);
+        self.link = None;
+        self.backend = None;
+        let mut link = self.link().await?;
+        // What the last owner committed but did not relay comes before anything new.
+        let relayed = relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
+        self.link = Some(link);
+        tracing::info!(shards = self.shards.len(), relayed, "shards taken over");
+        Ok(())
+    }
+
+    fn revoked(&mut self, shards: &BTreeSet<Shard>, done: oneshot::Sender<()>) {
+        self.shards.retain(|shard| !shards.contains(shard));
+        self.due.retain(|shard| !shards.contains(shard));
+        // The consumer may have stopped waiting.
+        let _ = done.send(());
+    }
+
+    /// Applies entries; tries again on a new connection while the database is away.
+    async fn apply(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        let since = Instant::now();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.attempt(entries).await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    let retry = matches!(error.downcast_ref::<BatchError>(), Some(BatchError::Store(_))) || error.is::<sqlx::Error>();
+                    if !retry || since.elapsed() > PATIENCE {
+                        return Err(error).context("a batch could not be applied");
+                    }
+                    tracing::warn!(error = format!("{error:#}"), entries = entries.len(), "batch failed; trying again");
+                    metrics::counter!("canbao_registry_batch_retries_total").increment(1);
+                    self.link = None;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        for entry in entries {
+            // Thirty days are less than any month: each month is asked for at least once.
+            let month = entry.logged_at / (30 * 86_400_000);
+            if self.months.insert(month) || month_changes_near(entry.logged_at) {
+                log::ensure_month(&self.pool, entry.logged_at).await?;
+            }
+        }
+        let started = Instant::now();
+        let (shards, due) = self.involved(entries);
+        let mut link = self.link().await?;
+        let applied: Applied = batch::apply(&mut link.connection, &self.plan.rules, link.backend, &shards, &due, entries).await?;
+        for shard in &due {
+            self.due.remove(shard);
+        }
+        self.due.extend(&applied.due);
+        observe(&applied, entries.len(), started);
+        if !applied.messages.is_empty() {
+            relay::relay(&mut link.connection, &self.producer, &shards).await?;
+        }
+        // A connection that failed above is dropped with its locks; a new one takes the shards over.
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// The shards of a batch: those of its entries, and those with persons due.
+    fn involved(&self, entries: &[Entry]) -> (BTreeSet<Shard>, BTreeSet<Shard>) {
+        let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
+        let due: BTreeSet<Shard> = self.due.iter().copied().collect();
+        shards.extend(&due);
+        (shards, due)
+    }
+
+    /// The connection in hand, or a new one that takes the shards over.
+    async fn link(&mut self) -> anyhow::Result<Link> {
+        if let Some(link) = self.link.take() {
+            return Ok(link);
+        }
+        let mut connection = self.plan.database.connect().await?;
+        for statement in SETTINGS.into_iter().chain(person::TEMPORARY) {
+            sqlx::query(statement).execute(&mut connection).await?;
+        }
+        match self.backend {
+            // Only a group's assignment takes shards from others; who lost its connection goes on only where nobody took over since.
+            Some(before) => owner::renew(&mut connection, &self.shards, before).await?,
+            None => owner::take(&mut connection, &self.shards).await?,
+        }
+        let backend = owner::backend(&mut connection).await?;
+        self.backend = Some(backend);
+        Ok(Link { connection, backend })
+    }
+}
+
+/// Every statement finds its rows by key; a plan made while a table was small must not scan it when it is large.
+const SETTINGS: [&str; 4] = [
+    "set enable_seqscan = off",
+    "set enable_hashjoin = off",
+    "set enable_mergejoin = off",
+    "set idle_in_transaction_session_timeout = '60s'",
+];
+
+/// Within a day of a thirty-day boundary either month may be the one.
+fn month_changes_near(logged_at: i64) -> bool {
+    let days = logged_at / 86_400_000;
+    let today = domain::date::Day(days as i32);
+    today.ymd().2 == 1 && logged_at % 86_400_000 < 60_000
+}
+
+/// Fills a batch until it is full, the wait is over, or something other than an entry comes.
+async fn collect(handed: &mut mpsc::Receiver<Handed>, entries: &mut Vec<Entry>, plan: &Plan) -> Option<Handed> {
+    let deadline = tokio::time::Instant::now() + plan.batch_wait;
+    while entries.len() < plan.batch_rows {
+        match tokio::time::timeout_at(deadline, handed.recv()).await {
+            Ok(Some(Handed::Entry(entry))) => entries.push(entry),
+            Ok(Some(other)) => return Some(other),
+            Ok(None) | Err(_) => return None,
+        }
+    }
+    None
+}
+
+fn observe(applied: &Applied, entries: usize, started: Instant) {
+    metrics::histogram!("canbao_registry_batch_seconds").record(started.elapsed().as_secs_f64());
+    metrics::counter!("canbao_registry_batches_total").increment(1);
+    for (outcome, count) in &applied.outcomes {
+        metrics::counter!("canbao_registry_entries_total", "outcome" => *outcome).increment(*count);
+    }
+    metrics::counter!("canbao_registry_messages_total").increment(applied.messages.len() as u64);
+    metrics::counter!("canbao_registry_events_total").increment(applied.events as u64);
+    tracing::debug!(entries, events = applied.events, messages = applied.messages.len(), millis = started.elapsed().as_millis() as u64, "batch");
+}
