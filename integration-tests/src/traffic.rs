@@ -1,0 +1,218 @@
+//! Traffic: from source partitions through the shards' logs into the base, in any order that real servers may produce.
+//!
+//! Kept, as on servers: the order within a source partition, within a shard's log, and of messages from one shard to another.
+//! Everything else is drawn by a seed: who goes next, how much of it, what is sent again, how large a batch is.
+
+use crate::world::{Entry, World};
+use domain::date::Timestamp;
+use domain::input::{Control, Input};
+use domain::shard::Shard;
+use std::collections::BTreeMap;
+
+/// A small random generator (SplitMix64): the same draws for a seed on every machine.
+#[derive(Debug, Clone)]
+pub struct Draw(u64);
+
+impl Draw {
+    /// A generator for a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+
+    /// True once in `times`.
+    pub fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// One of a list that is not empty.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+/// What a normaliser makes of one source message: inputs in order, with the append time of the message.
+pub type Normalised = (Timestamp, Vec<Input>);
+
+/// What takes batches: the bare base, or one that also tells subscribers.
+pub trait Base {
+    /// The base in memory.
+    fn world(&self) -> &World;
+    /// Applies a batch.
+    fn apply(&mut self, entries: &[Entry]);
+}
+
+impl Base for World {
+    fn world(&self) -> &World {
+        self
+    }
+
+    fn apply(&mut self, entries: &[Entry]) {
+        World::apply(self, entries, &|_, _| Vec::new());
+    }
+}
+
+/// A list that is read on, and sometimes again from an earlier place.
+#[derive(Debug, Clone, Default)]
+struct Cursor {
+    next: usize,
+    /// How often it may still go back.
+    rewinds: usize,
+}
+
+impl Cursor {
+    /// The next stretch of a list of `length`: all of it, or a piece as drawn, perhaps from further back.
+    fn advance(&mut self, length: usize, draw: Option<&mut Draw>) -> std::ops::Range<usize> {
+        let mut start = self.next;
+        let mut end = length;
+        if let Some(draw) = draw {
+            if self.rewinds > 0 && start > 0 && draw.once_in(4) {
+                self.rewinds -= 1;
+                start = draw.below(start);
+            }
+            end = start + 1 + draw.below(length - start);
+        }
+        self.next = end;
+        start..end
+    }
+}
+
+/// Traffic on its way into a base.
+#[derive(Debug)]
+pub struct Traffic {
+    /// Source partitions.
+    partitions: Vec<(Vec<Normalised>, Cursor)>,
+    /// Statements of the clock, the same into every shard.
+    controls: Vec<(Timestamp, Control)>,
+    /// How far each shard has been sent the controls.
+    told: BTreeMap<Shard, Cursor>,
+    /// The shards' logs.
+    logs: BTreeMap<Shard, (Vec<Entry>, Cursor)>,
+    /// How far the messages of each pair of shards have been relayed.
+    relayed: BTreeMap<(Shard, Shard), Cursor>,
+    /// When the last thing happened.
+    now: Timestamp,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            partitions: Vec::new(),
+            controls: Vec::new(),
+            told: Shard::all().map(|shard| (shard, Cursor::default())).collect(),
+            logs: Shard::all().map(|shard| (shard, Default::default())).collect(),
+            relayed: BTreeMap::new(),
+            now: Timestamp(0),
+        }
+    }
+}
+
+/// What may happen next.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Read(usize),
+    Tell(Shard),
+    Relay((Shard, Shard)),
+    Apply,
+}
+
+impl Traffic {
+    /// Adds a message to a source partition.
+    pub fn publish(&mut self, partition: usize, message: Normalised) {
+        while self.partitions.len() <= partition {
+            self.partitions.push((Vec::new(), Cursor { next: 0, rewinds: 2 }));
+        }
+        self.now = self.now.max(message.0);
+        self.partitions[partition].0.push(message);
+    }
+
+    /// Adds a statement of the clock, for every shard's log.
+    pub fn tell(&mut self, at: Timestamp, control: Control) {
+        self.now = self.now.max(at);
+        self.controls.push((at, control));
+    }
+
+    /// Runs until nothing is in flight: everything on its straight way, or as drawn.
+    pub fn run(&mut self, base: &mut impl Base, mut draw: Option<&mut Draw>) {
+        loop {
+            let steps = self.possible(base.world());
+            match draw.as_deref_mut() {
+                _ if steps.is_empty() => break,
+                Some(draw) => {
+                    let step = *draw.pick(&steps);
+                    self.take(step, base, Some(draw));
+                }
+                None => steps.into_iter().for_each(|step| self.take(step, base, None)),
+            }
+        }
+    }
+
+    fn possible(&self, world: &World) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let unread = self.partitions.iter().enumerate().filter(|(_, (messages, cursor))| cursor.next < messages.len());
+        steps.extend(unread.map(|(partition, _)| Step::Read(partition)));
+        let untold = self.told.iter().filter(|(_, cursor)| cursor.next < self.controls.len());
+        steps.extend(untold.map(|(shard, _)| Step::Tell(*shard)));
+        let unsent = world.outbox.iter().filter(|(pair, messages)| {
+            self.relayed.get(pair).map_or(0, |cursor| cursor.next) < messages.len()
+        });
+        steps.extend(unsent.map(|(pair, _)| Step::Relay(*pair)));
+        if self.logs.values().any(|(entries, cursor)| cursor.next < entries.len()) {
+            // As likely as everything else together, so that batches of one entry happen too.
+            steps.extend(std::iter::repeat_n(Step::Apply, steps.len().max(1)));
+        }
+        steps
+    }
+
+    fn take(&mut self, step: Step, base: &mut impl Base, mut draw: Option<&mut Draw>) {
+        match step {
+            Step::Read(partition) => {
+                let (messages, cursor) = &mut self.partitions[partition];
+                for (at, inputs) in &messages[cursor.advance(messages.len(), draw)] {
+                    for input in inputs {
+                        let shard = match input {
+                            Input::Change(change) => change.shard(),
+                            Input::Entity(entity) => entity.shard(),
+                            Input::Message(_) | Input::Control(_) => continue,
+                        };
+                        let entry = Entry { shard, at: *at, input: input.clone() };
+                        self.logs.entry(shard).or_default().0.push(entry);
+                    }
+                }
+            }
+            Step::Tell(shard) => {
+                let cursor = self.told.entry(shard).or_default();
+                for (at, control) in &self.controls[cursor.advance(self.controls.len(), draw)] {
+                    let entry = Entry { shard, at: *at, input: Input::Control(control.clone()) };
+                    self.logs.entry(shard).or_default().0.push(entry);
+                }
+            }
+            Step::Relay((from, to)) => {
+                let messages = base.world().outbox.get(&(from, to)).map_or(&[][..], Vec::as_slice);
+                let cursor = self.relayed.entry((from, to)).or_insert(Cursor { next: 0, rewinds: 2 });
+                for message in &messages[cursor.advance(messages.len(), draw)] {
+                    let entry = Entry { shard: to, at: self.now, input: Input::Message(message.clone()) };
+                    self.logs.entry(to).or_default().0.push(entry);
+                }
+            }
+            Step::Apply => {
+                let mut batch = Vec::new();
+                let whole = draw.is_none();
+                for (entries, cursor) in self.logs.values_mut().filter(|(entries, cursor)| cursor.next < entries.len()) {
+                    // Cursors of logs never go back: the registry compares positions.
+                    if whole || draw.as_deref_mut().is_some_and(|draw| draw.once_in(2)) {
+                        batch.extend_from_slice(&entries[cursor.advance(entries.len(), draw.as_deref_mut())]);
+                    }
+                }
+                base.apply(&batch);
+            }
+        }
+    }
+}

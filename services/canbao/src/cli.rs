@@ -1,0 +1,343 @@
+//! What can be typed after `canbao`.
+
+use crate::alerts::{self, Choice};
+use crate::output::{Format, Verdict};
+use crate::verify::{self, Plan};
+use crate::{configuration, exec, lag, output, person, source, statements, store};
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use domain::date::Day;
+use domain::division::City;
+use domain::finding::AlertKind;
+use runtime::config::{Settings, SharedArgs};
+use runtime::normaliser::source_topic::Acceptance;
+use runtime::statements::{GoLiveRegion, Statement};
+use secrecy::{ExposeSecret, SecretString};
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Exit code of a command that could not run.
+const COULD_NOT_RUN: u8 = 2;
+
+/// Canbao: real-time universal enrolment registration.
+#[derive(Debug, Parser)]
+#[command(name = "canbao", version, after_help = "Exit codes: 0 good, 1 a difference was found, 2 could not run.")]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command. Not [`SharedArgs`]: its `--http` and `--region` are a service's, and `go-live` has a `--region` of its own.
+#[derive(Debug, Args)]
+struct Flags {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "CANBAO_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// Kafka bootstrap servers, host:port separated by commas
+    #[arg(long, value_name = "SERVERS", global = true)]
+    kafka: Option<String>,
+    /// PostgreSQL address; prefer CANBAO_DATABASE_URL, which process lists do not show
+    #[arg(long, value_name = "URL", value_parser = secret, global = true)]
+    database_url: Option<SecretString>,
+    /// Log filter, such as `info` or `info,runtime=debug`
+    #[arg(long, value_name = "FILTER", global = true)]
+    log: Option<String>,
+    /// Form of reports
+    #[arg(long, value_enum, default_value_t, global = true)]
+    format: Format,
+}
+
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a service: public-security, civil-affairs, human-resources, registry, clock or publisher
+    Run {
+        /// The service
+        service: String,
+        /// Its own flags
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
+        arguments: Vec<OsString>,
+    },
+    /// Run the simulated agencies
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// The simulator's own flags; --help shows them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
+        arguments: Vec<OsString>,
+    },
+    /// Bring the database to this version
+    Migrate,
+    /// Check settings, dialects, policy and key without touching anything
+    CheckConfig,
+    /// Print the settings in force; secrets as ***
+    PrintConfig,
+    /// Recompute the base from the source log, compare row by row, and check the books against the brokers
+    Verify {
+        /// Seconds to wait for everything under way to be worked off; without it only for what would make a difference
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u64>,
+        /// Compare the base only, as when source topics have expired
+        #[arg(long)]
+        without_books: bool,
+        /// Differences to show per table
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        show: u32,
+    },
+    /// Print alerts
+    Alerts {
+        /// Go on with alerts as they arrive; without it everything told so far is printed
+        #[arg(long)]
+        follow: bool,
+        /// With --follow: what was told so far first
+        #[arg(long)]
+        from_beginning: bool,
+        /// Only this kind: unenrolled, double-enrolled, identity or after-death
+        #[arg(long, value_name = "KIND", value_parser = alert_kind)]
+        kind: Vec<AlertKind>,
+        /// Only this city, by code
+        #[arg(long, value_name = "CITY")]
+        city: Vec<City>,
+    },
+    /// What is known of a person, and from which source
+    Person {
+        /// Citizen number, person id or record id
+        #[arg(value_parser = secret)]
+        who: SecretString,
+    },
+    /// Rows behind, completeness and age per agency and region
+    Lag,
+    /// Begin to announce findings of a region; refused while a source in scope is incomplete
+    GoLive {
+        /// City code, or `all`
+        #[arg(long, value_name = "CITY")]
+        region: GoLiveRegion,
+        /// Seconds to wait for every shard
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
+    /// Move the business date; only where the clock's business date is `manual`
+    BusinessDate {
+        /// The day, yyyy-mm-dd
+        day: Day,
+        /// Seconds to wait for every shard
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
+    /// Source topics: what is recorded, and reading on after a hold
+    Source {
+        #[command(subcommand)]
+        action: SourceAction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SourceAction {
+    /// Show every source topic; exit code 1 when one is held
+    List,
+    /// State that a topic, or every topic of a source, may be read on as it now is
+    Accept {
+        /// human-resources.3201.public.ac02, or human-resources.3201
+        topic: String,
+        /// Read it again from its start, as after a new mapping
+        #[arg(long, conflicts_with = "restart")]
+        reread: bool,
+        /// It was created anew or lost messages: its positions begin again, from its start
+        #[arg(long)]
+        restart: bool,
+    },
+}
+
+fn alert_kind(text: &str) -> Result<AlertKind, String> {
+    let names = || AlertKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+    AlertKind::from_name(text).ok_or_else(|| format!("expected one of {}", names()))
+}
+
+/// The whole command: parses, runs, reports.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verdict = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the asynchronous runtime")
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    match verdict {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Difference) => ExitCode::FAILURE,
+        Err(error) => refuse(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command speaks to its caller")]
+fn refuse(error: &anyhow::Error) -> ExitCode {
+    eprintln!("canbao: {error:#}");
+    ExitCode::from(COULD_NOT_RUN)
+}
+
+impl Flags {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let shared = SharedArgs {
+            config: self.config.clone(),
+            kafka: self.kafka.clone(),
+            database_url: self.database_url.clone(),
+            log: self.log.clone(),
+            ..SharedArgs::default()
+        };
+        Ok(shared.settings()?)
+    }
+
+    /// The flags as a started binary finds them: in its environment, below its own flags.
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
+        [
+            ("CANBAO_CONFIG", self.config.clone().map(PathBuf::into_os_string)),
+            ("CANBAO_KAFKA", self.kafka.clone().map(Into::into)),
+            ("CANBAO_DATABASE_URL", self.database_url.as_ref().map(|url| url.expose_secret().into())),
+            ("CANBAO_LOG", self.log.clone().map(Into::into)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Verdict> {
+    let Cli { flags, command } = cli;
+    let format = flags.format;
+    match &command {
+        Command::Run { service, arguments } => match exec::run(service, arguments, flags.environment())? {},
+        Command::Simulate { arguments } => match exec::become_sibling(exec::SIMULATOR, arguments, flags.environment())? {},
+        _ => (),
+    }
+    let mut settings = flags.settings()?;
+    if settings.log == Settings::default().log {
+        // A command's own report is what is asked for; services log more.
+        "warn".clone_into(&mut settings.log);
+    }
+    runtime::telemetry::install_logs(&settings)?;
+    match command {
+        Command::Run { .. } | Command::Simulate { .. } => Ok(Verdict::Good),
+        Command::CheckConfig => {
+            let checked = configuration::check(&settings)?;
+            format.print(&checked, configuration::render)?;
+            Ok(Verdict::Good)
+        }
+        Command::PrintConfig => {
+            let good = match format {
+                Format::Text => output::write_out(&settings.redacted_toml()?).map(|_| ()),
+                Format::Json => format.print(&settings, |_| String::new()),
+            };
+            good.map(|()| Verdict::Good)
+        }
+        Command::Alerts { follow, from_beginning, kind, city } => {
+            let choice = Choice { follow, from_beginning: from_beginning || !follow, kinds: kind, cities: city };
+            tokio::task::block_in_place(|| alerts::print(&settings, &choice, format))?;
+            Ok(Verdict::Good)
+        }
+        command => with_store(&settings, command, format).await,
+    }
+}
+
+/// The commands that need the store.
+async fn with_store(settings: &Settings, command: Command, format: Format) -> anyhow::Result<Verdict> {
+    let pool = store::connect(settings).await?;
+    match command {
+        Command::Migrate => {
+            runtime::store::migrate(&pool).await.context("migrating the database")?;
+            format.print(&serde_json::json!({ "migrated": true }), |_| "the database is at the version of this program".to_owned())?;
+        }
+        Command::Verify { wait, without_books, show } => {
+            let plan = Plan { wait: wait.map(Duration::from_secs), books: !without_books, show };
+            let report = verify::verify(settings, &pool, &plan).await?;
+            format.print(&report, verify::render)?;
+            return Ok(report.verdict());
+        }
+        Command::Person { who } => {
+            let found = person::find(settings, &pool, who.expose_secret()).await?;
+            format.print(&found, person::render)?;
+        }
+        Command::Lag => {
+            let lag = lag::measure(settings, &pool).await?;
+            format.print(&lag, lag::render)?;
+        }
+        Command::GoLive { region, wait } => {
+            let stated = statements::state(&pool, &Statement::GoLive(region), Duration::from_secs(wait)).await?;
+            format.print(&stated, statements::render)?;
+        }
+        Command::BusinessDate { day, wait } => {
+            let stated = statements::state(&pool, &Statement::BusinessDate(day), Duration::from_secs(wait)).await?;
+            format.print(&stated, statements::render)?;
+        }
+        Command::Source { action: SourceAction::List } => {
+            let (listed, verdict) = source::list(settings, &pool).await?;
+            format.print(&listed, |listed| source::render_list(listed))?;
+            return Ok(verdict);
+        }
+        Command::Source { action: SourceAction::Accept { topic, reread, restart } } => {
+            let acceptance = match (reread, restart) {
+                (_, true) => Acceptance::Restart,
+                (true, _) => Acceptance::Reread,
+                _ => Acceptance::Continue,
+            };
+            let accepted = source::accept(settings, &pool, &topic, acceptance).await?;
+            format.print(&accepted, |accepted| source::render_accepted(accepted))?;
+        }
+        Command::Run { .. }
+        | Command::Simulate { .. }
+        | Command::CheckConfig
+        | Command::PrintConfig
+        | Command::Alerts { .. } => (),
+    }
+    Ok(Verdict::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_services_are_passed_on() {
+        for (line, passed) in [
+            ("canbao run registry --http 127.0.0.1:0 --region 3201", vec!["--http", "127.0.0.1:0", "--region", "3201"]),
+            ("canbao run registry", vec![]),
+            ("canbao simulate --residents 1000 --kafka here:9092", vec!["--residents", "1000", "--kafka", "here:9092"]),
+            ("canbao simulate --help", vec!["--help"]),
+        ] {
+            let (Command::Run { arguments, .. } | Command::Simulate { arguments }) = parse(line).command else {
+                panic!("{line}")
+            };
+            assert_eq!(arguments, passed, "{line}");
+        }
+    }
+
+    #[test]
+    fn own_flags_reach_what_is_started() {
+        let cli = parse("canbao --kafka here:9092 run clock");
+        assert!(cli.flags.environment().contains(&("CANBAO_KAFKA", "here:9092".into())));
+        assert!(!format!("{:?}", parse("canbao --database-url postgres://u:geheim@h/d lag")).contains("geheim"));
+        assert!(!format!("{:?}", parse("canbao person 320501199003070012")).contains("320501"));
+    }
+
+    #[test]
+    fn go_live_takes_a_city_or_all() {
+        assert!(matches!(parse("canbao go-live --region all").command, Command::GoLive { region: GoLiveRegion::All, .. }));
+        assert!(Cli::try_parse_from(["canbao", "go-live", "--region", "1101"]).is_err());
+        assert!(Cli::try_parse_from(["canbao", "alerts", "--kind", "nothing"]).is_err());
+    }
+}

@@ -1,0 +1,60 @@
+//! Source topics on the brokers, and consumers to ask with.
+
+use anyhow::Context;
+use domain::source::Source;
+use rdkafka::consumer::BaseConsumer;
+use runtime::config::Settings;
+use runtime::debezium::table_of_topic;
+use runtime::kafka::{self, admin, topics};
+
+/// A table's topic: `human-resources.3201.public.ac02`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SourceTopic {
+    pub source: Source,
+    pub table: String,
+    pub name: String,
+    /// Partitions it has now.
+    pub partitions: usize,
+}
+
+/// Every table's topic, by source and table.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub(crate) fn source_topics(settings: &Settings) -> anyhow::Result<Vec<SourceTopic>> {
+    let known = admin::topic_partitions(settings).with_context(|| unreachable_brokers(settings))?;
+    let mut found: Vec<SourceTopic> = known
+        .into_iter()
+        .filter_map(|(name, partitions)| {
+            let (source, table) = table_of_topic(&name)?;
+            Some(SourceTopic { source, table: table.to_owned(), name, partitions })
+        })
+        .collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// What to say when the brokers do not answer.
+pub(crate) fn unreachable_brokers(settings: &Settings) -> String {
+    format!("Kafka cannot be reached at {}: is it running, and does CANBAO_KAFKA name it?", settings.kafka)
+}
+
+/// A consumer that belongs to no group and reads partitions to their ends.
+///
+/// # Errors
+/// When a Kafka property is unknown to the client.
+pub(crate) fn reader(settings: &Settings) -> anyhow::Result<BaseConsumer> {
+    let mut config = kafka::plain_consumer(settings, "canbao");
+    config.set("enable.partition.eof", "true");
+    config.create().context("making a Kafka consumer")
+}
+
+/// A consumer that can ask for the committed offsets of a normaliser's group, without joining it.
+///
+/// # Errors
+/// When a Kafka property is unknown to the client.
+pub(crate) fn group_reader(settings: &Settings, source: Source) -> anyhow::Result<BaseConsumer> {
+    let mut config = kafka::plain_consumer(settings, "canbao");
+    config.set("group.id", topics::normaliser_group(source));
+    config.create().context("making a Kafka consumer")
+}

@@ -1,0 +1,237 @@
+//! The run: snapshot, then changes until told to stop.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use domain::date::{Day, Timestamp};
+use domain::division::City;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::live::Live;
+use crate::publish::{self, Kafka};
+use crate::truth::Truth;
+use crate::view::Rates;
+use crate::world::World;
+
+mod sources;
+
+use sources::Sources;
+
+/// What to simulate.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(
+    name = "simulator",
+    about = "A synthetic Jiangsu: publishes what agencies would, as Debezium would"
+)]
+pub struct Args {
+    /// Bootstrap servers, host:port, comma-separated
+    #[arg(long, env = "CANBAO_KAFKA", default_value = "127.0.0.1:9092")]
+    pub kafka: String,
+    /// Residents of the province
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(8..=200_000_000))]
+    pub residents: u64,
+    /// The same seed gives the same people and the same changes
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Row changes a second after the snapshot; 0 for as many as possible
+    #[arg(long, default_value_t = 50)]
+    pub changes_per_second: u64,
+    /// Stop after this many row changes; without it, on SIGTERM or SIGINT
+    #[arg(long)]
+    pub changes: Option<u64>,
+    /// Partitions of new source topics
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    pub partitions: i32,
+    /// Write the truth to this file, as JSON lines
+    #[arg(long)]
+    pub truth: Option<PathBuf>,
+    /// Day of the snapshot and of all changes, yyyy-mm-dd; without it today in Shanghai, moving on
+    #[arg(long, value_parser = parse_day)]
+    pub today: Option<Day>,
+    /// Publish the sources of these cities only: all, or four digits each, comma-separated
+    #[arg(long, default_value = "all")]
+    pub cities: Cities,
+    /// Write every message with its schema, as converters with schemas.enable=true do
+    #[arg(long)]
+    pub with_schema: bool,
+    /// Seconds between the heartbeats of public security and human resources
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub heartbeat_seconds: u64,
+    /// Seconds between the batches of civil affairs
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub batch_seconds: u64,
+    /// Stop after the snapshot
+    #[arg(long)]
+    pub snapshot_only: bool,
+    /// Leave the snapshot out and replay this many row changes in silence: goes on where an earlier run stopped
+    #[arg(long)]
+    pub resume_after: Option<u64>,
+    /// Factor on the rates of errors; 0 for agencies that see everything right
+    #[arg(long, default_value_t = 1.0, value_parser = parse_factor)]
+    pub dirt: f64,
+}
+
+/// Which cities' sources are published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cities(Vec<u16>);
+
+impl Cities {
+    /// The four digits, in order.
+    pub fn codes(&self) -> &[u16] {
+        &self.0
+    }
+}
+
+impl FromStr for Cities {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self(City::all().map(City::code).collect()));
+        }
+        let mut codes = Vec::new();
+        for code in text.split(',') {
+            let city = code.trim().parse().ok().and_then(City::from_code);
+            codes.push(city.ok_or_else(|| format!("{code}: expected all, or 3200 to 3213"))?.code());
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        Ok(Self(codes))
+    }
+}
+
+fn parse_day(text: &str) -> Result<Day, String> {
+    text.parse().map_err(|error: domain::date::DateError| error.to_string())
+}
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if (0.0..=50.0).contains(&factor) {
+        Ok(factor)
+    } else {
+        Err("expected 0 to 50".to_owned())
+    }
+}
+
+/// Publishes the snapshot and the changes; returns when done or told to stop (SIGTERM, SIGINT).
+///
+/// # Errors
+/// When Kafka cannot be reached or refuses messages, or the truth cannot be written.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let topics = Sources::new(&args, now_us()).topics(args.partitions);
+    ensure!(!topics.is_empty(), "no city is left to publish");
+    publish::create_topics(&args.kafka, &topics).await?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let noticed = stop.clone();
+    let mut work = tokio::task::spawn_blocking(move || publish_all(&args, &noticed));
+    loop {
+        tokio::select! {
+            done = &mut work => return done.context("the simulation broke off")?,
+            _ = terminate.recv() => stop.store(true, Ordering::Relaxed),
+            _ = interrupt.recv() => stop.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+fn publish_all(args: &Args, stop: &AtomicBool) -> anyhow::Result<()> {
+    let today = args.today.unwrap_or_else(today);
+    let world = World::new(args.seed, args.residents, today);
+    let rates = Rates::default().scaled(args.dirt);
+    let mut sources = Sources::new(args, now_us());
+    let mut kafka = Kafka::new(&args.kafka)?;
+    let mut truth = args.truth.as_deref().map(Truth::create).transpose()?;
+    let mut live = Live::new(&world, &rates);
+    if let Some(rows) = args.resume_after {
+        while live.rows() < rows && !stop.load(Ordering::Relaxed) && live.next(today).is_some() {}
+    } else {
+        let finished = sources.snapshot(&world, &rates, &mut kafka, truth.as_mut(), stop)?;
+        tracing::info!(messages = kafka.flush()?, finished, "the snapshot is published");
+        if !finished {
+            return Ok(());
+        }
+    }
+    if !args.snapshot_only {
+        change(args, &mut live, &mut sources, &mut kafka, stop)?;
+    }
+    if let Some(truth) = &mut truth {
+        for index in live.touched() {
+            if let Some(dossier) = live.dossier(index) {
+                truth.write(&dossier)?;
+            }
+        }
+        truth.flush()?;
+    }
+    let messages = kafka.flush()?;
+    tracing::info!(messages, rows = live.rows(), "the simulation is done");
+    Ok(())
+}
+
+/// Publishes changes at the chosen rate, and what states the completeness of the sources.
+fn change(args: &Args, live: &mut Live<'_>, sources: &mut Sources, kafka: &mut Kafka, stop: &AtomicBool) -> anyhow::Result<()> {
+    let before = live.rows();
+    let bar = progress(args.changes, "changes");
+    let start = Instant::now();
+    let (mut next_beat, mut next_batch) = (start, start);
+    loop {
+        let now = Instant::now();
+        if now >= next_beat {
+            sources.beat(now_us(), kafka)?;
+            next_beat = now + Duration::from_secs(args.heartbeat_seconds);
+        }
+        let day = args.today.unwrap_or_else(today);
+        if now >= next_batch {
+            sources.load(day, now_us(), kafka)?;
+            next_batch = now + Duration::from_secs(args.batch_seconds);
+        }
+        let done = live.rows() - before;
+        if stop.load(Ordering::Relaxed) || args.changes.is_some_and(|wanted| done >= wanted) {
+            break;
+        }
+        let due = match args.changes_per_second {
+            0 => u64::MAX,
+            rate => (start.elapsed().as_secs_f64() * rate as f64) as u64,
+        };
+        if done >= due {
+            kafka.poll()?;
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        }
+        match live.next(day) {
+            Some(step) => sources.change(&step, now_us(), kafka)?,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+        bar.set_position(live.rows() - before);
+    }
+    // A last statement of completeness, so that everything sent before it can be released.
+    sources.beat(now_us(), kafka)?;
+    sources.load(args.today.unwrap_or_else(today), now_us(), kafka)?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// A bar on standard error, hidden when that is no terminal; without a length it counts.
+fn progress(length: Option<u64>, what: &'static str) -> ProgressBar {
+    let template = match length {
+        Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
+        None => "{msg} {spinner} {human_pos} {per_sec}",
+    };
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style).with_message(what)
+}
+
+/// Microseconds since 1970.
+fn now_us() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
+
+/// Today in Shanghai.
+fn today() -> Day {
+    Timestamp(now_us() / 1000).day_in_shanghai()
+}

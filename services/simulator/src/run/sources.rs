@@ -1,0 +1,233 @@
+//! The agencies' connectors: which row goes through which.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::date::Day;
+use domain::source::Agency;
+
+use super::{Args, now_us, progress};
+use crate::dossier::Change;
+use crate::envelope::{Connector, Sink};
+use crate::geography::PROVINCE;
+use crate::history;
+use crate::json::Zoned;
+use crate::live::Step;
+use crate::publish::Kafka;
+use crate::tables::{BatchControl, Heartbeat, Row};
+use crate::truth::Truth;
+use crate::view::Rates;
+use crate::world::World;
+
+/// Blocks between two movements of the progress bar.
+const BLOCKS_PER_TICK: u64 = 256;
+
+/// A source: its connector and what its database counts.
+struct Source {
+    connector: Connector,
+    /// Rows loaded since the last batch.
+    rows: i32,
+    /// Batches so far.
+    batches: i64,
+    /// The heartbeat's last time.
+    beat: Option<Zoned>,
+}
+
+/// All sources that are published.
+pub(super) struct Sources(BTreeMap<(Agency, u16), Source>);
+
+impl Sources {
+    /// The sources of the chosen cities; the provincial level has human resources only.
+    pub(super) fn new(args: &Args, now_us: i64) -> Self {
+        let mut sources = BTreeMap::new();
+        for city in args.cities.codes() {
+            for agency in Agency::ALL {
+                if *city != PROVINCE || agency == Agency::HumanResources {
+                    let connector = Connector::new(agency, *city, args.with_schema, now_us);
+                    sources.insert(
+                        (agency, *city),
+                        Source {
+                            connector,
+                            rows: 0,
+                            batches: 0,
+                            beat: None,
+                        },
+                    );
+                }
+            }
+        }
+        Self(sources)
+    }
+
+    /// All topics with their partitions; control tables have one key and need one partition.
+    pub(super) fn topics(&self, partitions: i32) -> Vec<(String, i32)> {
+        let topics = self.0.values().flat_map(|source| source.connector.topics());
+        topics
+            .map(|(name, table)| (name.to_owned(), if table.is_control() { 1 } else { partitions }))
+            .collect()
+    }
+
+    /// Publishes all tables; returns whether it came to the end.
+    pub(super) fn snapshot(
+        &mut self,
+        world: &World,
+        rates: &Rates,
+        kafka: &mut Kafka,
+        mut truth: Option<&mut Truth>,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<bool> {
+        for (city, count) in world.employer_counts() {
+            for number in 0..count {
+                self.read(city, world.employer(city, number).row().into(), now_us(), kafka)?;
+            }
+        }
+        let blocks = world.blocks();
+        let bar = progress(Some(world.residents), "residents");
+        let step = stride(blocks);
+        let (mut block, mut now) = (0, now_us());
+        for done in 0..blocks {
+            for dossier in history::block(world, rates, block) {
+                if let Some(truth) = truth.as_deref_mut() {
+                    truth.write(&dossier)?;
+                }
+                for record in dossier.records {
+                    self.read(record.city, record.row, now, kafka)?;
+                }
+            }
+            block = (block + step) % blocks;
+            if done % BLOCKS_PER_TICK == 0 {
+                now = now_us();
+                bar.set_position(done * crate::world::BLOCK);
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(false);
+                }
+            }
+        }
+        let now = now_us();
+        for source in self.0.values_mut() {
+            let control = source.control(world.today, now);
+            source.connector.finish_snapshot(&control, now, kafka)?;
+        }
+        bar.finish_and_clear();
+        Ok(true)
+    }
+
+    fn read(&mut self, city: u16, row: Row, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        match self.0.get_mut(&(row.agency(), city)) {
+            Some(source) => {
+                source.rows = source.rows.saturating_add(1);
+                source.connector.snapshot(row, now_us, sink)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Publishes one step: a transaction in every source that it touches, in the order in which they are touched.
+    pub(super) fn change(&mut self, step: &Step, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        let mut transactions: Vec<((Agency, u16), Vec<&Change>)> = Vec::new();
+        for change in &step.changes {
+            let Some(row) = change.after.as_ref().or(change.before.as_ref()) else {
+                continue;
+            };
+            let source = (row.agency(), change.city);
+            match transactions.iter_mut().find(|(of, _)| *of == source) {
+                Some((_, changes)) => changes.push(change),
+                None => transactions.push((source, vec![change])),
+            }
+        }
+        for (source, changes) in transactions {
+            if let Some(source) = self.0.get_mut(&source) {
+                source.rows = source.rows.saturating_add(changes.len() as i32);
+                source.connector.transaction(&changes, step.repeated, now_us, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the heartbeat of every system of record.
+    pub(super) fn beat(&mut self, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        for source in self
+            .0
+            .values_mut()
+            .filter(|source| source.connector.agency != Agency::CivilAffairs)
+        {
+            let before = Heartbeat { id: 1, ts: source.beat }.into();
+            let after = source.control(Day(0), now_us);
+            let change = Change {
+                city: source.connector.city,
+                before: Some(before),
+                after: Some(after),
+            };
+            source.connector.transaction(&[&change], false, now_us, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch into every exchange database of civil affairs.
+    pub(super) fn load(&mut self, day: Day, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        for source in self
+            .0
+            .values_mut()
+            .filter(|source| source.connector.agency == Agency::CivilAffairs)
+        {
+            let after = source.control(day, now_us);
+            let change = Change {
+                city: source.connector.city,
+                before: None,
+                after: Some(after),
+            };
+            source.connector.transaction(&[&change], false, now_us, sink)?;
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// The next row that states the completeness of the source.
+    fn control(&mut self, day: Day, now_us: i64) -> Row {
+        let now = Some(Zoned(now_us));
+        if self.connector.agency == Agency::CivilAffairs {
+            self.batches += 1;
+            let rows = std::mem::take(&mut self.rows);
+            // Batches of a later run go on above those of an earlier one.
+            let id = now_us / 1_000_000 * 1_000 + self.batches % 1_000;
+            BatchControl {
+                id,
+                data_date: Some(day),
+                row_count: Some(rows),
+                loaded_at: now,
+            }
+            .into()
+        } else {
+            self.beat = now;
+            Heartbeat { id: 1, ts: now }.into()
+        }
+    }
+}
+
+/// A step through the blocks that visits each once and the cities in turn, as connectors that read at the same time do.
+fn stride(blocks: u64) -> u64 {
+    let wanted = (blocks as f64 * 0.618) as u64;
+    let divides = |mut a: u64, mut b: u64| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    (wanted.max(1)..).find(|step| divides(*step, blocks) == 1).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_block_is_visited_once() {
+        for blocks in [1, 2, 12, 97, 12_500] {
+            let step = stride(blocks);
+            let visited: BTreeSet<u64> = (0..blocks).map(|nth| nth * step % blocks).collect();
+            assert_eq!(visited.len() as u64, blocks);
+        }
+    }
+}
