@@ -3,6 +3,7 @@
 //! What happens to an entry is decided by [`domain::engine`], the code that the registry runs; here is only the loading and the
 //! storing, with a map for every table.
 
+use anyhow::{bail, ensure};
 use domain::date::{Day, Timestamp};
 use domain::engine::{DirectoryEntry, Need, Workspace};
 use domain::ids::{AnchorId, IdKey, RecordId};
@@ -141,22 +142,26 @@ impl World {
     /// Checks what holds once nothing is in flight: each record that is not deleted has exactly one home copy, where the directory
     /// says.
     ///
-    /// # Panics
-    /// When it does not hold.
-    pub fn assert_at_rest(&self) {
+    /// # Errors
+    /// Says which record it does not hold of.
+    pub fn check_rest(&self) -> anyhow::Result<()> {
         let mut homes: HashMap<RecordId, (Shard, AnchorId)> = HashMap::new();
         for (place, members) in self.neighbourhoods() {
-            for member in members.iter().filter(|member| !member.is_guest()) {
-                let other = homes.insert(member.record.id, place);
-                assert_eq!(other, None, "record {} has two home copies, the other at {place:?}", member.record.id);
-                let entry = self.directory.get(&member.record.id).expect("a home copy has a directory entry");
-                assert!(!entry.deleted, "record {} is deleted and has a home copy", member.record.id);
-                assert_eq!((entry.shard, entry.anchor), place, "record {} is where the directory says", member.record.id);
-                assert!(member.record.version >= entry.version, "record {} is at least as new as its claim", member.record.id);
+            for record in members.iter().filter(|member| !member.is_guest()).map(|member| &member.record) {
+                let id = record.id;
+                let other = homes.insert(id, place);
+                ensure!(other.is_none(), "record {id} has two home copies: {other:?} and {place:?}");
+                let Some(entry) = self.directory.get(&id).filter(|entry| !entry.deleted) else {
+                    bail!("record {id} has a home copy, and the directory knows it as deleted or not at all");
+                };
+                ensure!((entry.shard, entry.anchor) == place, "record {id} is at {place:?}, the directory says {entry:?}");
+                ensure!(record.version >= entry.version, "record {id} is older than its claim");
             }
         }
-        let seated = self.directory.iter().filter(|(_, entry)| !entry.deleted);
-        seated.for_each(|(record, _)| assert!(homes.contains_key(record), "record {record} has no home copy"));
+        for (record, entry) in self.directory.iter().filter(|(_, entry)| !entry.deleted) {
+            ensure!(homes.contains_key(record), "record {record} has no home copy, the directory says {entry:?}");
+        }
+        Ok(())
     }
 }
 

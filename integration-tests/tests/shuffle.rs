@@ -235,7 +235,7 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
     sources.floors.iter().for_each(|floor| traffic.tell(Timestamp(0), Control::Snapshot(floor.clone())));
     let mut world = World::new(key());
     traffic.run(&mut world, Some(&mut Draw::new(seed)));
-    world.assert_at_rest();
+    world.check_rest().map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
     let found = world.neighbourhoods();
     prop_assert_eq!(outline(&found), outline(&expected));
     prop_assert_eq!(found, expected);

@@ -102,6 +102,9 @@ impl Codec {
     }
 
     /// Encodes a value under the newest version of its schema.
+    ///
+    /// # Panics
+    /// When a wire type does not follow its shipped schema, which tests rule out.
     pub fn encode<T: Payload>(&self, value: &T) -> Vec<u8> {
         let at = registry::all()
             .iter()

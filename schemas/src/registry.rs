@@ -109,7 +109,7 @@ pub struct SchemaVersion {
 
 /// Kind, version, id and file: append only.
 const SHIPPED: &[(Kind, u32, u32, &str)] = &[
-    (Kind::PersonRecord, 1, 1, PERSON_RECORD),
+    (Kind::PersonRecord, 1, 1, include_str!("../avro/person-record.avsc")),
     (Kind::EntityRecord, 1, 2, include_str!("../avro/entity-record.avsc")),
     (Kind::ShardMessage, 1, 3, include_str!("../avro/shard-message.avsc")),
     (Kind::Control, 1, 4, include_str!("../avro/control.avsc")),
@@ -118,27 +118,36 @@ const SHIPPED: &[(Kind, u32, u32, &str)] = &[
     (Kind::PersonState, 1, 7, include_str!("../avro/person-state.avsc")),
     (Kind::DeadLetter, 1, 8, include_str!("../avro/dead-letter.avsc")),
 ];
-const PERSON_RECORD: &str = include_str!("../avro/person-record.avsc");
 
 static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {
-    let version = |(kind, version, id, file): &(Kind, u32, u32, &str)| {
-        // A shard message nests a person record. Its file names it; what is served and parsed holds it, so that no reader needs the
-        // registry's references.
-        let text = match kind {
-            Kind::ShardMessage => file.replacen("\"cn.canbao.PersonRecord\"", PERSON_RECORD.trim_end(), 1),
-            _ => (*file).to_owned(),
-        };
-        let schema = Schema::parse_str(&text).expect("the shipped schemas parse: a test reads each");
-        SchemaVersion {
-            kind: *kind,
-            version: *version,
-            id: *id,
-            text,
-            schema,
-        }
-    };
-    SHIPPED.iter().map(version).collect()
+    SHIPPED
+        .iter()
+        .map(|&(kind, version, id, file)| {
+            let text = match kind {
+                Kind::ShardMessage => with_person_record(file, version),
+                _ => file.to_owned(),
+            };
+            let schema = Schema::parse_str(&text).expect("the shipped schemas parse: a test reads each");
+            SchemaVersion {
+                kind,
+                version,
+                id,
+                text,
+                schema,
+            }
+        })
+        .collect()
 });
+
+/// A shard message nests the person record of the same version. Its file names it; what is served and parsed holds it, so that
+/// no reader needs the registry's references.
+fn with_person_record(file: &str, version: u32) -> String {
+    let nested = SHIPPED
+        .iter()
+        .find(|(kind, number, ..)| *kind == Kind::PersonRecord && *number == version);
+    let (.., text) = nested.expect("both have the same versions: a test reads each");
+    file.replacen("\"cn.canbao.PersonRecord\"", text.trim_end(), 1)
+}
 
 /// Every shipped version, oldest first.
 pub fn all() -> &'static [SchemaVersion] {
@@ -146,6 +155,9 @@ pub fn all() -> &'static [SchemaVersion] {
 }
 
 /// The newest version of a kind: what is written.
+///
+/// # Panics
+/// When a kind has no shipped schema, which tests rule out.
 pub fn newest(kind: Kind) -> &'static SchemaVersion {
     all()
         .iter()

@@ -248,6 +248,7 @@ mod unreadable {
         kind: FactsKind,
     }
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
     pub fn serialize<S: Serializer>(kind: &FactsKind, serializer: S) -> Result<S::Ok, S::Error> {
         Unreadable { kind: *kind }.serialize(serializer)
     }

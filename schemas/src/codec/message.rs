@@ -24,6 +24,7 @@ pub struct ShardMessage<'a> {
 
 /// In the order of the union.
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack for one conversion")]
 enum Body<'a> {
     Guest(GuestCopy<'a>),
     ClaimOrDrop(ClaimOrDrop),

@@ -51,6 +51,7 @@ pub struct PersonRecord<'a> {
 
 /// In the order of the union.
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "lives on the stack for one conversion")]
 enum Outcome<'a> {
     Upsert(Upsert<'a>),
     Delete(Delete),

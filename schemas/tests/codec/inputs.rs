@@ -56,7 +56,7 @@ fn number() -> impl Strategy<Value = CitizenId> {
 }
 
 fn document() -> impl Strategy<Value = Document> {
-    let raw = prop_oneof![number().prop_map(|number| number.text()), "[A-Z]{1}[0-9]{1,30}|\\PC{1,9}"];
+    let raw = prop_oneof![number().prop_map(CitizenId::text), "[A-Z]{1}[0-9]{1,30}|\\PC{1,9}"];
     (select(DocumentKind::ALL), raw).prop_filter_map("no document", |(kind, raw)| Document::parse(kind, &raw).ok())
 }
 

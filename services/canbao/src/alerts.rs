@@ -1,19 +1,19 @@
 //! `alerts`: what subscribers are told, one line an alert, as a subscriber that reads committed sees it.
 
 use crate::output::{Format, local_time, write_out};
-use crate::topics;
+use crate::reread::{Wanted, reread};
+use crate::topics::{self, Reader};
 use anyhow::Context;
 use domain::division::City;
-use domain::finding::AlertKind;
+use domain::finding::{AlertKind, FormReason, Overlap};
 use domain::scheme::Scheme;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use runtime::config::Settings;
 use runtime::kafka::offsets::{self, TopicPartition};
-use runtime::kafka::read_range;
-use schemas::event::{self, AlertEvent, Evidence};
+use schemas::event::{self, AlertEvent, Evidence, Scope};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -52,12 +52,17 @@ impl Choice {
 /// # Errors
 /// When the brokers do not answer, or a value cannot be decoded.
 pub fn print(settings: &Settings, choice: &Choice, format: Format) -> anyhow::Result<()> {
-    let reading = Reading { consumer: topics::reader(settings)?, settings, choice, format };
+    let reading = Reading {
+        consumer: topics::reader(settings)?,
+        settings,
+        choice,
+        format,
+    };
     if choice.follow { reading.follow() } else { reading.so_far() }
 }
 
 struct Reading<'a> {
-    consumer: BaseConsumer,
+    consumer: Reader,
     settings: &'a Settings,
     choice: &'a Choice,
     format: Format,
@@ -78,25 +83,36 @@ impl Reading<'_> {
 
     fn so_far(&self) -> anyhow::Result<()> {
         let partitions = self.partitions()?;
-        anyhow::ensure!(!partitions.is_empty(), "there are no alert topics yet: the publisher makes them when it starts");
-        for (topic, partition) in partitions {
-            let held = offsets::watermarks(&self.consumer, &topic, partition).with_context(|| topics::unreachable_brokers(self.settings))?;
-            let mut printed = Ok(true);
-            read_range(&self.consumer, &topic, partition, held.low, held.high, |message| {
-                if matches!(printed, Ok(true)) {
-                    printed = self.print(message);
-                }
-            })?;
-            if !printed? {
-                break;
-            }
+        anyhow::ensure!(
+            !partitions.is_empty(),
+            "there are no alert topics yet: the publisher makes them when it starts"
+        );
+        let mut wanted = Vec::new();
+        for (topic, partition) in &partitions {
+            let held = offsets::watermarks(&self.consumer, topic, *partition)
+                .with_context(|| topics::unreachable_brokers(self.settings))?;
+            wanted.push(Wanted {
+                topic,
+                partition: *partition,
+                offsets: held.low..held.high,
+            });
         }
-        Ok(())
+        let mut printed = Ok(true);
+        reread(&self.consumer, &wanted, |_, message| {
+            if matches!(printed, Ok(true)) {
+                printed = self.print(message);
+            }
+        })?;
+        printed.map(|_| ())
     }
 
     fn follow(&self) -> anyhow::Result<()> {
         let mut known = BTreeSet::new();
-        let mut start = if self.choice.from_beginning { Offset::Beginning } else { Offset::End };
+        let mut start = if self.choice.from_beginning {
+            Offset::Beginning
+        } else {
+            Offset::End
+        };
         let mut next_look = Instant::now();
         loop {
             if Instant::now() >= next_look {
@@ -172,14 +188,22 @@ fn text_line(alert: &AlertEvent) -> String {
 fn evidence(facts: &[Evidence]) -> String {
     let mut counted: Vec<(String, usize)> = Vec::new();
     for fact in facts {
-        let text = format!("{} {}.{:04}.{}", fact.role.as_str(), fact.agency, fact.city.code(), fact.table.as_str());
+        let text = format!(
+            "{} {}.{:04}.{}",
+            fact.role.as_str(),
+            fact.agency,
+            fact.city.code(),
+            fact.table.as_str()
+        );
         match counted.iter_mut().find(|(known, _)| *known == text) {
             Some((_, count)) => *count += 1,
             None => counted.push((text, 1)),
         }
     }
-    let shown: Vec<String> =
-        counted.into_iter().map(|(text, count)| if count > 1 { format!("{text} x{count}") } else { text }).collect();
+    let shown: Vec<String> = counted
+        .into_iter()
+        .map(|(text, count)| if count > 1 { format!("{text} x{count}") } else { text })
+        .collect();
     shown.join(", ")
 }
 
@@ -209,12 +233,12 @@ fn json_line(alert: &AlertEvent) -> serde_json::Value {
         "county": alert.county,
         "since": alert.since.to_string(),
         "business_date": alert.business_date.to_string(),
-        "overlap": alert.overlap.map(|overlap| overlap.as_str()),
-        "reason": alert.reason.map(|reason| reason.as_str()),
+        "overlap": alert.overlap.map(Overlap::as_str),
+        "reason": alert.reason.map(FormReason::as_str),
         "places": alert.places.iter().map(|city| city.code()).collect::<Vec<_>>(),
         "evidence": alert.evidence.iter().map(fact).collect::<Vec<_>>(),
         "remedy": alert.remedy.as_str(),
-        "scope": alert.scope.map(|scope| scope.as_str()),
+        "scope": alert.scope.map(Scope::as_str),
         "announced_at": alert.announced_at.0,
     })
 }
@@ -227,7 +251,7 @@ mod tests {
     use domain::ids::{EventId, FindingId, PersonId, RecordId};
     use domain::release::{Cause, EventKind};
     use domain::source::{Agency, TableName};
-    use schemas::event::{Remedy, Scope};
+    use schemas::event::Remedy;
 
     fn alert() -> AlertEvent {
         let city: City = "3201".parse().expect("a city");
@@ -266,18 +290,38 @@ mod tests {
     #[test]
     fn a_line_says_who_what_and_why() {
         let text = text_line(&alert());
-        for part in ["1970-01-01 08:00", "3201 unenrolled", "open", "never-enrolled", "since 2026-03-01", "3201****", "human-resources.3201.ac21 x2"] {
+        for part in [
+            "1970-01-01 08:00",
+            "3201 unenrolled",
+            "open",
+            "never-enrolled",
+            "since 2026-03-01",
+            "3201****",
+            "human-resources.3201.ac21 x2",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         let json = json_line(&alert());
-        assert_eq!((json["city"].as_u64(), json["scope"].as_str()), (Some(3201), Some("not-found-in-province")));
+        assert_eq!(
+            (json["city"].as_u64(), json["scope"].as_str()),
+            (Some(3201), Some("not-found-in-province"))
+        );
     }
 
     #[test]
     fn topics_are_chosen_by_kind_and_city() {
-        let choice = Choice { kinds: vec![AlertKind::Unenrolled], cities: vec!["3201".parse().expect("a city")], ..Choice::default() };
+        let choice = Choice {
+            kinds: vec![AlertKind::Unenrolled],
+            cities: vec!["3201".parse().expect("a city")],
+            ..Choice::default()
+        };
         assert!(choice.wants("alerts.unenrolled.3201"));
-        for other in ["alerts.unenrolled.3202", "alerts.identity.3201", "alerts.unenrolled", "findings"] {
+        for other in [
+            "alerts.unenrolled.3202",
+            "alerts.identity.3201",
+            "alerts.unenrolled",
+            "findings",
+        ] {
             assert!(!choice.wants(other), "{other}");
         }
         assert!(Choice::default().wants("alerts.identity.3213"));

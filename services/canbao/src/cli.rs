@@ -24,7 +24,11 @@ const COULD_NOT_RUN: u8 = 2;
 
 /// Canbao: real-time universal enrolment registration.
 #[derive(Debug, Parser)]
-#[command(name = "canbao", version, after_help = "Exit codes: 0 good, 1 a difference was found, 2 could not run.")]
+#[command(
+    name = "canbao",
+    version,
+    after_help = "Exit codes: 0 good, 1 a difference was found, 2 could not run."
+)]
 struct Cli {
     #[command(flatten)]
     flags: Flags,
@@ -52,6 +56,7 @@ struct Flags {
     format: Format,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }
@@ -198,7 +203,10 @@ impl Flags {
         [
             ("CANBAO_CONFIG", self.config.clone().map(PathBuf::into_os_string)),
             ("CANBAO_KAFKA", self.kafka.clone().map(Into::into)),
-            ("CANBAO_DATABASE_URL", self.database_url.as_ref().map(|url| url.expose_secret().into())),
+            (
+                "CANBAO_DATABASE_URL",
+                self.database_url.as_ref().map(|url| url.expose_secret().into()),
+            ),
             ("CANBAO_LOG", self.log.clone().map(Into::into)),
         ]
         .into_iter()
@@ -235,8 +243,18 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
             };
             good.map(|()| Verdict::Good)
         }
-        Command::Alerts { follow, from_beginning, kind, city } => {
-            let choice = Choice { follow, from_beginning: from_beginning || !follow, kinds: kind, cities: city };
+        Command::Alerts {
+            follow,
+            from_beginning,
+            kind,
+            city,
+        } => {
+            let choice = Choice {
+                follow,
+                from_beginning: from_beginning || !follow,
+                kinds: kind,
+                cities: city,
+            };
             tokio::task::block_in_place(|| alerts::print(&settings, &choice, format))?;
             Ok(Verdict::Good)
         }
@@ -250,10 +268,20 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
     match command {
         Command::Migrate => {
             runtime::store::migrate(&pool).await.context("migrating the database")?;
-            format.print(&serde_json::json!({ "migrated": true }), |_| "the database is at the version of this program".to_owned())?;
+            format.print(&serde_json::json!({ "migrated": true }), |_| {
+                "the database is at the version of this program".to_owned()
+            })?;
         }
-        Command::Verify { wait, without_books, show } => {
-            let plan = Plan { wait: wait.map(Duration::from_secs), books: !without_books, show };
+        Command::Verify {
+            wait,
+            without_books,
+            show,
+        } => {
+            let plan = Plan {
+                wait: wait.map(Duration::from_secs),
+                books: !without_books,
+                show,
+            };
             let report = verify::verify(settings, &pool, &plan).await?;
             format.print(&report, verify::render)?;
             return Ok(report.verdict());
@@ -261,6 +289,11 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
         Command::Person { who } => {
             let found = person::find(settings, &pool, who.expose_secret()).await?;
             format.print(&found, person::render)?;
+            return Ok(if found.persons.is_empty() {
+                Verdict::Difference
+            } else {
+                Verdict::Good
+            });
         }
         Command::Lag => {
             let lag = lag::measure(settings, &pool).await?;
@@ -274,12 +307,16 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let stated = statements::state(&pool, &Statement::BusinessDate(day), Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
-        Command::Source { action: SourceAction::List } => {
+        Command::Source {
+            action: SourceAction::List,
+        } => {
             let (listed, verdict) = source::list(settings, &pool).await?;
             format.print(&listed, |listed| source::render_list(listed))?;
             return Ok(verdict);
         }
-        Command::Source { action: SourceAction::Accept { topic, reread, restart } } => {
+        Command::Source {
+            action: SourceAction::Accept { topic, reread, restart },
+        } => {
             let acceptance = match (reread, restart) {
                 (_, true) => Acceptance::Restart,
                 (true, _) => Acceptance::Reread,
@@ -288,11 +325,8 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let accepted = source::accept(settings, &pool, &topic, acceptance).await?;
             format.print(&accepted, |accepted| source::render_accepted(accepted))?;
         }
-        Command::Run { .. }
-        | Command::Simulate { .. }
-        | Command::CheckConfig
-        | Command::PrintConfig
-        | Command::Alerts { .. } => (),
+        Command::Run { .. } | Command::Simulate { .. } | Command::CheckConfig | Command::PrintConfig | Command::Alerts { .. } => {
+        }
     }
     Ok(Verdict::Good)
 }
@@ -314,9 +348,15 @@ mod tests {
     #[test]
     fn flags_of_services_are_passed_on() {
         for (line, passed) in [
-            ("canbao run registry --http 127.0.0.1:0 --region 3201", vec!["--http", "127.0.0.1:0", "--region", "3201"]),
+            (
+                "canbao run registry --http 127.0.0.1:0 --region 3201",
+                vec!["--http", "127.0.0.1:0", "--region", "3201"],
+            ),
             ("canbao run registry", vec![]),
-            ("canbao simulate --residents 1000 --kafka here:9092", vec!["--residents", "1000", "--kafka", "here:9092"]),
+            (
+                "canbao simulate --residents 1000 --kafka here:9092",
+                vec!["--residents", "1000", "--kafka", "here:9092"],
+            ),
             ("canbao simulate --help", vec!["--help"]),
         ] {
             let (Command::Run { arguments, .. } | Command::Simulate { arguments }) = parse(line).command else {
@@ -336,7 +376,13 @@ mod tests {
 
     #[test]
     fn go_live_takes_a_city_or_all() {
-        assert!(matches!(parse("canbao go-live --region all").command, Command::GoLive { region: GoLiveRegion::All, .. }));
+        assert!(matches!(
+            parse("canbao go-live --region all").command,
+            Command::GoLive {
+                region: GoLiveRegion::All,
+                ..
+            }
+        ));
         assert!(Cli::try_parse_from(["canbao", "go-live", "--region", "1101"]).is_err());
         assert!(Cli::try_parse_from(["canbao", "alerts", "--kind", "nothing"]).is_err());
     }

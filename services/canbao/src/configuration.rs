@@ -22,7 +22,9 @@ pub struct Checked {
 /// # Errors
 /// When the file cannot be read or is no policy.
 pub fn policy(settings: &Settings) -> anyhow::Result<Policy> {
-    let Some(file) = &settings.policy else { return Ok(Policy::embedded()) };
+    let Some(file) = &settings.policy else {
+        return Ok(Policy::embedded());
+    };
     let text = std::fs::read_to_string(file).with_context(|| format!("reading policy {}", file.display()))?;
     Policy::parse(&text).with_context(|| format!("policy {}", file.display()))
 }
@@ -50,10 +52,20 @@ pub fn check(settings: &Settings) -> anyhow::Result<Checked> {
     note(settings.id_key().err().map(Into::into));
     note(dialects(settings).err());
     let policy = policy(settings);
-    let (version, valid_from) = policy.as_ref().map_or((0, String::new()), |policy| (policy.version, policy.valid_from.to_string()));
+    let (version, valid_from) = policy
+        .as_ref()
+        .map_or((0, String::new()), |policy| (policy.version, policy.valid_from.to_string()));
     note(policy.err());
-    anyhow::ensure!(problems.is_empty(), "the configuration is not usable:\n  {}", problems.join("\n  "));
-    Ok(Checked { dialects: settings.dialects.len(), policy_version: version, policy_valid_from: valid_from })
+    anyhow::ensure!(
+        problems.is_empty(),
+        "the configuration is not usable:\n  {}",
+        problems.join("\n  ")
+    );
+    Ok(Checked {
+        dialects: settings.dialects.len(),
+        policy_version: version,
+        policy_valid_from: valid_from,
+    })
 }
 
 /// The checked settings as text.
@@ -70,7 +82,10 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let settings = Settings { policy: Some("missing.toml".into()), ..Settings::default() };
+        let settings = Settings {
+            policy: Some("missing.toml".into()),
+            ..Settings::default()
+        };
         let text = check(&settings).unwrap_err().to_string();
         for word in ["CANBAO_DATABASE_URL", "CANBAO_ID_KEY", "CANBAO_DIALECTS", "missing.toml"] {
             assert!(text.contains(word), "{text}");

@@ -8,7 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What can be run.
-pub(crate) const SERVICES: [&str; 6] = ["public-security", "civil-affairs", "human-resources", "registry", "clock", "publisher"];
+pub(crate) const SERVICES: [&str; 6] = [
+    "public-security",
+    "civil-affairs",
+    "human-resources",
+    "registry",
+    "clock",
+    "publisher",
+];
 /// The simulated agencies.
 pub(crate) const SIMULATOR: &str = "simulator";
 
@@ -16,8 +23,16 @@ pub(crate) const SIMULATOR: &str = "simulator";
 ///
 /// # Errors
 /// When there is no such service or its binary cannot be started; otherwise it does not return.
-pub(crate) fn run(service: &str, arguments: &[OsString], environment: Vec<(&'static str, OsString)>) -> anyhow::Result<Infallible> {
-    anyhow::ensure!(SERVICES.contains(&service), "there is no service `{service}`: expected one of {}", SERVICES.join(", "));
+pub(crate) fn run(
+    service: &str,
+    arguments: &[OsString],
+    environment: Vec<(&'static str, OsString)>,
+) -> anyhow::Result<Infallible> {
+    anyhow::ensure!(
+        SERVICES.contains(&service),
+        "there is no service `{service}`: expected one of {}",
+        SERVICES.join(", ")
+    );
     become_sibling(service, arguments, environment)
 }
 

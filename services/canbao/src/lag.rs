@@ -71,18 +71,30 @@ struct Completeness {
 /// # Errors
 /// When the brokers or the store do not answer.
 pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> {
-    let completeness = completeness(pool).await.context("reading completeness: was `canbao migrate` run?")?;
-    let held: Vec<String> =
-        sqlx::query_scalar("select topic from store.source_topic where held is not null").fetch_all(pool).await.context("reading held topics")?;
+    let completeness = completeness(pool)
+        .await
+        .context("reading completeness: was `canbao migrate` run?")?;
+    let held: Vec<String> = sqlx::query_scalar("select topic from store.source_topic where held is not null")
+        .fetch_all(pool)
+        .await
+        .context("reading held topics")?;
     // Positions first: an entry appended between the two questions then counts as behind, never as ahead.
-    let shards = sqlx::query("select shard, position, owner from store.shard order by shard").fetch_all(pool).await.context("reading positions")?;
+    let shards = sqlx::query("select shard, position, owner from store.shard order by shard")
+        .fetch_all(pool)
+        .await
+        .context("reading positions")?;
     let (topics, behind, ends) = tokio::task::block_in_place(|| -> anyhow::Result<_> {
         let topics = topics::source_topics(settings)?;
         let behind = behind_by_source(settings, &topics)?;
-        let ends = offsets::end_offsets(&topics::reader(settings)?, &[PERSON_RECORDS.to_owned()]).context("reading the ends of person.records")?;
+        let ends = offsets::end_offsets(&topics::reader(settings)?, &[PERSON_RECORDS.to_owned()])
+            .context("reading the ends of person.records")?;
         Ok((topics, behind, ends))
     })?;
-    let mut registry = RegistryLag { behind: 0, shards_behind: 0, shards_without_owner: 0 };
+    let mut registry = RegistryLag {
+        behind: 0,
+        shards_behind: 0,
+        shards_without_owner: 0,
+    };
     for row in &shards {
         let shard: i16 = row.try_get("shard")?;
         let end = ends.get(&(PERSON_RECORDS.to_owned(), i32::from(shard))).copied().unwrap_or(0);
@@ -108,14 +120,24 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
 }
 
 async fn completeness(pool: &PgPool) -> sqlx::Result<BTreeMap<Source, Completeness>> {
-    let rows = sqlx::query("select agency, city, snapshot_passed, until from store.completeness").fetch_all(pool).await?;
+    let rows = sqlx::query("select agency, city, snapshot_passed, until from store.completeness")
+        .fetch_all(pool)
+        .await?;
     let mut known = BTreeMap::new();
     for row in &rows {
-        let agency = u8::try_from(row.try_get::<i16, _>("agency")?).ok().and_then(Agency::from_code);
+        let agency = u8::try_from(row.try_get::<i16, _>("agency")?)
+            .ok()
+            .and_then(Agency::from_code);
         let city = City::from_code(row.try_get::<i16, _>("city")? as u16);
         if let Some((agency, city)) = agency.zip(city) {
             let passed = row.try_get("snapshot_passed")?;
-            known.insert(Source { agency, city }, Completeness { passed, until: row.try_get("until")? });
+            known.insert(
+                Source { agency, city },
+                Completeness {
+                    passed,
+                    until: row.try_get("until")?,
+                },
+            );
         }
     }
     Ok(known)
@@ -137,7 +159,10 @@ fn behind_by_source(settings: &Settings, found: &[SourceTopic]) -> anyhow::Resul
         }
         let committed = offsets::committed(&consumer, ends.iter().map(|(partition, _)| partition.clone()))
             .with_context(|| format!("reading what the normaliser of {source} has committed"))?;
-        let rows = ends.iter().map(|(partition, held)| (held.high - committed.get(partition).copied().unwrap_or(held.low)).max(0)).sum();
+        let rows = ends
+            .iter()
+            .map(|(partition, held)| (held.high - committed.get(partition).copied().unwrap_or(held.low)).max(0))
+            .sum();
         behind.insert(source, rows);
     }
     Ok(behind)
@@ -150,7 +175,11 @@ fn sources(
     completeness: &BTreeMap<Source, Completeness>,
     now: Timestamp,
 ) -> Vec<SourceLag> {
-    let known: BTreeSet<Source> = topics.iter().map(|topic| topic.source).chain(completeness.keys().copied()).collect();
+    let known: BTreeSet<Source> = topics
+        .iter()
+        .map(|topic| topic.source)
+        .chain(completeness.keys().copied())
+        .collect();
     known
         .into_iter()
         .map(|source| {
@@ -211,10 +240,27 @@ mod tests {
     #[test]
     fn a_source_shows_its_age() {
         let source = runtime::kafka::topics::parse_source("human-resources.3201").expect("a source");
-        let topic = SourceTopic { source, table: "ac02".into(), name: "human-resources.3201.public.ac02".into(), partitions: 1 };
+        let topic = SourceTopic {
+            source,
+            table: "ac02".into(),
+            name: "human-resources.3201.public.ac02".into(),
+            partitions: 1,
+        };
         let held = vec![topic.name.clone()];
-        let completeness = BTreeMap::from([(source, Completeness { passed: true, until: 5_000 })]);
-        let lag = sources(&[topic], &held, &BTreeMap::from([(source, 7)]), &completeness, Timestamp(65_000));
+        let completeness = BTreeMap::from([(
+            source,
+            Completeness {
+                passed: true,
+                until: 5_000,
+            },
+        )]);
+        let lag = sources(
+            &[topic],
+            &held,
+            &BTreeMap::from([(source, 7)]),
+            &completeness,
+            Timestamp(65_000),
+        );
         assert_eq!((lag[0].behind, lag[0].held, lag[0].age_seconds), (7, 1, Some(60)));
     }
 }

@@ -14,6 +14,7 @@ mod exec;
 pub mod lag;
 pub mod output;
 pub mod person;
+mod reread;
 pub mod source;
 pub mod statements;
 mod store;

@@ -63,12 +63,14 @@ pub struct Table {
 impl Table {
     /// A table with a heading.
     pub fn new<const N: usize>(heading: [&str; N]) -> Self {
-        Self { rows: vec![heading.map(str::to_owned).to_vec()] }
+        Self {
+            rows: vec![Vec::from(heading.map(str::to_owned))],
+        }
     }
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(Vec::from(cells));
     }
 
     /// The table as text, each line ended.
@@ -77,7 +79,13 @@ impl Table {
         let body = |at: usize| self.rows.iter().skip(1).filter_map(move |row| row.get(at));
         let layout: Vec<(usize, bool)> = (0..columns)
             .map(|at| {
-                let widest = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max().unwrap_or(0);
+                let widest = self
+                    .rows
+                    .iter()
+                    .filter_map(|row| row.get(at))
+                    .map(|cell| width(cell))
+                    .max()
+                    .unwrap_or(0);
                 let numeric = body(at).all(|cell| is_number(cell)) && body(at).next().is_some();
                 (widest, numeric)
             })
@@ -100,13 +108,23 @@ impl Table {
 }
 
 fn is_number(cell: &str) -> bool {
-    cell == "-" || cell.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'))
+    cell == "-"
+        || cell
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'))
 }
 
 /// Columns a text takes on a terminal: Han characters and their like take two.
 fn width(text: &str) -> usize {
     let of = |c: char| match c as u32 {
-        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x20000..=0x3fffd => 2,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x20000..=0x3fffd => 2,
         _ => 1,
     };
     text.chars().map(of).sum()

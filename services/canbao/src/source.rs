@@ -46,7 +46,9 @@ pub async fn list(settings: &Settings, pool: &PgPool) -> anyhow::Result<(Vec<Lis
             topic,
         });
     }
-    let unseen = present.into_iter().filter(|found| !rows.iter().any(|row| row.get::<&str, _>("topic") == found.name));
+    let unseen = present
+        .into_iter()
+        .filter(|found| !rows.iter().any(|row| row.get::<&str, _>("topic") == found.name));
     listed.extend(unseen.map(|found| ListedTopic {
         topic: found.name,
         recorded_partitions: None,
@@ -101,9 +103,14 @@ pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: 
          human-resources.3201; `canbao source list` shows them"
     );
     let present = tokio::task::block_in_place(|| topics::source_topics(settings))?;
-    let wanted: Vec<SourceTopic> =
-        present.into_iter().filter(|found| found.name == name || Some(found.source) == source).collect();
-    anyhow::ensure!(!wanted.is_empty(), "the brokers have no topic of `{name}`; `canbao source list` shows what they have");
+    let wanted: Vec<SourceTopic> = present
+        .into_iter()
+        .filter(|found| found.name == name || Some(found.source) == source)
+        .collect();
+    anyhow::ensure!(
+        !wanted.is_empty(),
+        "the brokers have no topic of `{name}`; `canbao source list` shows what they have"
+    );
     let mut accepted = Vec::new();
     for topic in wanted {
         accepted.extend(accept_topic(pool, &topic, acceptance).await?);
@@ -118,10 +125,18 @@ pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: 
 /// `None` when no normaliser has recorded the topic.
 async fn accept_topic(pool: &PgPool, topic: &SourceTopic, acceptance: Acceptance) -> anyhow::Result<Option<Accepted>> {
     let read = "select partitions, epoch, held from store.source_topic where topic = $1";
-    let before = sqlx::query(read).bind(&topic.name).fetch_optional(pool).await.context("reading the recorded topics")?;
+    let before = sqlx::query(read)
+        .bind(&topic.name)
+        .fetch_optional(pool)
+        .await
+        .context("reading the recorded topics")?;
     let Some(before) = before else { return Ok(None) };
     record_acceptance(pool, &topic.name, topic.partitions as u32, acceptance).await?;
-    let after = sqlx::query(read).bind(&topic.name).fetch_one(pool).await.context("reading the recorded topic")?;
+    let after = sqlx::query(read)
+        .bind(&topic.name)
+        .fetch_one(pool)
+        .await
+        .context("reading the recorded topic")?;
     Ok(Some(Accepted {
         topic: topic.name.clone(),
         partitions: (before.try_get("partitions")?, topic.partitions),
@@ -134,7 +149,13 @@ async fn accept_topic(pool: &PgPool, topic: &SourceTopic, acceptance: Acceptance
 /// The acceptances as text.
 pub fn render_accepted(accepted: &[Accepted]) -> String {
     let line = |accepted: &Accepted| {
-        let Accepted { topic, partitions, epoch, was_held, from_start } = accepted;
+        let Accepted {
+            topic,
+            partitions,
+            epoch,
+            was_held,
+            from_start,
+        } = accepted;
         let held = match was_held {
             Some(reason) => format!("it was held: {reason}"),
             None => "it was not held".to_owned(),

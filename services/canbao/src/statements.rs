@@ -22,10 +22,16 @@ pub struct Stated {
 /// # Errors
 /// When the clock refuses it or does not answer in time, or the store cannot be reached.
 pub async fn state(pool: &PgPool, statement: &Statement, patience: Duration) -> anyhow::Result<Stated> {
-    let id = statements::insert(pool, statement).await.context("recording the statement: was `canbao migrate` run?")?;
+    let id = statements::insert(pool, statement)
+        .await
+        .context("recording the statement: was `canbao migrate` run?")?;
     let kind = statement.kind();
     match statements::wait(pool, id, patience).await.context("waiting for the clock")? {
-        Some(Outcome::Applied) => Ok(Stated { id, kind, body: statement.body() }),
+        Some(Outcome::Applied) => Ok(Stated {
+            id,
+            kind,
+            body: statement.body(),
+        }),
         Some(Outcome::Refused(reason)) => anyhow::bail!("{kind} was refused: {reason}"),
         None => anyhow::bail!(
             "{kind} was recorded as statement {id}, but not every shard applied it within {} seconds: are clock and registry running? \
@@ -37,5 +43,8 @@ pub async fn state(pool: &PgPool, statement: &Statement, patience: Duration) -> 
 
 /// The statement as text.
 pub fn render(stated: &Stated) -> String {
-    format!("{} {} is applied by every shard (statement {})\n", stated.kind, stated.body, stated.id)
+    format!(
+        "{} {} is applied by every shard (statement {})\n",
+        stated.kind, stated.body, stated.id
+    )
 }

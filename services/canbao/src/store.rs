@@ -13,7 +13,9 @@ use std::time::Duration;
 /// When there is no address, or nobody answers there.
 pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<PgPool> {
     let options = PgConnectOptions::from_str(settings.database_url()?)
-        .map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address: expected postgres://user:password@host:port/database"))?
+        .map_err(|_| {
+            anyhow::anyhow!("database_url is no PostgreSQL address: expected postgres://user:password@host:port/database")
+        })?
         .application_name("canbao");
     PgPoolOptions::new()
         .max_connections(4)

@@ -2,7 +2,9 @@
 
 use anyhow::Context;
 use domain::source::Source;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use runtime::config::Settings;
 use runtime::debezium::table_of_topic;
 use runtime::kafka::{self, admin, topics};
@@ -27,7 +29,12 @@ pub(crate) fn source_topics(settings: &Settings) -> anyhow::Result<Vec<SourceTop
         .into_iter()
         .filter_map(|(name, partitions)| {
             let (source, table) = table_of_topic(&name)?;
-            Some(SourceTopic { source, table: table.to_owned(), name, partitions })
+            Some(SourceTopic {
+                source,
+                table: table.to_owned(),
+                name,
+                partitions,
+            })
         })
         .collect();
     found.sort_unstable();
@@ -36,25 +43,44 @@ pub(crate) fn source_topics(settings: &Settings) -> anyhow::Result<Vec<SourceTop
 
 /// What to say when the brokers do not answer.
 pub(crate) fn unreachable_brokers(settings: &Settings) -> String {
-    format!("Kafka cannot be reached at {}: is it running, and does CANBAO_KAFKA name it?", settings.kafka)
+    format!(
+        "Kafka cannot be reached at {}: is it running, and does CANBAO_KAFKA name it?",
+        settings.kafka
+    )
 }
 
-/// A consumer that belongs to no group and reads partitions to their ends.
+/// A consumer's context for which the end of a partition is no error to log.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "the Kafka client has trouble");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A consumer that belongs to no group and notices the ends of partitions.
+pub(crate) type Reader = BaseConsumer<Quiet>;
+
+/// Makes a [`Reader`].
 ///
 /// # Errors
 /// When a Kafka property is unknown to the client.
-pub(crate) fn reader(settings: &Settings) -> anyhow::Result<BaseConsumer> {
+pub(crate) fn reader(settings: &Settings) -> anyhow::Result<Reader> {
     let mut config = kafka::plain_consumer(settings, "canbao");
     config.set("enable.partition.eof", "true");
-    config.create().context("making a Kafka consumer")
+    config.create_with_context(Quiet).context("making a Kafka consumer")
 }
 
 /// A consumer that can ask for the committed offsets of a normaliser's group, without joining it.
 ///
 /// # Errors
 /// When a Kafka property is unknown to the client.
-pub(crate) fn group_reader(settings: &Settings, source: Source) -> anyhow::Result<BaseConsumer> {
+pub(crate) fn group_reader(settings: &Settings, source: Source) -> anyhow::Result<Reader> {
     let mut config = kafka::plain_consumer(settings, "canbao");
     config.set("group.id", topics::normaliser_group(source));
-    config.create().context("making a Kafka consumer")
+    config.create_with_context(Quiet).context("making a Kafka consumer")
 }

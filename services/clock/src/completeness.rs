@@ -72,7 +72,7 @@ impl Completeness {
     async fn load(shared: Shared) -> anyhow::Result<Self> {
         let known = shared.store.progress().await?;
         let progress: BTreeMap<Source, Progress> =
-            shared.scope.iter().map(|source| (*source, known.get(source).copied().unwrap_or_default())).collect();
+            shared.scope.iter().map(|source| (*source, known.get(source).copied().unwrap_or(Progress::NONE))).collect();
         let mut tracks = Tracks::new(Duration::from_millis(shared.settings.clock.settle_millis.into()));
         let start = Instant::now();
         // Rows that were counted before the restart and have not come through.

@@ -41,7 +41,7 @@ async fn tick(shared: &Shared, sent: Option<Day>, today: Day, shutdown: &mut Shu
     }
     match shared.store.save_business_date(today).await {
         Ok(()) => {
-            tracing::info!(%today, "business date sent");
+            tracing::info!(today = %sent.unwrap_or(today).max(today), "business date sent");
             Ok(true)
         }
         Err(error) => {

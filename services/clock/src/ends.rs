@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::{Offset, error::KafkaResult};
 use runtime::config::Settings;
+use runtime::kafka::quiet::QuietEnd;
 use runtime::kafka::topics::{PERSON_RECORDS, normaliser_group};
 use runtime::kafka::{REQUEST_TIMEOUT, offsets, plain_consumer, read_range};
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +28,7 @@ struct Inner {
     settings: Settings,
     consumer: BaseConsumer,
     /// Reads single messages; one at a time.
-    reader: Mutex<BaseConsumer>,
+    reader: Mutex<BaseConsumer<QuietEnd>>,
     /// By source, a client that names the normaliser's group without joining it: that is how committed offsets are asked for.
     groups: Mutex<HashMap<Source, Arc<BaseConsumer>>>,
 }
@@ -35,7 +36,7 @@ struct Inner {
 impl Ends {
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let config = plain_consumer(settings, "canbao-clock-ends");
-        let reader = config.clone().set("enable.partition.eof", "true").create().context("making a consumer")?;
+        let reader = config.clone().set("enable.partition.eof", "true").create_with_context(QuietEnd).context("making a consumer")?;
         let inner = Inner {
             settings: settings.clone(),
             consumer: config.create().context("making a consumer")?,

@@ -11,6 +11,7 @@ mod ends;
 mod log;
 pub mod notification;
 pub mod pass;
+mod reader;
 pub mod row;
 mod rows;
 pub mod scope;

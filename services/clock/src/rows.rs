@@ -1,22 +1,18 @@
 //! Receiving completeness rows.
 
 use crate::Shared;
+use crate::reader::{self, Begin};
 use crate::row::{self, CompletenessRow};
-use anyhow::Context;
 use domain::date::Timestamp;
-use domain::source::Agency;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
+use runtime::debezium::table_of_topic;
 use runtime::dialect::{Dialects, Kind};
-use runtime::kafka::group_consumer;
-use runtime::kafka::offsets::is_transient;
 use runtime::shutdown::Shutdown;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The clock's own group: where it stopped reading completeness rows.
+/// Under this name the brokers keep where the clock stopped reading completeness rows.
 const GROUP: &str = "canbao.clock";
 
 /// A message of a completeness table.
@@ -37,64 +33,37 @@ pub(crate) struct Rows {
 impl Rows {
     /// Notes that what a message says is stored: it is not read again after a restart.
     pub(crate) fn done(&self, received: &Received) {
-        // Fails for a partition that has just been given to another clock, which then reads it again.
+        // A row that is read again does not count again, so nothing is lost by a failure.
         if let Err(error) = self.consumer.store_offset(&received.topic, received.partition, received.offset) {
             tracing::debug!(%error, topic = received.topic, "an offset could not be stored");
         }
     }
 }
 
-/// Subscribes to the completeness tables of every source and reads them on a thread of its own until shutdown.
+/// Reads the completeness tables of the sources in scope on a thread of its own until shutdown.
+///
+/// # Errors
+/// When no dialect maps such a table for any source, or no client can be made.
 pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows> {
-    let pattern = pattern(&shared.dialects, shared).context("no dialect maps a completeness table: see `dialects`")?;
-    let consumer: BaseConsumer = group_consumer(&shared.settings, "canbao-clock", GROUP)
-        .set("enable.auto.commit", "true")
-        // Rows that expired while nobody read are made good by the next one.
-        .set("auto.offset.reset", "earliest")
-        .set("topic.metadata.refresh.interval.ms", shared.settings.normaliser.topic_refresh_millis.to_string())
-        .create()
-        .context("making the consumer of completeness rows")?;
-    consumer.subscribe(&[&pattern]).context("subscribing to completeness rows")?;
-    let consumer = Arc::new(consumer);
-    let (sender, receiver) = mpsc::channel(1024);
-    let (reader, dialects, shutdown) = (consumer.clone(), shared.dialects.clone(), shutdown.clone());
-    std::thread::Builder::new().name("completeness-rows".into()).spawn(move || read(&reader, &dialects, &sender, &shutdown))?;
+    let mut tables = shared.scope.iter().flat_map(|source| shared.dialects.tables(*source));
+    anyhow::ensure!(tables.any(|table| table.kind == Kind::Completeness), "no dialect maps a completeness table: see `dialects`");
+    let (scope, of_topics, of_rows) = (shared.scope.clone(), shared.dialects.clone(), shared.dialects.clone());
+    let is_wanted = move |topic: &str| {
+        let Some((source, table)) = table_of_topic(topic) else { return false };
+        scope.contains(&source) && of_topics.find(source, table).is_some_and(|table| table.kind == Kind::Completeness)
+    };
+    let take = move |message: &rdkafka::message::BorrowedMessage<'_>| Some(received(&of_rows, message));
+    let (receiver, consumer) =
+        reader::start(&shared.settings, "canbao-clock", Begin::Resume(GROUP), is_wanted, take, shutdown.clone())?;
     Ok(Rows { receiver, consumer })
 }
 
-/// Topics of completeness tables, as a subscription pattern.
-fn pattern(dialects: &Dialects, shared: &Shared) -> Option<String> {
-    let tables: BTreeSet<String> = shared
-        .scope
-        .iter()
-        .flat_map(|source| dialects.tables(*source))
-        .filter(|table| table.kind == Kind::Completeness)
-        .map(|table| table.name.as_str().replace('.', r"\."))
-        .collect();
-    let agencies: Vec<&str> = Agency::ALL.iter().map(|agency| agency.as_str()).collect();
-    let tables: Vec<String> = tables.into_iter().collect();
-    (!tables.is_empty()).then(|| format!(r"^({})\.[0-9]+\.public\.({})$", agencies.join("|"), tables.join("|")))
-}
-
-fn read(consumer: &BaseConsumer, dialects: &Dialects, sender: &mpsc::Sender<anyhow::Result<Received>>, shutdown: &Shutdown) {
-    while !shutdown.requested() {
-        let received = match consumer.poll(Duration::from_millis(100)) {
-            None => continue,
-            Some(Err(error)) if is_transient(&error) => continue,
-            Some(Err(error)) => Err(anyhow::Error::new(error).context("reading completeness rows")),
-            Some(Ok(message)) => {
-                let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
-                Ok(Received {
-                    row: row::read(dialects, message.topic(), timestamp, message.key(), message.payload()),
-                    topic: message.topic().to_owned(),
-                    partition: message.partition(),
-                    offset: message.offset(),
-                })
-            }
-        };
-        let failed = received.is_err();
-        if sender.blocking_send(received).is_err() || failed {
-            return;
-        }
+fn received(dialects: &Dialects, message: &rdkafka::message::BorrowedMessage<'_>) -> Received {
+    let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
+    Received {
+        row: row::read(dialects, message.topic(), timestamp, message.key(), message.payload()),
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
     }
 }

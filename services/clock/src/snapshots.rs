@@ -1,18 +1,15 @@
 //! The loop of snapshot notifications: a complete full snapshot becomes a recorded statement per table.
 
+use crate::reader::{self, Begin};
 use crate::notification::{self, CompleteSnapshot, UnderWay};
 use crate::store::Store;
 use crate::track::{Offsets, has_passed};
 use crate::Shared;
-use anyhow::Context;
 use domain::date::Timestamp;
 use domain::input::SnapshotFloor;
-use domain::source::{Agency, Source, TableName};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
+use domain::source::{Source, TableName};
+use rdkafka::message::{BorrowedMessage, Message};
 use runtime::dialect::Kind;
-use runtime::kafka::group_consumer;
-use runtime::kafka::offsets::is_transient;
 use runtime::shutdown::Shutdown;
 use runtime::statements::Statement;
 use std::collections::BTreeMap;
@@ -119,38 +116,14 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
 }
 
 fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<mpsc::Receiver<anyhow::Result<Received>>> {
-    let agencies: Vec<&str> = Agency::ALL.iter().map(|agency| agency.as_str()).collect();
-    let pattern = format!(r"^({})\.[0-9]+\.{}$", agencies.join("|"), notification::SUFFIX);
-    let consumer: BaseConsumer = group_consumer(&shared.settings, "canbao-clock-notifications", "canbao.clock.notifications")
-        // Nothing is ever committed, so this is where every start begins.
-        .set("auto.offset.reset", "earliest")
-        .set("topic.metadata.refresh.interval.ms", "10000")
-        .create()
-        .context("making the consumer of notifications")?;
-    consumer.subscribe(&[&pattern]).context("subscribing to notifications")?;
-    let (sender, receiver) = mpsc::channel(1024);
-    let shutdown = shutdown.clone();
-    std::thread::Builder::new().name("notifications".into()).spawn(move || read(&consumer, &sender, &shutdown))?;
+    let is_wanted = |topic: &str| notification::source_of_topic(topic).is_some();
+    let (receiver, _) = reader::start(&shared.settings, "canbao-clock-notifications", Begin::Beginning, is_wanted, received, shutdown.clone())?;
     Ok(receiver)
 }
 
-fn read(consumer: &BaseConsumer, sender: &mpsc::Sender<anyhow::Result<Received>>, shutdown: &Shutdown) {
-    while !shutdown.requested() {
-        let received = match consumer.poll(Duration::from_millis(100)) {
-            None => continue,
-            Some(Err(error)) if is_transient(&error) => continue,
-            Some(Err(error)) => Err(anyhow::Error::new(error).context("reading notifications")),
-            Some(Ok(message)) => {
-                let source = notification::source_of_topic(message.topic());
-                let notification = message.payload().and_then(notification::parse);
-                let Some((source, notification)) = source.zip(notification) else { continue };
-                let position = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
-                Ok(Received { source, position, notification })
-            }
-        };
-        let failed = received.is_err();
-        if sender.blocking_send(received).is_err() || failed {
-            return;
-        }
-    }
+fn received(message: &BorrowedMessage<'_>) -> Option<Received> {
+    let source = notification::source_of_topic(message.topic())?;
+    let notification = message.payload().and_then(notification::parse)?;
+    let position = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
+    Some(Received { source, position, notification })
 }

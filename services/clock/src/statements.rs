@@ -6,14 +6,23 @@ use crate::store::OpenStatement;
 use domain::date::Timestamp;
 use runtime::config::BusinessDateSource;
 use runtime::shutdown::Shutdown;
+use runtime::statements::Statement;
 use std::time::Duration;
 
 /// How often new statements are looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Statements that are in the shards' logs, with the end offsets that the shards must pass.
+/// A statement that is in the shards' logs.
+struct Sent {
+    id: i64,
+    /// End offsets of `person.records` that the shards must pass.
+    ends: Vec<i64>,
+    is_date: bool,
+}
+
+/// Statements that not every shard is known to have applied.
 #[derive(Default)]
-struct UnderWay(Vec<(i64, Vec<i64>)>);
+struct UnderWay(Vec<Sent>);
 
 /// Runs until shutdown. Statements that were sent before a restart and not seen applied are sent again.
 pub(crate) async fn run(shared: Shared, mut shutdown: Shutdown) -> anyhow::Result<()> {
@@ -35,10 +44,15 @@ impl UnderWay {
             Ok(open) => open,
             Err(error) => return Ok(Err(error.into())),
         };
-        self.0.retain(|(id, _)| open.iter().any(|statement| statement.id == *id));
+        self.0.retain(|sent| open.iter().any(|statement| statement.id == sent.id));
         for statement in open {
-            if self.0.iter().any(|(id, _)| *id == statement.id) {
+            if self.0.iter().any(|sent| sent.id == statement.id) {
                 continue;
+            }
+            let is_date = matches!(statement.statement, Ok(Statement::BusinessDate(_)));
+            // Dates one by one: after a restart an unconfirmed one is sent again, and must not be below a later one then.
+            if is_date && self.0.iter().any(|sent| sent.is_date) {
+                break;
             }
             match prepare(shared, &statement).await {
                 Err(error) => return Ok(Err(error)),
@@ -48,7 +62,7 @@ impl UnderWay {
                         return Ok(Ok(()));
                     }
                     match sent(shared, day).await {
-                        Ok(ends) => self.0.push((statement.id, ends)),
+                        Ok(ends) => self.0.push(Sent { id: statement.id, ends, is_date }),
                         Err(error) => return Ok(Err(error)),
                     }
                 }
@@ -66,11 +80,11 @@ impl UnderWay {
         let is_applied = |ends: &Vec<i64>| {
             shards.len() == ends.len() && shards.iter().zip(ends).all(|(shard, end)| shard.position >= *end)
         };
-        let applied: Vec<i64> = self.0.iter().filter(|(_, ends)| is_applied(ends)).map(|(id, _)| *id).collect();
+        let applied: Vec<i64> = self.0.iter().filter(|sent| is_applied(&sent.ends)).map(|sent| sent.id).collect();
         if !applied.is_empty() {
             shared.store.mark_sent(&applied).await?;
             tracing::info!(statements = ?applied, "every shard has applied these statements");
-            self.0.retain(|(id, _)| !applied.contains(id));
+            self.0.retain(|sent| !applied.contains(&sent.id));
         }
         Ok(())
     }

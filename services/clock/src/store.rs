@@ -19,7 +19,7 @@ use std::time::Duration;
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
 /// How far a source has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// The operator stated that the first full snapshot has passed.
     pub(crate) snapshot_passed: bool,
@@ -27,6 +27,11 @@ pub(crate) struct Progress {
     pub(crate) seen: Timestamp,
     /// Complete until; 0 for not at all.
     pub(crate) until: Timestamp,
+}
+
+impl Progress {
+    /// Of a source that has shown nothing yet.
+    pub(crate) const NONE: Self = Self { snapshot_passed: false, seen: Timestamp(0), until: Timestamp(0) };
 }
 
 /// A statement that is neither sent nor refused.

@@ -54,7 +54,8 @@ pub enum Contradiction {
         database: u32,
     },
     /// Rows vanished before they were published.
-    #[error("shard {shard}: outbox rows {from} to {to} are gone without having been published")]
+    #[error("shard {shard}: outbox rows {from} to {to} are gone without having been published here: \
+         somebody deleted them, or another publisher of the same shards is at work")]
     Gap {
         /// The shard.
         shard: Shard,

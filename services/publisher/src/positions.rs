@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use runtime::config::Settings;
 use runtime::kafka::offsets::is_transient;
 use runtime::kafka::plain_consumer;
+use runtime::kafka::quiet::QuietEnd;
 use runtime::kafka::topics::TopicSpec;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -52,11 +53,11 @@ pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Shard, Positi
 /// # Errors
 /// When the brokers do not answer, or a message is no position.
 pub fn read(settings: &Settings) -> anyhow::Result<BTreeMap<Shard, Position>> {
-    let consumer: BaseConsumer = plain_consumer(settings, "canbao-publisher-positions")
+    let consumer: BaseConsumer<QuietEnd> = plain_consumer(settings, "canbao-publisher-positions")
         // Other processes' open transactions do not concern our shards, so the last stable offset is far enough.
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
-        .create()
+        .create_with_context(QuietEnd)
         .context("making the consumer of the positions")?;
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(TOPIC, 0, Offset::Beginning)?;

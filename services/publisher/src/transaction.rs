@@ -94,7 +94,7 @@ impl Transactions {
             Ok(()) => Ok(()),
             Err(error) if verdict(&error) == Verdict::Fatal => Err(TransactionError::Fatal(error)),
             Err(error) => {
-                self.finish(|| self.producer.abort_transaction(REQUEST_TIMEOUT)).map_err(TransactionError::Fatal)?;
+                finish(|| self.producer.abort_transaction(REQUEST_TIMEOUT)).map_err(TransactionError::Fatal)?;
                 Err(TransactionError::RolledBack(error))
             }
         }
@@ -123,7 +123,7 @@ impl Transactions {
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::from_millis(1));
         }
-        self.finish(|| self.producer.commit_transaction(REQUEST_TIMEOUT))
+        finish(|| self.producer.commit_transaction(REQUEST_TIMEOUT))
     }
 
     /// Hands a message to the producer; makes room while its queue is full.
@@ -143,16 +143,16 @@ impl Transactions {
             }
         }
     }
+}
 
-    /// Ends a transaction; an end whose answer got lost is asked for again until the brokers tell.
-    fn finish(&self, end: impl Fn() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
-        loop {
-            match end() {
-                Err(error) if verdict(&error) == Verdict::Retry => {
-                    tracing::warn!(%error, "the end of the transaction is not confirmed yet, asking again");
-                }
-                other => return other,
+/// Ends a transaction; an end whose answer got lost is asked for again until the brokers tell.
+fn finish(end: impl Fn() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    loop {
+        match end() {
+            Err(error) if verdict(&error) == Verdict::Retry => {
+                tracing::warn!(%error, "the end of the transaction is not confirmed yet, asking again");
             }
+            other => return other,
         }
     }
 }

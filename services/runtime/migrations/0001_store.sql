@@ -207,6 +207,8 @@ create table store.source_topic (
     topic       text primary key,
     partitions  integer not null,
     epoch       smallint not null default 0,
+    replay      integer not null default 0,     -- raised by an operator to have the topic read again from its start
+    started     boolean not null default false, -- offsets were committed since it was recorded or begun anew
     held        text                            -- why, with the command to run
 );
 
@@ -214,7 +216,7 @@ create table store.source_topic (
 create table store.completeness (
     agency      smallint not null,
     city        smallint not null,
-    snapshot_passed boolean not null default false, -- a row proved that the first full snapshot has ended
+    snapshot_passed boolean not null default false, -- the operator stated it, so that rows count that prove nothing
     until       bigint not null default 0,      -- ms; tolerance subtracted; 0 before the first full snapshot has passed
     seen        bigint not null default 0,      -- newest completeness row counted, ms; beyond `until` it is still to be worked off
     primary key (agency, city)

@@ -9,12 +9,14 @@ mod sections;
 
 pub use args::SharedArgs;
 pub use lists::{Regions, ShardSet, SourceScope};
-pub use sections::{BusinessDateSource, ClockSettings, FirstSnapshot, NormaliserSettings, PublisherSettings, RegistrySettings, TopicSettings};
+pub use sections::{
+    BusinessDateSource, ClockSettings, FirstSnapshot, NormaliserSettings, PublisherSettings, RegistrySettings, TopicSettings,
+};
 
 use domain::ids::IdKey;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -131,7 +133,6 @@ impl Settings {
         environment: impl IntoIterator<Item = (String, String)>,
         flags: &[(&str, String)],
     ) -> Result<Self, ConfigError> {
-        let read = |error: config::ConfigError| ConfigError::Read(error.to_string());
         let mut layers = config::Config::builder();
         if let Some(file) = file {
             layers = layers.add_source(config::File::from(file).format(config::FileFormat::Toml));
@@ -139,7 +140,9 @@ impl Settings {
         let variables = environment
             .into_iter()
             .filter(|(name, _)| name.starts_with("CANBAO_") && !NOT_SETTINGS.contains(&name.as_str()))
-            .collect();
+            .collect::<HashMap<_, _>>();
+        let names: Vec<String> = variables.keys().cloned().collect();
+        let read = |error: config::ConfigError| ConfigError::Read(with_variable(error.to_string(), &names));
         layers = layers.add_source(
             config::Environment::with_prefix("CANBAO")
                 .prefix_separator("_")
@@ -158,7 +161,10 @@ impl Settings {
     /// # Errors
     /// [`ConfigError::Missing`].
     pub fn database_url(&self) -> Result<&str, ConfigError> {
-        let missing = ConfigError::Missing { key: "database_url", variable: "CANBAO_DATABASE_URL" };
+        let missing = ConfigError::Missing {
+            key: "database_url",
+            variable: "CANBAO_DATABASE_URL",
+        };
         self.database_url.as_ref().map(ExposeSecret::expose_secret).ok_or(missing)
     }
 
@@ -167,7 +173,10 @@ impl Settings {
     /// # Errors
     /// [`ConfigError::Missing`], or [`ConfigError::Invalid`] when it is not 64 hexadecimal digits.
     pub fn id_key(&self) -> Result<IdKey, ConfigError> {
-        let missing = ConfigError::Missing { key: "id_key", variable: "CANBAO_ID_KEY" };
+        let missing = ConfigError::Missing {
+            key: "id_key",
+            variable: "CANBAO_ID_KEY",
+        };
         let text = self.id_key.as_ref().ok_or(missing)?;
         IdKey::from_hex(text.expose_secret()).map_err(|error| ConfigError::Invalid(vec![format!("id_key: {error}")]))
     }
@@ -184,19 +193,31 @@ impl Settings {
             }
         };
         let servers = || self.kafka.split(',').map(str::trim);
-        require(servers().all(is_host_and_port), "kafka: expected host:port, several separated by commas");
+        require(
+            servers().all(is_host_and_port),
+            "kafka: expected host:port, several separated by commas",
+        );
         if let Some(url) = &self.database_url {
             let url = url.expose_secret();
             let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
             // The parser's own message may quote the address, which holds the password.
             let parsed = sqlx::postgres::PgConnectOptions::from_str(url).is_ok();
-            require(scheme && parsed, "database_url: expected postgres://user:password@host:port/database");
+            require(
+                scheme && parsed,
+                "database_url: expected postgres://user:password@host:port/database",
+            );
         }
         if let Some(key) = &self.id_key {
-            require(IdKey::from_hex(key.expose_secret()).is_ok(), "id_key: expected 64 hexadecimal digits");
+            require(
+                IdKey::from_hex(key.expose_secret()).is_ok(),
+                "id_key: expected 64 hexadecimal digits",
+            );
         }
         for directory in &self.dialects {
-            require(directory.is_dir(), &format!("dialects: {} is no directory", directory.display()));
+            require(
+                directory.is_dir(),
+                &format!("dialects: {} is no directory", directory.display()),
+            );
         }
         if let Some(url) = &self.schema_registry {
             require(
@@ -217,7 +238,11 @@ impl Settings {
         self.registry.check(&mut require);
         self.publisher.check(&mut require);
         self.clock.check(&mut require);
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
     }
 
     /// The settings in force as TOML, secrets as `***`.
@@ -229,8 +254,20 @@ impl Settings {
     }
 }
 
+/// Adds the variable that an unknown key came from, which the reader does not tell.
+fn with_variable(mut problem: String, names: &[String]) -> String {
+    let key = problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+    let suffix = key.map(|(key, _)| key.to_ascii_uppercase());
+    let spells = |name: &&String| suffix.as_ref().is_some_and(|key| name.ends_with(&format!("_{key}")));
+    if let Some(name) = names.iter().find(spells) {
+        problem.push_str(&format!(" (environment variable {name})"));
+    }
+    problem
+}
+
 fn is_host_and_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 const HIDDEN: &str = "***";

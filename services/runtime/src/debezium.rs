@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// Longest key or value that is read, in bytes. The largest exchange tables hold a few kilobytes a row.
 pub const LARGEST_MESSAGE: usize = 1 << 20;
@@ -26,8 +27,7 @@ pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 /// topics of a connector, dead letters, and whatever else is no table.
 pub fn table_of_topic(topic: &str) -> Option<(Source, &str)> {
     let mut parts = topic.split('.');
-    let (agency, city, _schema, table) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (agency, city, _schema, table) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     if table.is_empty() || parts.next().is_some() {
         return None;
     }
@@ -71,8 +71,8 @@ impl Operation {
     }
 }
 
-/// A change event; rows are the JSON text of an object from column to value.
-#[derive(Debug, Clone, Copy)]
+/// A change event; rows are the JSON text of an object from column to value. `Debug` shows no row: they are personal.
+#[derive(Clone, Copy)]
 pub struct Envelope<'a> {
     /// What happened.
     pub operation: Operation,
@@ -82,6 +82,12 @@ pub struct Envelope<'a> {
     /// The row after; absent on deletes.
     pub after: Option<&'a RawValue>,
     source: Option<&'a RawValue>,
+}
+
+impl fmt::Debug for Envelope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Envelope {{ {:?}, *** }}", self.operation)
+    }
 }
 
 /// `source.snapshot` of an event: whether and where it stands in a snapshot.
@@ -118,10 +124,7 @@ impl<'a> Envelope<'a> {
             after: inner.after,
             source: inner.source,
         };
-        let has_row = matches!(
-            operation,
-            Operation::Create | Operation::Update | Operation::Read
-        );
+        let has_row = matches!(operation, Operation::Create | Operation::Update | Operation::Read);
         if has_row && envelope.after.is_none() {
             return Err(wrong_envelope("a row in `after`, as op c, u and r carry"));
         }
@@ -138,9 +141,7 @@ impl<'a> Envelope<'a> {
             .source
             .and_then(|source| serde_json::from_str::<Origin>(source.get()).ok());
         match origin.and_then(|origin| origin.snapshot) {
-            Some("true" | "first" | "first_in_data_collection" | "last_in_data_collection") => {
-                Snapshot::Row
-            }
+            Some("true" | "first" | "first_in_data_collection" | "last_in_data_collection") => Snapshot::Row,
             Some("last") => Snapshot::Last,
             Some("incremental") => Snapshot::Incremental,
             _ => Snapshot::No,
@@ -249,42 +250,27 @@ fn parse_key<'a>(key: Option<&'a [u8]>, columns: &[String]) -> Result<Row<'a>, N
 }
 
 /// The JSON text of a key or value; `None` when there is none.
-fn text_of<'a>(
-    bytes: Option<&'a [u8]>,
-    part: &'static str,
-) -> Result<Option<&'a str>, NormaliseError> {
+fn text_of<'a>(bytes: Option<&'a [u8]>, part: &'static str) -> Result<Option<&'a str>, NormaliseError> {
     let bytes = bytes.unwrap_or_default();
     if bytes.len() > LARGEST_MESSAGE {
         let expected = format!("a {part} of at most {LARGEST_MESSAGE} bytes");
         return Err(NormaliseError::new(ErrorClass::Oversized, None, expected));
     }
     let text = std::str::from_utf8(bytes)
-        .map_err(|_| {
-            NormaliseError::new(ErrorClass::NotJson, None, format!("a {part} of UTF-8 JSON"))
-        })?
+        .map_err(|_| NormaliseError::new(ErrorClass::NotJson, None, format!("a {part} of UTF-8 JSON")))?
         .trim_ascii();
     Ok((!text.is_empty() && text != "null").then_some(text))
 }
 
 /// Parses a JSON object; arrays, which serde would take for a struct, are refused.
-fn parse_object<'a, T: Deserialize<'a>>(
-    text: &'a str,
-    part: &'static str,
-) -> Result<T, NormaliseError> {
-    let not_json =
-        || NormaliseError::new(ErrorClass::NotJson, None, format!("a {part} of UTF-8 JSON"));
+fn parse_object<'a, T: Deserialize<'a>>(text: &'a str, part: &'static str) -> Result<T, NormaliseError> {
+    let not_json = || NormaliseError::new(ErrorClass::NotJson, None, format!("a {part} of UTF-8 JSON"));
     let no_object = || match part {
-        "key" => NormaliseError::new(
-            ErrorClass::KeyMismatch,
-            None,
-            "a JSON object with the key columns",
-        ),
+        "key" => NormaliseError::new(ErrorClass::KeyMismatch, None, "a JSON object with the key columns"),
         _ => wrong_envelope("a Debezium envelope, a JSON object"),
     };
     if !text.starts_with('{') {
-        return Err(
-            serde_json::from_str::<IgnoredAny>(text).map_or_else(|_| not_json(), |_| no_object())
-        );
+        return Err(serde_json::from_str::<IgnoredAny>(text).map_or_else(|_| not_json(), |_| no_object()));
     }
     serde_json::from_str(text).map_err(|error| match error.classify() {
         Category::Data => no_object(),
@@ -298,10 +284,7 @@ fn wrong_envelope(expected: &'static str) -> NormaliseError {
 
 fn push_json(text: &mut String, value: &str) {
     // Only control characters, quotes and backslashes need the escapes that serde_json writes.
-    if value
-        .bytes()
-        .any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
+    if value.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         text.push_str(&serde_json::Value::from(value).to_string());
     } else {
         text.push('"');

@@ -63,15 +63,10 @@ impl Dialects {
         for dir in dirs {
             let files = toml_files(dir)?;
             if files.is_empty() {
-                return Err(problem(
-                    dir,
-                    "",
-                    "no dialect files (*.toml) in this directory",
-                ));
+                return Err(problem(dir, "", "no dialect files (*.toml) in this directory"));
             }
             for file in files {
-                let text = std::fs::read_to_string(&file)
-                    .map_err(|error| problem(&file, "", error.to_string()))?;
+                let text = std::fs::read_to_string(&file).map_err(|error| problem(&file, "", error.to_string()))?;
                 dialects.add(&file, &text)?;
             }
         }
@@ -99,10 +94,7 @@ impl Dialects {
             for table in &dialect.tables {
                 let name = table.name.as_str();
                 if let Some(other) = tables.insert(name.to_owned(), table.clone()) {
-                    let text = format!(
-                        "already mapped for the same cities by dialect {}",
-                        other.dialect
-                    );
+                    let text = format!("already mapped for the same cities by dialect {}", other.dialect);
                     return Err(problem(file, &format!("tables.{name}"), text));
                 }
             }
@@ -112,10 +104,7 @@ impl Dialects {
 
     /// The mapping of a source's table: of the dialect that names the city if it has the table, else of the default one.
     pub fn find(&self, source: Source, table: &str) -> Option<&Table> {
-        let of_city = self
-            .cities
-            .get(&source)
-            .and_then(|tables| tables.get(table));
+        let of_city = self.cities.get(&source).and_then(|tables| tables.get(table));
         of_city.or_else(|| self.defaults.get(&source.agency)?.get(table))
     }
 
@@ -124,10 +113,7 @@ impl Dialects {
         let of_city = self.cities.get(&source);
         let defaults = self.defaults.get(&source.agency);
         let hidden = move |name: &str| of_city.is_some_and(|tables| tables.contains_key(name));
-        let inherited = defaults
-            .into_iter()
-            .flatten()
-            .filter(move |(name, _)| !hidden(name));
+        let inherited = defaults.into_iter().flatten().filter(move |(name, _)| !hidden(name));
         let mut tables: Vec<&Table> = of_city
             .into_iter()
             .flatten()
@@ -152,10 +138,7 @@ fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, DialectError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
+        if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }
     }

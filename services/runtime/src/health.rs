@@ -34,7 +34,10 @@ pub struct Check {
 impl Health {
     /// Adds a check that fails with "starting" until it is set.
     pub fn check(&self, name: impl Into<String>) -> Check {
-        let check = Check { health: self.clone(), name: name.into() };
+        let check = Check {
+            health: self.clone(),
+            name: name.into(),
+        };
         check.fail("starting");
         check
     }
@@ -47,7 +50,10 @@ impl Health {
     /// What is wrong, by check; empty when ready.
     pub fn problems(&self) -> Vec<(String, String)> {
         self.with(|checks| {
-            checks.iter().filter_map(|(name, problem)| Some((name.clone(), problem.clone()?))).collect()
+            checks
+                .iter()
+                .filter_map(|(name, problem)| Some((name.clone(), problem.clone()?)))
+                .collect()
         })
     }
 
@@ -84,7 +90,9 @@ pub async fn serve(
     extra: Router,
     mut shutdown: Shutdown,
 ) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listening for health checks on {address}"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening for health checks on {address}"))?;
     let bound = listener.local_addr().context("reading the address of the health port")?;
     tracing::info!(address = %bound, "health and metrics are served");
     let upkeep = telemetry.clone();
@@ -102,7 +110,9 @@ pub async fn serve(
         .with_state(telemetry)
         .merge(extra);
     let server = tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.wait().await }).await;
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(async move { shutdown.wait().await })
+            .await;
         if let Err(error) = served {
             tracing::error!(%error, "the health port stopped");
         }
@@ -112,8 +122,15 @@ pub async fn serve(
 
 async fn readiness(State(health): State<Health>) -> impl IntoResponse {
     let problems = health.problems();
-    let body: String = problems.iter().map(|(name, problem)| format!("{name}: {problem}\n")).collect();
-    if problems.is_empty() { (StatusCode::OK, "ready\n".to_owned()) } else { (StatusCode::SERVICE_UNAVAILABLE, body) }
+    let body: String = problems
+        .iter()
+        .map(|(name, problem)| format!("{name}: {problem}\n"))
+        .collect();
+    if problems.is_empty() {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, body)
+    }
 }
 
 async fn metrics(State(telemetry): State<Telemetry>) -> impl IntoResponse {

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod offsets;
 pub mod produce;
+pub mod quiet;
 mod range;
 pub mod topics;
 
@@ -48,7 +49,7 @@ pub fn group_consumer(settings: &Settings, client_id: &str, group: &str) -> Clie
         .set("group.id", group)
         // Incremental: a replica that joins or a topic that appears does not stop the partitions that stay.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("session.timeout.ms", "15000")
+        .set("session.timeout.ms", "10000")
         .set("max.poll.interval.ms", "300000");
     config
 }
@@ -76,7 +77,8 @@ pub fn plain_consumer(settings: &Settings, client_id: &str) -> ClientConfig {
 /// A consumer for [`read_range`]: also says where a partition ends, since only markers may stand there.
 pub fn range_consumer(settings: &Settings, client_id: &str) -> ClientConfig {
     let mut config = plain_consumer(settings, client_id);
-    config.set("enable.partition.eof", "true");
+    // A fetch that waits at one partition's end would hold up the next partition.
+    config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
     config
 }
 
@@ -118,7 +120,11 @@ pub fn watch_brokers(settings: &Settings, check: Check, mut shutdown: Shutdown) 
     tokio::spawn(async move {
         loop {
             let probe = consumer.clone();
-            let answer = tokio::task::spawn_blocking(move || probe.fetch_metadata(Some(topics::PERSON_RECORDS), REQUEST_TIMEOUT).map(|_| ()));
+            let answer = tokio::task::spawn_blocking(move || {
+                probe
+                    .fetch_metadata(Some(topics::PERSON_RECORDS), REQUEST_TIMEOUT)
+                    .map(|_| ())
+            });
             match answer.await {
                 Ok(Ok(())) => check.pass(),
                 Ok(Err(error)) => check.fail(format!("brokers do not answer: {error}")),

@@ -51,8 +51,17 @@ struct Shared {
 
 impl Shared {
     fn new(settings: &NormaliserSettings, classify: Arc<Classify>, shutdown: Shutdown) -> Self {
-        let limiter = settings.rate_per_second.and_then(NonZeroU32::new).map(|rate| RateLimiter::direct(Quota::per_second(rate)));
-        Self { settings: settings.clone(), classify, limiter, clock: DefaultClock::default(), shutdown }
+        let limiter = settings
+            .rate_per_second
+            .and_then(NonZeroU32::new)
+            .map(|rate| RateLimiter::direct(Quota::per_second(rate)));
+        Self {
+            settings: settings.clone(),
+            classify,
+            limiter,
+            clock: DefaultClock::default(),
+            shutdown,
+        }
     }
 
     /// Waits for the agency's turn after a message was taken.
@@ -69,8 +78,19 @@ impl Shared {
 /// # Errors
 /// [`ConfigError`] before anything is touched; later whatever must not be skipped, the restart repeats it.
 pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
-    let Service { settings, health, shutdown, trigger, .. } = service;
-    let sources: Vec<Source> = settings.regions.cities().iter().map(|city| Source { agency, city: *city }).collect();
+    let Service {
+        settings,
+        health,
+        shutdown,
+        trigger,
+        ..
+    } = service;
+    let sources: Vec<Source> = settings
+        .regions
+        .cities()
+        .iter()
+        .map(|city| Source { agency, city: *city })
+        .collect();
     let id_key = settings.id_key()?;
     let database_url = settings.database_url()?;
     let dialects = load_dialects(&settings, &sources)?;
@@ -78,7 +98,9 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
 
     let mut wanted = vec![topics::person_records()];
     wanted.extend(sources.iter().copied().map(topics::dead_letter_topic));
-    kafka::admin::ensure_topics(&settings, &wanted).await.context("preparing topics")?;
+    kafka::admin::ensure_topics(&settings, &wanted)
+        .await
+        .context("preparing topics")?;
     let pool = sqlx::postgres::PgPoolOptions::new()
         .max_connections(4)
         .acquire_timeout(Duration::from_secs(30))
@@ -111,12 +133,18 @@ fn start(
         let mut config = kafka::group_consumer(settings, &group, &group);
         config
             .set("queued.max.messages.kbytes", shared.settings.queue_kbytes.to_string())
-            .set("topic.metadata.refresh.interval.ms", shared.settings.topic_refresh_millis.to_string())
+            .set(
+                "topic.metadata.refresh.interval.ms",
+                shared.settings.topic_refresh_millis.to_string(),
+            )
             .set("statistics.interval.ms", "5000");
         let check = health.check(format!("source {source}"));
-        let consumer: BaseConsumer<Positions> =
-            config.create_with_context(Positions::new(source, store.clone(), check)).context("making a consumer")?;
-        consumer.subscribe(&[&topics::source_pattern(source)]).with_context(|| format!("subscribing to {source}"))?;
+        let consumer: BaseConsumer<Positions> = config
+            .create_with_context(Positions::new(source, store.clone(), check))
+            .context("making a consumer")?;
+        consumer
+            .subscribe(&[&topics::source_pattern(source)])
+            .with_context(|| format!("subscribing to {source}"))?;
         let emitter = Emitter::new(source, producer.clone(), codec.clone());
         regions.push(Region::new(source, consumer, emitter, shared.clone()));
     }
@@ -143,7 +171,10 @@ async fn drive(regions: Vec<Region>, request_end: impl Fn()) -> anyhow::Result<(
 fn load_dialects(settings: &Settings, sources: &[Source]) -> Result<Dialects, ConfigError> {
     let invalid = |problem: String| ConfigError::Invalid(vec![format!("dialects: {problem}")]);
     if settings.dialects.is_empty() {
-        return Err(ConfigError::Missing { key: "dialects", variable: "CANBAO_DIALECTS" });
+        return Err(ConfigError::Missing {
+            key: "dialects",
+            variable: "CANBAO_DIALECTS",
+        });
     }
     let dialects = Dialects::load(&settings.dialects).map_err(|error| invalid(error.to_string()))?;
     match sources.iter().find(|source| dialects.tables(**source).next().is_none()) {

@@ -50,7 +50,10 @@ where
     W: FnOnce(Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let matches = Arguments::command().name(name).version(env!("CARGO_PKG_VERSION")).get_matches();
+    let matches = Arguments::command()
+        .name(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let settings = match arguments.shared.settings() {
         Ok(settings) => settings,
@@ -70,7 +73,11 @@ where
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let code = if error.is::<crate::config::ConfigError>() { EXIT_UNUSABLE } else { 1 };
+            let code = if error.is::<crate::config::ConfigError>() {
+                EXIT_UNUSABLE
+            } else {
+                1
+            };
             tracing::error!(service = name, error = format!("{error:#}"), "failed");
             ExitCode::from(code)
         }
@@ -92,7 +99,14 @@ where
     let health = Health::default();
     let (_, server) = health::serve(settings.http, health.clone(), telemetry, routes, shutdown.clone()).await?;
     tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), "started");
-    let result = work(Service { name, settings, health, shutdown, trigger: trigger.clone() }).await;
+    let result = work(Service {
+        name,
+        settings,
+        health,
+        shutdown,
+        trigger: trigger.clone(),
+    })
+    .await;
     trigger.request();
     // The server ends with its last connection; a scraper that stays connected must not hold the process up.
     let _ = tokio::time::timeout(Duration::from_secs(1), server).await;

@@ -1,9 +1,11 @@
 //! The contracts of `schemas/contracts`: every example and every captured message runs through the normalisers' function.
 
 use domain::date::{Day, Month, Timestamp};
+use domain::facts::{Correction, Facts};
 use domain::ids::IdKey;
 use domain::input::Input;
 use domain::record::{Change, SourceRecord};
+use domain::shard::Shard;
 use runtime::debezium::{ErrorClass, table_of_topic};
 use runtime::dialect::{Classified, ControlKind, Dialects, Field, Kind, SourceMessage, normalise};
 use serde::Deserialize;
@@ -62,29 +64,20 @@ fn dialects() -> Dialects {
 
 /// Examples of a folder by file name.
 fn examples(folder: &str) -> BTreeMap<String, Example> {
-    let entries = std::fs::read_dir(root().join("schemas/contracts/examples").join(folder))
-        .expect("examples");
+    let entries = std::fs::read_dir(root().join("schemas/contracts/examples").join(folder)).expect("examples");
     let read = |path: PathBuf| {
-        let name = path
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).expect("an example");
         (
             name,
-            serde_json::from_str(&text)
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
         )
     };
-    entries
-        .map(|entry| read(entry.expect("an entry").path()))
-        .collect()
+    entries.map(|entry| read(entry.expect("an entry").path())).collect()
 }
 
 fn captured(file: &str) -> Vec<Example> {
-    let text = std::fs::read_to_string(root().join("schemas/contracts/captured").join(file))
-        .expect("captured messages");
+    let text = std::fs::read_to_string(root().join("schemas/contracts/captured").join(file)).expect("captured messages");
     text.lines()
         .map(|line| serde_json::from_str(line).expect("a captured message"))
         .collect()
@@ -151,9 +144,7 @@ fn describe_change(change: &Change) -> String {
         Change::Delete(deletion) => writeln!(
             text,
             "    home {}",
-            deletion
-                .home
-                .map_or("unknown".into(), |home| home.to_string())
+            deletion.home.map_or("unknown".into(), |home| home.to_string())
         )
         .expect("a string"),
     }
@@ -163,20 +154,11 @@ fn describe_change(change: &Change) -> String {
 fn describe_record(record: &SourceRecord) -> String {
     let identity = &record.identity;
     let number = match (&identity.document, identity.number()) {
-        (Some(document), Some(number)) => format!(
-            "{} usable, born {}, {:?}",
-            document.kind,
-            number.birth_date(),
-            number.sex()
-        ),
+        (Some(document), Some(number)) => format!("{} usable, born {}, {:?}", document.kind, number.birth_date(), number.sex()),
         (Some(document), None) => format!("{} not usable, {:?}", document.kind, document.check()),
         (None, _) => "none".to_owned(),
     };
-    let name = if identity.name.is_some() {
-        "***"
-    } else {
-        "none"
-    };
+    let name = if identity.name.is_some() { "***" } else { "none" };
     readable(&format!(
         "    document {number}; name {name}; birth {:?}; sex {:?}\n    {:?}\n",
         identity.birth, identity.sex, record.facts
@@ -218,8 +200,8 @@ fn examples_become() {
                 !matches!(classified, Classified::DeadLetter { .. }),
                 "{agency}/{name}: {classified:?}"
             );
-            *tables.entry(table.to_owned()).or_default() +=
-                &format!("{operation}\n{}", describe(&classified));
+            let text = tables.entry(table.to_owned()).or_default();
+            write!(text, "{operation}\n{}", describe(&classified)).expect("a string");
         }
         for (table, text) in tables {
             insta::assert_snapshot!(format!("{agency}.{table}"), text);
@@ -294,15 +276,10 @@ fn every_mapped_table_has_examples() {
     for agency in AGENCIES {
         let examples = examples(agency);
         for city in [3201, 3205] {
-            let (source, _) =
-                table_of_topic(&format!("{agency}.{city}.public.t")).expect("a topic");
+            let (source, _) = table_of_topic(&format!("{agency}.{city}.public.t")).expect("a topic");
             for table in dialects.tables(source) {
-                let missing =
-                    operations.map(|operation| format!("{}.{operation}", table.name.as_str()));
-                let missing: Vec<_> = missing
-                    .iter()
-                    .filter(|name| !examples.contains_key(*name))
-                    .collect();
+                let missing = operations.map(|operation| format!("{}.{operation}", table.name.as_str()));
+                let missing: Vec<_> = missing.iter().filter(|name| !examples.contains_key(*name)).collect();
                 assert!(missing.is_empty(), "{agency}: {missing:?}");
             }
         }
@@ -315,21 +292,14 @@ fn a_schema_changes_nothing() {
     let dialects = dialects();
     for agency in AGENCIES {
         let examples = examples(agency);
-        for (name, with) in examples
-            .iter()
-            .filter(|(name, _)| name.ends_with(".with-schema"))
-        {
+        for (name, with) in examples.iter().filter(|(name, _)| name.ends_with(".with-schema")) {
             let mut without = Example {
                 key: with.key["payload"].clone(),
                 value: with.value["payload"].clone(),
                 topic: with.topic.clone(),
                 ..*with
             };
-            assert_eq!(
-                with.classify(&dialects),
-                without.classify(&dialects),
-                "{name}"
-            );
+            assert_eq!(with.classify(&dialects), without.classify(&dialects), "{name}");
             without.value = serde_json::json!({"schema": {"type": "struct", "optional": true}, "payload": null});
             assert_eq!(
                 without.classify(&dialects),
@@ -354,10 +324,7 @@ fn captured_without_schema() {
             example.offset,
             match example.classify(&dialects) {
                 Some(classified) => {
-                    assert!(
-                        !matches!(classified, Classified::DeadLetter { .. }),
-                        "{classified:?}"
-                    );
+                    assert!(!matches!(classified, Classified::DeadLetter { .. }), "{classified:?}");
                     describe(&classified)
                 }
                 None => "  no table\n".to_owned(),
@@ -412,17 +379,57 @@ fn the_default_dialects_map_every_table() {
     all.extend(kinds("human-resources.3200.public.t"));
     assert_eq!(all, Kind::ALL.iter().copied().collect());
     let (suzhou, _) = table_of_topic("human-resources.3205.public.t").expect("a topic");
-    let own = dialects
-        .find(suzhou, "cb_grcbxx")
-        .expect("Suzhou's own table");
+    let own = dialects.find(suzhou, "cb_grcbxx").expect("Suzhou's own table");
     assert_eq!(
         (own.dialect.as_str(), own.column(Field::Status)),
         ("jinbao-suzhou", Some("cbzt"))
     );
     assert_eq!(
-        dialects
-            .find(suzhou, "ac01")
-            .map(|table| table.dialect.as_str()),
+        dialects.find(suzhou, "ac01").map(|table| table.dialect.as_str()),
         Some("jinbao")
     );
+}
+
+/// A resident's number that changes leaves a statement behind, and the number taken is withdrawn from the retired ones.
+#[test]
+fn a_changed_number_states_a_correction() {
+    let dialects = dialects();
+    let classified = examples("public-security")["czrk.number-change"].classify(&dialects);
+    let Some(Classified::Inputs(inputs)) = classified else {
+        panic!("{classified:?}")
+    };
+    let [
+        Input::Change(Change::Upsert(row)),
+        Input::Change(Change::Upsert(statement)),
+        Input::Change(Change::Delete(withdrawn)),
+    ] = &inputs[..]
+    else {
+        panic!("{inputs:?}");
+    };
+    let Facts::Correction(Correction { former, heir }) = statement.facts else {
+        panic!("{statement:?}")
+    };
+    assert_eq!(
+        (former.text().as_str(), heir.text().as_str()),
+        ("320501199003100015", "320501199003070012")
+    );
+    let key = IdKey::new(1, &[7; 32]);
+    assert_eq!(
+        (statement.id, withdrawn.id),
+        (key.correction(row.id, former), key.correction(row.id, heir))
+    );
+    assert_eq!(
+        (&statement.identity, statement.version, &statement.key),
+        (&row.identity, row.version, &row.key)
+    );
+    assert_eq!(statement.home(), Shard::of_birth_date(former.birth_date()));
+    assert_eq!((withdrawn.home, withdrawn.version), (Some(row.home()), row.version));
+    let table = examples("public-security")["sfhbg.create"].classify(&dialects);
+    let Some(Classified::Inputs(inputs)) = table else {
+        panic!("{table:?}")
+    };
+    let [Input::Change(Change::Upsert(of_table))] = &inputs[..] else {
+        panic!("{inputs:?}")
+    };
+    assert_eq!(of_table.facts, statement.facts);
 }

@@ -130,16 +130,12 @@ impl Connector {
             return self.read(&row, marker, now_us, sink);
         }
         let held = self.held.iter_mut().find(|(of, _)| *of == table);
-        match held {
-            Some((_, waiting)) => {
-                let row = std::mem::replace(waiting, row);
-                self.read(&row, "true", now_us, sink)
-            }
-            None => {
-                self.held.push((table, row));
-                Ok(())
-            }
+        if let Some((_, waiting)) = held {
+            let row = std::mem::replace(waiting, row);
+            return self.read(&row, "true", now_us, sink);
         }
+        self.held.push((table, row));
+        Ok(())
     }
 
     /// Ends the snapshot with a row that states the completeness of the source.
@@ -165,7 +161,7 @@ impl Connector {
         self.emit(&event, None, sink)
     }
 
-    /// Streams the changes of one transaction; returns the number of messages.
+    /// Streams the changes of one transaction, twice when the connector is to repeat it.
     pub(crate) fn transaction(
         &mut self,
         changes: &[&Change],
@@ -189,15 +185,12 @@ impl Connector {
         let mut total = 0;
         let mut next_order = |table: Table| {
             total += 1;
-            match orders.iter_mut().find(|(of, _)| *of == table) {
-                Some((_, order)) => {
-                    *order += 1;
-                    (total, *order)
-                }
-                None => {
-                    orders.push((table, 1));
-                    (total, 1)
-                }
+            if let Some((_, order)) = orders.iter_mut().find(|(of, _)| *of == table) {
+                *order += 1;
+                (total, *order)
+            } else {
+                orders.push((table, 1));
+                (total, 1)
             }
         };
         let mut first = true;

@@ -27,15 +27,12 @@ pub(crate) struct County {
 
 /// The counties in force on a day, with `residents` persons spread over them in proportion to their cities, in blocks of `block`.
 pub(crate) fn counties(residents: u64, block: u64, today: Day) -> Vec<County> {
-    let cities: Vec<(City, u64, Vec<(u32, &'static str)>)> = City::all()
-        .filter(|city| city.code() != PROVINCE)
-        .zip(RESIDENTS)
-        .map(|(city, weight)| (city, weight, counties_of(city, today)))
-        .collect();
+    let cities = City::all().filter(|city| *city != City::PROVINCE).zip(RESIDENTS);
     let total: u64 = RESIDENTS.iter().sum();
     let mut counties = Vec::new();
     let mut before = 0_u64;
-    for (city, weight, members) in cities {
+    for (city, weight) in cities {
+        let members = counties_of(city, today);
         let share = members.len() as u64;
         for (at, (code, name)) in members.into_iter().enumerate() {
             // 128 bits: 85 million residents times the weights of all counties does not fit 64 comfortably.

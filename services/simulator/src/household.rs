@@ -116,9 +116,8 @@ fn sketches(world: &World, rng: &mut SmallRng, size: usize, ethnicity: u8) -> Ve
     }
     let grandparents = size == 5 || (size == 4 && chance(rng, 0.3));
     let children = match size {
-        3 => 1,
         4 if !grandparents => 2,
-        4 | 5 => 1,
+        3..=5 => 1,
         _ => 0,
     };
     for nth in 0..children {
@@ -241,7 +240,7 @@ fn role(world: &World, rng: &mut SmallRng, person: &Person, age: i32) -> Role {
         6..19 => Role::Student,
         19..23 if chance(rng, 0.5) => Role::Student,
         _ if age >= leaves_at => Role::Unknown,
-        _ => match weighted(rng, [62, 8, 18, 12].into_iter()) {
+        _ => match weighted(rng, [48, 7, 22, 23].into_iter()) {
             0 => Role::Employee(job(world, rng, person, age)),
             1 => Role::Flexible,
             2 => Role::Resident,

@@ -45,9 +45,9 @@ kinds! {
     /// Another address in the same county.
     Address = 100 routine::address,
     /// A card issued.
-    CardIssued = 60 routine::card_issued,
+    CardIssued = 15 routine::card_issued,
     /// A card lost and replaced.
-    CardLost = 40 routine::card_lost,
+    CardLost = 80 routine::card_lost,
     /// A row gets another key in its system.
     KeyChange = 4 routine::key_change,
     /// A row deleted by mistake; [`Kind::Recreate`] follows.
@@ -55,7 +55,7 @@ kinds! {
     /// The row written anew.
     Recreate = 0 routine::recreate,
     /// Hired, and enrolled at once.
-    Hire = 130 work::hire,
+    Hire = 75 work::hire,
     /// Left the employer; the enrolments are suspended.
     Leave = 60 work::leave,
     /// An employment that had ended before it was reported.
@@ -67,9 +67,9 @@ kinds! {
     /// Retired.
     Retire = 10 work::retire,
     /// Enrolled in the residents' schemes.
-    EnrolResident = 60 work::enrol_resident,
+    EnrolResident = 30 work::enrol_resident,
     /// Married.
-    Marry = 40 civil::marry,
+    Marry = 20 civil::marry,
     /// Minimum living allowance granted.
     Hardship = 10 civil::hardship,
     /// Number corrected by public security; [`Kind::HumanResourcesFollow`] follows.

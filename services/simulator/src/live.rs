@@ -312,5 +312,17 @@ mod tests {
         let missing: Vec<&Kind> = Kind::ALL.iter().filter(|kind| !happened.contains(kind)).collect();
         assert!(missing.is_empty(), "{missing:?}");
         assert!(!live.babies.is_empty());
+        // At 50 rows a second: an alert opens every one to six seconds.
+        let opens = [
+            Kind::HireUnenrolled,
+            Kind::SecondCity,
+            Kind::ResidentOverlap,
+            Kind::MedicalTwice,
+            Kind::Suspend,
+            Kind::Death,
+        ];
+        let events = live.touched.values().flatten();
+        let openings = events.filter(|event| opens.contains(&event.kind)).count() as u64;
+        assert!((live.rows() / 300..live.rows() / 50).contains(&openings), "{openings}");
     }
 }

@@ -173,3 +173,31 @@ impl Sink for Kafka {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::mocking::MockCluster;
+
+    #[test]
+    fn everything_is_taken_tombstones_and_headers_too() {
+        let cluster = MockCluster::new(1).expect("a mock broker");
+        cluster
+            .create_topic("human-resources.3201.public.ac02", 4, 1)
+            .expect("a topic");
+        let mut kafka = Kafka::new(&cluster.bootstrap_servers()).expect("a producer");
+        for value in [Some(b"{}".as_slice()), None] {
+            let header = Some(("__debezium.newkey", b"{}".as_slice()));
+            let topic = "human-resources.3201.public.ac02";
+            kafka
+                .send(&Message {
+                    topic,
+                    key: b"{}",
+                    value,
+                    header,
+                })
+                .expect("sent");
+        }
+        assert_eq!(kafka.flush().expect("taken"), 2);
+    }
+}

@@ -203,7 +203,7 @@ fn change(args: &Args, live: &mut Live<'_>, sources: &mut Sources, kafka: &mut K
             continue;
         }
         match live.next(day) {
-            Some(step) => sources.change(&step, now_us(), kafka)?,
+            Some(happened) => sources.change(&happened, now_us(), kafka)?,
             None => std::thread::sleep(Duration::from_millis(5)),
         }
         bar.set_position(live.rows() - before);

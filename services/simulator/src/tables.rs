@@ -218,11 +218,13 @@ impl Row {
 }
 
 /// A text column with a value of its own.
+#[expect(clippy::unnecessary_wraps, reason = "columns are nullable")]
 pub(crate) fn owned(value: impl Into<String>) -> json::Text {
     Some(Cow::Owned(value.into()))
 }
 
 /// A text column with a constant value.
+#[expect(clippy::unnecessary_wraps, reason = "columns are nullable")]
 pub(crate) fn code(value: &'static str) -> json::Text {
     Some(Cow::Borrowed(value))
 }

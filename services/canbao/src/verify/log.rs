@@ -66,7 +66,11 @@ pub(crate) struct SourceLog {
 impl SourceLog {
     fn new() -> Self {
         let shards = usize::from(SHARDS);
-        Self { shards: vec![ShardLog::default(); shards], positions: vec![Vec::new(); shards], ..Self::default() }
+        Self {
+            shards: vec![ShardLog::default(); shards],
+            positions: vec![Vec::new(); shards],
+            ..Self::default()
+        }
     }
 
     /// Reads the log inside the transaction of `connection`.
@@ -83,21 +87,30 @@ impl SourceLog {
         .await
         .context("opening the source log: was `canbao migrate` run?")?;
         loop {
-            let rows = sqlx::query(FETCH).fetch_all(&mut *connection).await.context("reading the source log")?;
+            let rows = sqlx::query(FETCH)
+                .fetch_all(&mut *connection)
+                .await
+                .context("reading the source log")?;
             if rows.is_empty() {
                 break;
             }
             tokio::task::block_in_place(|| rows.iter().try_for_each(|row| log.add(row)))?;
             progress.inc(rows.len() as u64);
         }
-        sqlx::query("close verify_log").execute(connection).await.context("closing the source log")?;
+        sqlx::query("close verify_log")
+            .execute(connection)
+            .await
+            .context("closing the source log")?;
         log.origins.values_mut().for_each(|versions| versions.sort_unstable());
         Ok(log)
     }
 
     fn add(&mut self, row: &PgRow) -> anyhow::Result<()> {
         let number: i16 = row.try_get("shard")?;
-        let shard = u8::try_from(number).ok().and_then(Shard::new).with_context(|| format!("the source log has a shard {number}"))?;
+        let shard = u8::try_from(number)
+            .ok()
+            .and_then(Shard::new)
+            .with_context(|| format!("the source log has a shard {number}"))?;
         let position: i64 = row.try_get("position")?;
         self.rows += 1;
         self.twice += u64::from(!self.first_sight(shard, position));
@@ -120,13 +133,23 @@ impl SourceLog {
         };
         let city: i16 = row.try_get("city")?;
         let agency = u8::try_from(agency).ok().and_then(Agency::from_code);
-        let (agency, city) = agency.zip(City::from_code(city as u16)).context("the source log has an unknown agency or city")?;
+        let (agency, city) = agency
+            .zip(City::from_code(city as u16))
+            .context("the source log has an unknown agency or city")?;
         let source = Source { agency, city };
         let table: String = row.try_get("table")?;
         let partition = row.try_get::<i16, _>("partition")? as u16;
         let outcome = row.try_get("outcome")?;
-        let logged = Logged { offset: row.try_get::<i64, _>("offset")? as u64, record, epoch: row.try_get("epoch")?, outcome };
-        *self.books.entry((shard, source, table.clone(), partition, outcome)).or_default() += 1;
+        let logged = Logged {
+            offset: row.try_get::<i64, _>("offset")? as u64,
+            record,
+            epoch: row.try_get("epoch")?,
+            outcome,
+        };
+        *self
+            .books
+            .entry((shard, source, table.clone(), partition, outcome))
+            .or_default() += 1;
         self.origins.entry((source, table, partition)).or_default().push(logged);
         Ok(())
     }
@@ -186,9 +209,13 @@ impl SourceLog {
         let first = self.shards.first()?;
         let mut floors = first.floors.clone();
         let agree = self.shards.iter().all(|shard| {
-            shard.today == first.today && shard.floors.len() == floors.len() && shard.floors.iter().all(|floor| floors.contains(floor))
+            shard.today == first.today
+                && shard.floors.len() == floors.len()
+                && shard.floors.iter().all(|floor| floors.contains(floor))
         });
-        floors.sort_unstable_by(|one, two| (one.source, &one.table, one.epoch, &one.offsets).cmp(&(two.source, &two.table, two.epoch, &two.offsets)));
+        floors.sort_unstable_by(|one, two| {
+            (one.source, &one.table, one.epoch, &one.offsets).cmp(&(two.source, &two.table, two.epoch, &two.offsets))
+        });
         agree.then_some((first.today, floors))
     }
 }
@@ -202,7 +229,12 @@ mod tests {
     fn the_newest_version_counts_whatever_the_order() {
         let shard = Shard::new(0).expect("a shard");
         let mut log = SourceLog::new();
-        for change in [change(1, 5, "张三"), deletion(1, 9), change(1, 7, "张三"), change(2, 3, "李四")] {
+        for change in [
+            change(1, 5, "张三"),
+            deletion(1, 9),
+            change(1, 7, "张三"),
+            change(2, 3, "李四"),
+        ] {
             log.take(shard, Input::Change(change));
         }
         assert_eq!(log.latest.len(), 2);

@@ -1,12 +1,13 @@
 //! Whether anything is under way that could still change the base: only what is at rest can be compared.
 
+use crate::topics::Reader;
 use anyhow::Context;
 use domain::date::Day;
 use domain::ids::RecordId;
 use domain::input::{Control, Input};
 use domain::shard::Shard;
 use domain::source::Source;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
@@ -54,7 +55,9 @@ impl Rest {
 
 /// The shards as the store has them, and what is under way there.
 pub(crate) async fn look(connection: &mut PgConnection) -> anyhow::Result<(Vec<StoredShard>, Rest)> {
-    let shards = read::shards(connection).await.context("reading the shards: was `canbao migrate` run?")?;
+    let shards = read::shards(connection)
+        .await
+        .context("reading the shards: was `canbao migrate` run?")?;
     let counts = sqlx::query(
         "select (select count(*) from store.outbox) as outbox, (select count(*) from store.message) as messages,
                 (select count(*) from store.pending) as pending",
@@ -63,7 +66,12 @@ pub(crate) async fn look(connection: &mut PgConnection) -> anyhow::Result<(Vec<S
     .await
     .context("counting what is under way")?;
     let count = |column: &str| counts.try_get::<i64, _>(column).map(|count| count as u64);
-    let mut rest = Rest { outbox: count("outbox")?, messages: count("messages")?, pending: count("pending")?, ..Rest::default() };
+    let mut rest = Rest {
+        outbox: count("outbox")?,
+        messages: count("messages")?,
+        pending: count("pending")?,
+        ..Rest::default()
+    };
     let first = shards.first().and_then(|shard| shard.state.today);
     rest.uneven_dates = shards.iter().filter(|shard| shard.state.today != first).count() as u64;
     rest.due = due(connection, &shards).await? as u64;
@@ -71,8 +79,10 @@ pub(crate) async fn look(connection: &mut PgConnection) -> anyhow::Result<(Vec<S
 }
 
 async fn due(connection: &mut PgConnection, shards: &[StoredShard]) -> anyhow::Result<i64> {
-    let dated: Vec<(i16, i32)> =
-        shards.iter().filter_map(|shard| Some((i16::from(shard.shard.number()), days(shard.state.today?)))).collect();
+    let dated: Vec<(i16, i32)> = shards
+        .iter()
+        .filter_map(|shard| Some((i16::from(shard.shard.number()), days(shard.state.today?))))
+        .collect();
     let (numbers, today): (Vec<i16>, Vec<i32>) = dated.into_iter().unzip();
     sqlx::query_scalar(
         "select count(*) from unnest($1::smallint[], $2::int[]) as k(shard, today)
@@ -103,14 +113,15 @@ impl Tail {
     ///
     /// # Errors
     /// When the brokers do not answer.
-    pub(crate) fn read(consumer: &BaseConsumer, shards: &[StoredShard]) -> anyhow::Result<Self> {
+    pub(crate) fn read(consumer: &Reader, shards: &[StoredShard]) -> anyhow::Result<Self> {
         let mut tail = Self::default();
         let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
         let mut list = TopicPartitionList::new();
         for StoredShard { shard, position, .. } in shards {
             let partition = i32::from(shard.number());
-            let held = offsets::watermarks(consumer, PERSON_RECORDS, partition)
-                .with_context(|| format!("reading the end of {PERSON_RECORDS}/{partition}: are the brokers those of this database?"))?;
+            let held = offsets::watermarks(consumer, PERSON_RECORDS, partition).with_context(|| {
+                format!("reading the end of {PERSON_RECORDS}/{partition}: are the brokers those of this database?")
+            })?;
             anyhow::ensure!(
                 held.holds(*position),
                 "the base stands at {position} of {PERSON_RECORDS}/{partition}, which holds {} to {}: are the brokers those of this database?",
@@ -143,7 +154,10 @@ impl Tail {
                     ends.remove(&partition);
                 }
                 Some(Err(error)) if !is_transient(&error) => return Err(error).context("reading person.records"),
-                _ => anyhow::ensure!(Instant::now() < deadline, "reading person.records: nothing arrived for 30 seconds"),
+                _ => anyhow::ensure!(
+                    Instant::now() < deadline,
+                    "reading person.records: nothing arrived for 30 seconds"
+                ),
             }
         }
         consumer.unassign().context("leaving person.records")?;
@@ -154,11 +168,18 @@ impl Tail {
         match schemas::codec::decode_input(body) {
             Ok(Input::Change(change)) => {
                 let ((source, table), version) = (change.origin(), change.version());
-                self.records.insert((source, table.as_str().to_owned(), version.partition, version.offset, change.id()));
+                self.records.insert((
+                    source,
+                    table.as_str().to_owned(),
+                    version.partition,
+                    version.offset,
+                    change.id(),
+                ));
             }
             Ok(Input::Entity(entity)) => {
                 let at = (entity.version.partition, entity.version.offset);
-                self.records.insert((entity.source, entity.table.as_str().to_owned(), at.0, at.1, entity.id));
+                self.records
+                    .insert((entity.source, entity.table.as_str().to_owned(), at.0, at.1, entity.id));
             }
             Ok(Input::Message(_)) => self.messages += 1,
             // Completeness follows every second and only gates release.
@@ -194,14 +215,31 @@ mod tests {
 
     #[test]
     fn records_on_their_way_do_not_prevent_a_comparison() {
-        let mut rest = Rest { records_behind: 3, outbox: 2, pending: 1, ..Rest::default() };
+        let mut rest = Rest {
+            records_behind: 3,
+            outbox: 2,
+            pending: 1,
+            ..Rest::default()
+        };
         assert!(rest.is_comparable() && !rest.is_at_rest());
-        rest = Rest { pending: 9, ..Rest::default() };
+        rest = Rest {
+            pending: 9,
+            ..Rest::default()
+        };
         assert!(rest.is_at_rest());
         for under_way in [
-            Rest { messages: 1, ..Rest::default() },
-            Rest { due: 1, ..Rest::default() },
-            Rest { uneven_dates: 1, ..Rest::default() },
+            Rest {
+                messages: 1,
+                ..Rest::default()
+            },
+            Rest {
+                due: 1,
+                ..Rest::default()
+            },
+            Rest {
+                uneven_dates: 1,
+                ..Rest::default()
+            },
         ] {
             assert!(!under_way.is_comparable());
         }
@@ -210,11 +248,22 @@ mod tests {
     #[test]
     fn completeness_is_never_under_way() {
         let mut tail = Tail::default();
-        tail.take(&schemas::codec::encode_input(&Input::Control(Control::Completeness(Vec::<(Source, Timestamp)>::new()))));
+        tail.take(&schemas::codec::encode_input(&Input::Control(Control::Completeness(Vec::<(
+            Source,
+            Timestamp,
+        )>::new(
+        )))));
         tail.take(&schemas::codec::encode_input(&Input::Change(change(1, 5, "张三"))));
         tail.take(b"damaged");
         let mut rest = Rest::default();
         tail.count(&mut rest);
-        assert_eq!(rest, Rest { records_behind: 1, controls_behind: 1, ..Rest::default() });
+        assert_eq!(
+            rest,
+            Rest {
+                records_behind: 1,
+                controls_behind: 1,
+                ..Rest::default()
+            }
+        );
     }
 }

@@ -13,12 +13,18 @@ pub(crate) fn source() -> Source {
 }
 
 fn version(offset: u64) -> Version {
-    Version { offset, ..Version::default() }
+    Version {
+        offset,
+        ..Version::default()
+    }
 }
 
 /// A card of a person known by name alone.
 pub(crate) fn change(id: u8, offset: u64, name: &str) -> Change {
-    let identity = Identity { name: Some(Name::parse(name).expect("a name")), ..Identity::default() };
+    let identity = Identity {
+        name: Some(Name::parse(name).expect("a name")),
+        ..Identity::default()
+    };
     Change::Upsert(SourceRecord {
         id: RecordId([id; 16]),
         source: source(),
@@ -27,7 +33,10 @@ pub(crate) fn change(id: u8, offset: u64, name: &str) -> Change {
         version: version(offset),
         appended_at: Timestamp(0),
         identity,
-        facts: Facts::Card(Card { status: CardStatus::Active, issued: None }),
+        facts: Facts::Card(Card {
+            status: CardStatus::Active,
+            issued: None,
+        }),
     })
 }
 

@@ -39,8 +39,8 @@ pub(super) fn assess(case: &Case<'_>, open: &mut Vec<Finding>) {
     for scheme in &case.policy.double.pension {
         pension.extend(two_places(case, *scheme, &counted));
     }
-    open.extend(merge(pension));
-    open.extend(merge(medical(case)));
+    open.extend(merge(&pension));
+    open.extend(merge(&medical(case)));
 }
 
 /// The most serious first.
@@ -55,7 +55,7 @@ fn severity(overlap: Overlap) -> u8 {
     }
 }
 
-fn merge(found: Vec<Double>) -> Option<Finding> {
+fn merge(found: &[Double]) -> Option<Finding> {
     let worst = found.iter().min_by_key(|double| (severity(double.overlap), double.since))?;
     let facts = || found.iter().flat_map(|double| double.facts.iter());
     let scheme = facts().map(|(scheme, ..)| *scheme).min();
@@ -76,7 +76,8 @@ fn facts(relations: &[&Relation<'_>]) -> Vec<(Scheme, City, RecordId)> {
 
 /// Drawing a pension from two schemes or places: forbidden (人社部发〔2014〕17号 art. 8: end the resident pension, recover it).
 fn two_benefits(case: &Case<'_>) -> Option<Double> {
-    let mut drawn: BTreeMap<(Scheme, City), Vec<(Option<Day>, RecordId)>> = BTreeMap::new();
+    type Drawn = Vec<(Option<Day>, RecordId)>;
+    let mut drawn: BTreeMap<(Scheme, City), Drawn> = BTreeMap::new();
     for record in &case.members {
         if let Facts::Benefit(benefit) = &record.facts
             && benefit.kind == BenefitKind::Pension

@@ -70,7 +70,7 @@ fn lapse(case: &Case<'_>, scheme: Scheme, held: &[&Relation<'_>], by: &[&Members
         // All of them must have lapsed: one that never does keeps the person covered.
         lapses.collect::<Option<Vec<Day>>>()?.into_iter().max()
     };
-    let lapses = by.iter().filter_map(|membership| begun(&membership)).min()?;
+    let lapses = by.iter().filter_map(begun).min()?;
     if !case.horizon.reached(lapses) {
         return None;
     }

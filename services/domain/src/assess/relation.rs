@@ -125,7 +125,8 @@ impl Relation<'_> {
             Some(last)
         };
         let first = self.start().map(Day::month).or(last)?;
-        last.is_none_or(|last| first <= last).then_some((first, last))
+        let sound = last.is_none_or(|last| first <= last) && horizon.reached(first.first_day());
+        sound.then_some((first, last))
     }
 
     /// Whether a relation that stands as paying is really being paid: not behind by more than a lapse takes.

@@ -50,7 +50,10 @@ impl SharedArgs {
         let regions: Vec<String> = self.regions.iter().map(|city| city.code().to_string()).collect();
         [
             ("kafka", self.kafka.clone()),
-            ("database_url", self.database_url.as_ref().map(|url| url.expose_secret().to_owned())),
+            (
+                "database_url",
+                self.database_url.as_ref().map(|url| url.expose_secret().to_owned()),
+            ),
             ("http", self.http.map(|address| address.to_string())),
             ("regions", (!regions.is_empty()).then(|| regions.join(","))),
             ("log", self.log.clone()),

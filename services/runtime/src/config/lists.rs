@@ -18,12 +18,21 @@ impl<'de, const COLON: bool> Visitor<'de> for Items<COLON> {
     type Value = Vec<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if COLON { "an array, or paths separated by colons" } else { "an array, or items separated by commas" })
+        f.write_str(if COLON {
+            "an array, or paths separated by colons"
+        } else {
+            "an array, or items separated by commas"
+        })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
         let separator = if COLON { ':' } else { ',' };
-        Ok(text.split(separator).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        Ok(text
+            .split(separator)
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect())
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Vec<String>, E> {
@@ -45,7 +54,11 @@ pub(super) mod paths {
     use std::path::PathBuf;
 
     pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
-        Ok(deserializer.deserialize_any(Items::<true>)?.into_iter().map(PathBuf::from).collect())
+        Ok(deserializer
+            .deserialize_any(Items::<true>)?
+            .into_iter()
+            .map(PathBuf::from)
+            .collect())
     }
 
     pub(in crate::config) fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
@@ -77,7 +90,8 @@ impl<'de> Deserialize<'de> for Regions {
             return Ok(Self::default());
         }
         let city = |item: String| {
-            item.parse::<City>().map_err(|_| de::Error::custom(format!("regions: `{item}` is no city code 3200 to 3213")))
+            item.parse::<City>()
+                .map_err(|_| de::Error::custom(format!("regions: `{item}` is no city code 3200 to 3213")))
         };
         let mut cities = items.into_iter().map(city).collect::<Result<Vec<_>, _>>()?;
         cities.sort_unstable();
@@ -123,7 +137,10 @@ impl<'de> Deserialize<'de> for ShardSet {
             let (first, last) = item.split_once('-').unwrap_or((item, item));
             let range = first.trim().parse::<u8>().ok().zip(last.trim().parse::<u8>().ok());
             let (first, last) = range.filter(|(first, last)| first <= last && *last < SHARDS).ok_or_else(|| {
-                de::Error::custom(format!("shards: `{item}` is no shard 0 to {} and no range of them", SHARDS - 1))
+                de::Error::custom(format!(
+                    "shards: `{item}` is no shard 0 to {} and no range of them",
+                    SHARDS - 1
+                ))
             })?;
             shards.extend((first..=last).filter_map(Shard::new));
         }
@@ -161,13 +178,16 @@ impl<'de> Deserialize<'de> for SourceScope {
             return Ok(Self::Policy);
         }
         let source = |item: String| {
-            parse_source(&item).ok_or_else(|| de::Error::custom(format!("sources: `{item}` is no source such as human-resources.3201")))
+            parse_source(&item)
+                .ok_or_else(|| de::Error::custom(format!("sources: `{item}` is no source such as human-resources.3201")))
         };
         let mut sources = items.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
         sources.sort_unstable();
         sources.dedup();
         if sources.is_empty() {
-            return Err(de::Error::custom("sources: expected `all` or sources such as human-resources.3201"));
+            return Err(de::Error::custom(
+                "sources: expected `all` or sources such as human-resources.3201",
+            ));
         }
         Ok(Self::Listed(sources))
     }
@@ -181,4 +201,3 @@ impl Serialize for SourceScope {
         }
     }
 }
-

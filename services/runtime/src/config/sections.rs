@@ -20,7 +20,11 @@ pub struct TopicSettings {
 
 impl Default for TopicSettings {
     fn default() -> Self {
-        Self { replication: 1, alert_partitions: 1, state_partitions: 16 }
+        Self {
+            replication: 1,
+            alert_partitions: 1,
+            state_partitions: 16,
+        }
     }
 }
 
@@ -74,17 +78,38 @@ impl Default for NormaliserSettings {
 
 impl NormaliserSettings {
     pub(super) fn check(&self, require: &mut Require<'_>) {
-        require(self.rate_per_second != Some(0), "normaliser.rate_per_second: must be at least 1, or left out for no limit");
-        require((1..=100_000).contains(&self.batch_rows), "normaliser.batch_rows: must be 1 to 100000");
-        require((1..=10_000).contains(&self.batch_millis), "normaliser.batch_millis: must be 1 to 10000");
-        require((64..=1_048_576).contains(&self.queue_kbytes), "normaliser.queue_kbytes: must be 64 to 1048576");
-        require((0.0..=1.0).contains(&self.dead_letter_share), "normaliser.dead_letter_share: must be 0 to 1");
+        require(
+            self.rate_per_second != Some(0),
+            "normaliser.rate_per_second: must be at least 1, or left out for no limit",
+        );
+        require(
+            (1..=100_000).contains(&self.batch_rows),
+            "normaliser.batch_rows: must be 1 to 100000",
+        );
+        require(
+            (1..=10_000).contains(&self.batch_millis),
+            "normaliser.batch_millis: must be 1 to 10000",
+        );
+        require(
+            (64..=1_048_576).contains(&self.queue_kbytes),
+            "normaliser.queue_kbytes: must be 64 to 1048576",
+        );
+        require(
+            (0.0..=1.0).contains(&self.dead_letter_share),
+            "normaliser.dead_letter_share: must be 0 to 1",
+        );
         require(
             self.dead_letter_window > 0 && self.dead_letter_minimum <= self.dead_letter_window,
             "normaliser.dead_letter_minimum: must not exceed normaliser.dead_letter_window, which must be at least 1",
         );
-        require(self.topic_refresh_millis >= 100, "normaliser.topic_refresh_millis: must be at least 100");
-        require(self.accept_refresh_millis >= 100, "normaliser.accept_refresh_millis: must be at least 100");
+        require(
+            self.topic_refresh_millis >= 100,
+            "normaliser.topic_refresh_millis: must be at least 100",
+        );
+        require(
+            self.accept_refresh_millis >= 100,
+            "normaliser.accept_refresh_millis: must be at least 100",
+        );
     }
 }
 
@@ -104,14 +129,25 @@ pub struct RegistrySettings {
 
 impl Default for RegistrySettings {
     fn default() -> Self {
-        Self { batch_rows: 10_000, batch_millis: 20, writers: 2, shards: ShardSet::default() }
+        Self {
+            batch_rows: 10_000,
+            batch_millis: 20,
+            writers: 2,
+            shards: ShardSet::default(),
+        }
     }
 }
 
 impl RegistrySettings {
     pub(super) fn check(&self, require: &mut Require<'_>) {
-        require((1..=1_000_000).contains(&self.batch_rows), "registry.batch_rows: must be 1 to 1000000");
-        require((1..=10_000).contains(&self.batch_millis), "registry.batch_millis: must be 1 to 10000");
+        require(
+            (1..=1_000_000).contains(&self.batch_rows),
+            "registry.batch_rows: must be 1 to 1000000",
+        );
+        require(
+            (1..=10_000).contains(&self.batch_millis),
+            "registry.batch_millis: must be 1 to 10000",
+        );
         require((1..=64).contains(&self.writers), "registry.writers: must be 1 to 64");
     }
 }
@@ -132,15 +168,29 @@ pub struct PublisherSettings {
 
 impl Default for PublisherSettings {
     fn default() -> Self {
-        Self { batch_rows: 5_000, idle_millis: 15, shards: ShardSet::default(), transactional_id: "canbao-publisher".into() }
+        Self {
+            batch_rows: 5_000,
+            idle_millis: 15,
+            shards: ShardSet::default(),
+            transactional_id: "canbao-publisher".into(),
+        }
     }
 }
 
 impl PublisherSettings {
     pub(super) fn check(&self, require: &mut Require<'_>) {
-        require((1..=100_000).contains(&self.batch_rows), "publisher.batch_rows: must be 1 to 100000");
-        require((1..=60_000).contains(&self.idle_millis), "publisher.idle_millis: must be 1 to 60000");
-        require(!self.transactional_id.is_empty(), "publisher.transactional_id: must not be empty");
+        require(
+            (1..=100_000).contains(&self.batch_rows),
+            "publisher.batch_rows: must be 1 to 100000",
+        );
+        require(
+            (1..=60_000).contains(&self.idle_millis),
+            "publisher.idle_millis: must be 1 to 60000",
+        );
+        require(
+            !self.transactional_id.is_empty(),
+            "publisher.transactional_id: must not be empty",
+        );
     }
 }
 
@@ -201,7 +251,10 @@ impl Default for ClockSettings {
 
 impl ClockSettings {
     pub(super) fn check(&self, require: &mut Require<'_>) {
-        require((10..=3_600_000).contains(&self.interval_millis), "clock.interval_millis: must be 10 to 3600000");
+        require(
+            (10..=3_600_000).contains(&self.interval_millis),
+            "clock.interval_millis: must be 10 to 3600000",
+        );
         require(self.settle_millis <= 600_000, "clock.settle_millis: must be at most 600000");
         require((1..=16).contains(&self.hops), "clock.hops: must be 1 to 16");
     }

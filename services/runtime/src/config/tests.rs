@@ -15,17 +15,38 @@ fn file(name: &str, text: &str) -> PathBuf {
 }
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(String, String)> {
-    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 #[test]
 fn layers_override_each_other() {
-    let path = file("layers", "kafka = 'file:1'\nlog = 'debug'\n[registry]\nbatch_rows = 5\nwriters = 3\n");
-    let variables = environment(&[("CANBAO_KAFKA", "variable:2"), ("CANBAO_REGISTRY__BATCH_ROWS", "7"), ("PATH", "x")]);
+    let path = file(
+        "layers",
+        "kafka = 'file:1'\nlog = 'debug'\n[registry]\nbatch_rows = 5\nwriters = 3\n",
+    );
+    let variables = environment(&[
+        ("CANBAO_KAFKA", "variable:2"),
+        ("CANBAO_REGISTRY__BATCH_ROWS", "7"),
+        ("PATH", "x"),
+    ]);
     let settings = Settings::read(Some(&path), variables.clone(), &[]).expect("readable");
     assert_eq!((settings.kafka.as_str(), settings.log.as_str()), ("variable:2", "debug"));
-    assert_eq!((settings.registry.batch_rows, settings.registry.writers, settings.registry.batch_millis), (7, 3, 20));
-    let flags = SharedArgs { kafka: Some("flag:3".into()), regions: vec![City::PROVINCE], ..SharedArgs::default() };
+    assert_eq!(
+        (
+            settings.registry.batch_rows,
+            settings.registry.writers,
+            settings.registry.batch_millis
+        ),
+        (7, 3, 20)
+    );
+    let flags = SharedArgs {
+        kafka: Some("flag:3".into()),
+        regions: vec![City::PROVINCE],
+        ..SharedArgs::default()
+    };
     let settings = Settings::read(Some(&path), variables, &flags.overrides()).expect("readable");
     assert_eq!(settings.kafka, "flag:3");
     assert_eq!(settings.regions.cities(), [City::PROVINCE]);
@@ -37,9 +58,13 @@ fn unknown_keys_are_refused_by_name() {
     let path = file("unknown", "[registry]\nbatch_row = 5\n");
     let error = Settings::read(Some(&path), [], &[]).expect_err("an unknown key").to_string();
     assert!(error.contains("`batch_row`") && error.contains("batch_rows"), "{error}");
-    let error = Settings::read(None, environment(&[("CANBAO_KAFKAS", "x:1")]), &[]).expect_err("an unknown variable").to_string();
-    assert!(error.contains("`kafkas`"), "{error}");
-    let error = Settings::read(None, environment(&[("CANBAO_REGISTRY__WRITERS", "two")]), &[]).expect_err("no number").to_string();
+    let error = Settings::read(None, environment(&[("CANBAO_KAFKAS", "x:1")]), &[])
+        .expect_err("an unknown variable")
+        .to_string();
+    assert!(error.contains("`kafkas`") && error.contains("CANBAO_KAFKAS"), "{error}");
+    let error = Settings::read(None, environment(&[("CANBAO_REGISTRY__WRITERS", "two")]), &[])
+        .expect_err("no number")
+        .to_string();
     assert!(error.contains("writers"), "{error}");
     let missing = std::env::temp_dir().join("canbao-no-such-file.toml");
     let error = Settings::read(Some(&missing), [], &[]).expect_err("no file").to_string();
@@ -48,9 +73,15 @@ fn unknown_keys_are_refused_by_name() {
 
 #[test]
 fn lists_come_as_arrays_or_texts() {
-    let path = file("lists", "regions = [3202, '3201']\ndialects = ['a', 'b']\n[clock]\nsources = ['human-resources.3201']\n");
+    let path = file(
+        "lists",
+        "regions = [3202, '3201']\ndialects = ['a', 'b']\n[clock]\nsources = ['human-resources.3201']\n",
+    );
     let settings = Settings::read(Some(&path), [], &[]).expect("readable");
-    assert_eq!(settings.regions.cities().iter().map(|city| city.code()).collect::<Vec<_>>(), [3201, 3202]);
+    assert_eq!(
+        settings.regions.cities().iter().map(|city| city.code()).collect::<Vec<_>>(),
+        [3201, 3202]
+    );
     assert_eq!(settings.dialects, [PathBuf::from("a"), PathBuf::from("b")]);
     assert!(matches!(&settings.clock.sources, SourceScope::Listed(sources) if sources.len() == 1));
     let variables = environment(&[
@@ -62,9 +93,20 @@ fn lists_come_as_arrays_or_texts() {
     let settings = Settings::read(Some(&path), variables, &[]).expect("readable");
     assert_eq!(settings.regions, Regions::default());
     assert_eq!(settings.dialects.len(), 2);
-    assert_eq!(settings.registry.shards.shards().iter().map(|shard| shard.number()).collect::<Vec<_>>(), [0, 1, 2, 5]);
+    assert_eq!(
+        settings
+            .registry
+            .shards
+            .shards()
+            .iter()
+            .map(|shard| shard.number())
+            .collect::<Vec<_>>(),
+        [0, 1, 2, 5]
+    );
     assert!(settings.id_key().is_ok());
-    let error = Settings::read(None, environment(&[("CANBAO_REGIONS", "3301")]), &[]).expect_err("no city").to_string();
+    let error = Settings::read(None, environment(&[("CANBAO_REGIONS", "3301")]), &[])
+        .expect_err("no city")
+        .to_string();
     assert!(error.contains("3301"), "{error}");
 }
 
@@ -80,7 +122,10 @@ fn secrets_do_not_print() {
     assert!(settings.kafka_properties.contains_key("sasl.password"));
     settings.check().expect("valid");
     let printed = settings.redacted_toml().expect("printable");
-    assert!(printed.contains("sasl.password") && printed.contains("batch_rows"), "{printed}");
+    assert!(
+        printed.contains("sasl.password") && printed.contains("batch_rows"),
+        "{printed}"
+    );
     for text in [printed, format!("{:?}", settings.database_url)] {
         assert!(!text.contains("hunter2") && !text.contains(KEY), "{text}");
     }
@@ -94,7 +139,11 @@ fn all_problems_are_listed_at_once() {
         ("CANBAO_ID_KEY", "12"),
         ("CANBAO_NORMALISER__DEAD_LETTER_SHARE", "2"),
     ]);
-    let error = Settings::read(None, variables, &[]).expect("readable").check().expect_err("unusable").to_string();
+    let error = Settings::read(None, variables, &[])
+        .expect("readable")
+        .check()
+        .expect_err("unusable")
+        .to_string();
     for key in ["kafka:", "database_url:", "id_key:", "normaliser.dead_letter_share:"] {
         assert!(error.contains(key), "{error}");
     }

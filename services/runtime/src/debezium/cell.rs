@@ -88,16 +88,14 @@ impl<'a> Row<'a> {
     /// Reads the columns from the JSON text of a row; what the row does not have is [`Cell::Null`].
     pub fn read(json: &'a str, columns: &[String]) -> Result<Self, NormaliseError> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        RowSeed { columns }
-            .deserialize(&mut deserializer)
-            .map_err(|error| {
-                let class = if error.is_data() {
-                    ErrorClass::WrongEnvelope
-                } else {
-                    ErrorClass::NotJson
-                };
-                NormaliseError::new(class, None, "a row as a JSON object from column to value")
-            })
+        RowSeed { columns }.deserialize(&mut deserializer).map_err(|error| {
+            let class = if error.is_data() {
+                ErrorClass::WrongEnvelope
+            } else {
+                ErrorClass::NotJson
+            };
+            NormaliseError::new(class, None, "a row as a JSON object from column to value")
+        })
     }
 }
 
@@ -170,11 +168,7 @@ impl Visitor<'_> for ColumnSeed<'_> {
             .iter()
             .position(|column| column == name)
             .map(|at| at + start);
-        Ok(after.or_else(|| {
-            self.columns[..start]
-                .iter()
-                .position(|column| column == name)
-        }))
+        Ok(after.or_else(|| self.columns[..start].iter().position(|column| column == name)))
     }
 }
 
@@ -204,10 +198,7 @@ mod tests {
     #[test]
     fn huge_numbers_arrays_and_objects_are_of_no_use() {
         let columns = ["a", "b", "c"].map(String::from);
-        let row = Row::read(
-            r#"{"a":18446744073709551615,"b":[1,[2]],"c":{"d":{}}}"#,
-            &columns,
-        );
+        let row = Row::read(r#"{"a":18446744073709551615,"b":[1,[2]],"c":{"d":{}}}"#, &columns);
         assert!(row.is_ok_and(|row| row.cells.iter().all(|cell| *cell == Cell::Other)));
     }
 
@@ -218,10 +209,7 @@ mod tests {
             ("\"a\"", ErrorClass::WrongEnvelope),
             ("{", ErrorClass::NotJson),
         ] {
-            assert_eq!(
-                Row::read(json, &[]).err().map(|error| error.class),
-                Some(class)
-            );
+            assert_eq!(Row::read(json, &[]).err().map(|error| error.class), Some(class));
         }
     }
 }

@@ -73,11 +73,7 @@ pub struct NormaliseError {
 
 impl NormaliseError {
     /// An error of a class; `column` must be a name of the mapping, never text of the message.
-    pub fn new(
-        class: ErrorClass,
-        column: Option<&str>,
-        expected: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(class: ErrorClass, column: Option<&str>, expected: impl Into<Cow<'static, str>>) -> Self {
         Self {
             class,
             column: column.map(str::to_owned),
@@ -102,9 +98,7 @@ impl fmt::Display for NormaliseError {
             write!(f, " in column {column}")?;
         }
         write!(f, ": expected {}", self.expected)?;
-        self.code
-            .iter()
-            .try_for_each(|code| write!(f, ", found {code}"))
+        self.code.iter().try_for_each(|code| write!(f, ", found {code}"))
     }
 }
 
@@ -116,30 +110,19 @@ mod tests {
 
     #[test]
     fn says_the_column_and_what_was_expected_but_only_short_codes() {
-        let error = NormaliseError::new(
-            ErrorClass::UnknownCode,
-            Some("aae140"),
-            "a code of table scheme",
-        );
+        let error = NormaliseError::new(ErrorClass::UnknownCode, Some("aae140"), "a code of table scheme");
         assert_eq!(
             error.clone().with_code("777").to_string(),
             "unknown-code in column aae140: expected a code of table scheme, found 777"
         );
         for personal in ["320501199003070012", "张三", "a b"] {
-            assert!(
-                !error
-                    .clone()
-                    .with_code(personal)
-                    .to_string()
-                    .contains("found")
-            );
+            assert!(!error.clone().with_code(personal).to_string().contains("found"));
         }
     }
 
     #[test]
     fn class_names_are_unique() {
-        let names: std::collections::BTreeSet<_> =
-            ErrorClass::ALL.iter().map(|class| class.as_str()).collect();
+        let names: std::collections::BTreeSet<_> = ErrorClass::ALL.iter().map(|class| class.as_str()).collect();
         assert_eq!(names.len(), ErrorClass::ALL.len());
     }
 }

@@ -45,11 +45,7 @@ fn keys_that_are_none() {
         ("{", ErrorClass::NotJson),
         ("x", ErrorClass::NotJson),
     ] {
-        assert_eq!(
-            class(canonical_key(Some(key.as_bytes()), &names)),
-            expected,
-            "{key}"
-        );
+        assert_eq!(class(canonical_key(Some(key.as_bytes()), &names)), expected, "{key}");
     }
     assert_eq!(class(canonical_key(None, &names)), ErrorClass::MissingKey);
 }
@@ -60,9 +56,7 @@ fn values_with_and_without_schema() {
         r#"{"op":"u","before":null,"after":{"a":1},"source":{"snapshot":"last"}}"#,
         r#"{"schema":{"type":"struct"},"payload":{"source":{"snapshot":"last"},"after":{"a":1},"op":"u","x":[1]}}"#,
     ] {
-        let envelope = Envelope::parse(Some(text.as_bytes()))
-            .expect("valid")
-            .expect("a row");
+        let envelope = Envelope::parse(Some(text.as_bytes())).expect("valid").expect("a row");
         assert_eq!(envelope.operation, Operation::Update);
         assert_eq!(envelope.snapshot(), Snapshot::Last);
         assert!(envelope.before.is_none());
@@ -78,11 +72,7 @@ fn values_that_say_nothing() {
         Some("null"),
         Some(r#"{"schema":{"type":"struct"},"payload":null}"#),
     ] {
-        assert!(
-            Envelope::parse(value.map(str::as_bytes))
-                .expect("valid")
-                .is_none()
-        );
+        assert!(Envelope::parse(value.map(str::as_bytes)).expect("valid").is_none());
     }
 }
 
@@ -100,16 +90,9 @@ fn values_that_are_no_envelope() {
         (r#"{"op":"c","after":null}"#, ErrorClass::WrongEnvelope),
         (r#"{"op":7,"after":{}}"#, ErrorClass::WrongEnvelope),
     ] {
-        assert_eq!(
-            class(Envelope::parse(Some(value.as_bytes()))),
-            expected,
-            "{value}"
-        );
+        assert_eq!(class(Envelope::parse(Some(value.as_bytes()))), expected, "{value}");
     }
-    assert_eq!(
-        class(Envelope::parse(Some(&[0xff, 0xfe]))),
-        ErrorClass::NotJson
-    );
+    assert_eq!(class(Envelope::parse(Some(&[0xff, 0xfe]))), ErrorClass::NotJson);
     assert_eq!(
         class(Envelope::parse(Some(&vec![b' '; LARGEST_MESSAGE + 1]))),
         ErrorClass::Oversized
@@ -119,10 +102,7 @@ fn values_that_are_no_envelope() {
 #[test]
 fn topics_of_tables() {
     let (source, table) = table_of_topic("human-resources.3201.public.ac02").expect("a table");
-    assert_eq!(
-        (source.to_string().as_str(), table),
-        ("human-resources.3201", "ac02")
-    );
+    assert_eq!((source.to_string().as_str(), table), ("human-resources.3201", "ac02"));
     for topic in [
         "__debezium-heartbeat.human-resources.3201",
         "human-resources.3201.transaction",

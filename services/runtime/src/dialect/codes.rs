@@ -2,8 +2,8 @@
 
 use domain::document::DocumentKind;
 use domain::facts::{
-    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm,
-    HardshipKind, HukouStatus, MaritalStatus, Occupation, Post,
+    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, HardshipKind, HukouStatus,
+    MaritalStatus, Occupation, Post,
 };
 use domain::scheme::Scheme;
 use domain::sex::Sex;
@@ -135,10 +135,7 @@ mod tests {
     fn exact_before_the_longest_prefix_before_the_default() {
         let codes = Codes {
             exact: HashMap::from([("39".into(), Meaning::Value(1))]),
-            prefixes: vec![
-                ("399".into(), Meaning::Value(2)),
-                ("3".into(), Meaning::Value(3)),
-            ],
+            prefixes: vec![("399".into(), Meaning::Value(2)), ("3".into(), Meaning::Value(3))],
             default: Some(Meaning::Unstated),
             ..Codes::default()
         };

@@ -8,8 +8,8 @@ use domain::date::Timestamp;
 use domain::division::{City, Division};
 use domain::document::Document;
 use domain::facts::{
-    Benefit, Card, Correction, Employment, Enrolment, Facts, Funeral, Hardship, Marriage,
-    PersonFacts, Resident, TemporaryResident,
+    Benefit, Card, Correction, Employment, Enrolment, Facts, Funeral, Hardship, Marriage, PersonFacts, Resident,
+    TemporaryResident,
 };
 use domain::name::{Name, NameError};
 use domain::record::{Employer, Identity};
@@ -43,11 +43,7 @@ pub(super) fn identity(reader: &Reader<'_, '_>) -> Result<ReadIdentity, Normalis
     };
     let name = match name(reader, Field::Name) {
         // A usable number tells the person by itself; without one, the name is all that could.
-        Err(error)
-            if document
-                .as_ref()
-                .is_some_and(|document| document.citizen_id().is_some()) =>
-        {
+        Err(error) if document.as_ref().is_some_and(|document| document.citizen_id().is_some()) => {
             flaw.get_or_insert(error);
             None
         }
@@ -68,18 +64,10 @@ pub(super) fn identity(reader: &Reader<'_, '_>) -> Result<ReadIdentity, Normalis
 
 /// A name; what holds nothing but spaces is none.
 fn name(reader: &Reader<'_, '_>, field: Field) -> Result<Option<Name>, NormaliseError> {
-    match reader
-        .text(field)?
-        .map(|name| Name::parse(&name))
-        .transpose()
-    {
+    match reader.text(field)?.map(|name| Name::parse(&name)).transpose() {
         Ok(name) => Ok(name),
         Err(NameError::Empty) => Ok(None),
-        Err(NameError::TooLong) => Err(reader.error(
-            ErrorClass::Oversized,
-            field,
-            "a name of at most 100 characters",
-        )),
+        Err(NameError::TooLong) => Err(reader.error(ErrorClass::Oversized, field, "a name of at most 100 characters")),
     }
 }
 
@@ -101,11 +89,7 @@ pub(super) fn former_number(reader: &Reader<'_, '_>) -> Result<Option<CitizenId>
 }
 
 /// Reads what a row of a kind about persons says; `city` stands in where a row does not state its place.
-pub(super) fn facts(
-    reader: &Reader<'_, '_>,
-    identity: &Identity,
-    city: City,
-) -> Result<Facts, Unread> {
+pub(super) fn facts(reader: &Reader<'_, '_>, identity: &Identity, city: City) -> Result<Facts, Unread> {
     let r = reader;
     Ok(match r.table().kind {
         Kind::Resident => Facts::Resident(Resident {
@@ -214,19 +198,14 @@ fn nationality(r: &Reader<'_, '_>) -> Result<Option<String>, NormaliseError> {
         return Ok(Some(code.to_ascii_uppercase()));
     }
     Err(r
-        .error(
-            ErrorClass::UnknownCode,
-            Field::Nationality,
-            "an ISO 3166 alpha-3 code",
-        )
+        .error(ErrorClass::UnknownCode, Field::Nationality, "an ISO 3166 alpha-3 code")
         .with_code(&code))
 }
 
 /// The place a row belongs to: the one it states, else the city whose system holds it.
 fn place(r: &Reader<'_, '_>, city: City) -> Result<Division, NormaliseError> {
     Ok(r.division(Field::Place)?.unwrap_or_else(|| {
-        Division::of_county(u32::from(city.code()) * 100)
-            .expect("cities have four digits and do not start with 0")
+        Division::of_county(u32::from(city.code()) * 100).expect("cities have four digits and do not start with 0")
     }))
 }
 
@@ -251,6 +230,5 @@ pub(super) fn completeness(r: &Reader<'_, '_>) -> Result<Option<Timestamp>, Norm
     if r.table().column(Field::DataDate).is_none() {
         return Ok(Some(time));
     }
-    Ok(r.day(Field::DataDate)?
-        .map(|day| day.plus(1).start_in_shanghai().min(time)))
+    Ok(r.day(Field::DataDate)?.map(|day| day.plus(1).start_in_shanghai().min(time)))
 }

@@ -97,23 +97,14 @@ impl<'de> Visitor<'de> for FieldVisitor {
             encoding: Option<String>,
             codes: Option<String>,
         }
-        let Long {
-            column,
-            encoding,
-            codes,
-        } = Long::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(FieldFile {
-            column,
-            encoding,
-            codes,
-        })
+        let Long { column, encoding, codes } = Long::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(FieldFile { column, encoding, codes })
     }
 }
 
 /// Parses and checks a file.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
-    let written: DialectFile =
-        toml::from_str(text).map_err(|error| problem(file, "", error.to_string().trim_end()))?;
+    let written: DialectFile = toml::from_str(text).map_err(|error| problem(file, "", error.to_string().trim_end()))?;
     let agency: Agency = written
         .agency
         .parse()
@@ -140,17 +131,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
         );
     }
     if let Some(unused) = written.codes.keys().find(|name| !used.contains(*name)) {
-        return Err(problem(
-            file,
-            &format!("codes.{unused}"),
-            "no field uses this code table",
-        ));
+        return Err(problem(file, &format!("codes.{unused}"), "no field uses this code table"));
     }
-    Ok(Dialect {
-        agency,
-        cities,
-        tables,
-    })
+    Ok(Dialect { agency, cities, tables })
 }
 
 fn parse_cities(file: &Path, written: &[String]) -> Result<Option<Vec<City>>, DialectError> {
@@ -160,11 +143,7 @@ fn parse_cities(file: &Path, written: &[String]) -> Result<Option<Vec<City>>, Di
     let cities: Result<Vec<City>, _> = written.iter().map(|city| city.parse::<City>()).collect();
     match cities {
         Ok(cities) if !cities.is_empty() => Ok(Some(cities)),
-        _ => Err(problem(
-            file,
-            "cities",
-            "expected [\"*\"] or city codes from 3200 to 3213",
-        )),
+        _ => Err(problem(file, "cities", "expected [\"*\"] or city codes from 3200 to 3213")),
     }
 }
 
@@ -188,10 +167,7 @@ impl Compiler<'_> {
         let kind = Kind::from_name(&table.kind).ok_or_else(|| {
             self.problem(
                 "kind",
-                format!(
-                    "expected one of {}",
-                    list(Kind::ALL.iter().map(|kind| kind.as_str()))
-                ),
+                format!("expected one of {}", list(Kind::ALL.iter().map(|kind| kind.as_str()))),
             )
         })?;
         let document = match &table.document {
@@ -202,19 +178,13 @@ impl Compiler<'_> {
             Some(name) => name.parse().map_err(|_| {
                 self.problem(
                     "document",
-                    format!(
-                        "expected one of {}",
-                        list(DocumentKind::ALL.iter().map(|kind| kind.as_str()))
-                    ),
+                    format!("expected one of {}", list(DocumentKind::ALL.iter().map(|kind| kind.as_str()))),
                 )
             })?,
         };
         let mut key = table.key.clone();
         key.sort();
-        if key.is_empty()
-            || key.iter().any(String::is_empty)
-            || key.windows(2).any(|pair| pair[0] == pair[1])
-        {
+        if key.is_empty() || key.iter().any(String::is_empty) || key.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(self.problem("key", "expected the names of the key columns, each once"));
         }
         let mut columns = key.clone();
@@ -227,11 +197,7 @@ impl Compiler<'_> {
             if *need == Need::Mandatory && fields[*field as usize].is_none() {
                 return Err(self.problem(
                     "fields",
-                    format!(
-                        "field {} is mandatory for kind {}",
-                        field.as_str(),
-                        kind.as_str()
-                    ),
+                    format!("field {} is mandatory for kind {}", field.as_str(), kind.as_str()),
                 ));
             }
         }
@@ -248,20 +214,14 @@ impl Compiler<'_> {
     }
 
     fn field(&self, kind: Kind, name: &str) -> Result<(Field, Content), DialectError> {
-        let found = Field::from_name(name)
-            .and_then(|field| kind.fields().find(|(other, ..)| *other == field));
-        found
-            .map(|(field, content, _)| (*field, *content))
-            .ok_or_else(|| {
-                let known = list(kind.fields().map(|(field, ..)| field.as_str()));
-                self.problem(
-                    &format!("fields.{name}"),
-                    format!(
-                        "no such field in kind {}; expected one of {known}",
-                        kind.as_str()
-                    ),
-                )
-            })
+        let found = Field::from_name(name).and_then(|field| kind.fields().find(|(other, ..)| *other == field));
+        found.map(|(field, content, _)| (*field, *content)).ok_or_else(|| {
+            let known = list(kind.fields().map(|(field, ..)| field.as_str()));
+            self.problem(
+                &format!("fields.{name}"),
+                format!("no such field in kind {}; expected one of {known}", kind.as_str()),
+            )
+        })
     }
 
     fn mapping(
@@ -287,20 +247,14 @@ impl Compiler<'_> {
         let encoding = encoding.ok_or_else(|| {
             self.problem(
                 &format!("{key}.encoding"),
-                format!(
-                    "expected one of {}",
-                    list(allowed.iter().map(|e| e.as_str()))
-                ),
+                format!("expected one of {}", list(allowed.iter().map(|e| e.as_str()))),
             )
         })?;
         let codes = match (content.target(encoding), &written.codes) {
             (None, None) => None,
             (Some(target), Some(codes)) => Some(self.codes(&key, codes, target)?),
             (Some(_), None) => {
-                return Err(self.problem(
-                    &key,
-                    "a code field needs the name of a code table in `codes`",
-                ));
+                return Err(self.problem(&key, "a code field needs the name of a code table in `codes`"));
             }
             (None, Some(_)) => {
                 return Err(self.problem(&format!("{key}.codes"), "the field holds no code"));
@@ -313,19 +267,12 @@ impl Compiler<'_> {
                 columns.push(written.column.clone());
                 columns.len() - 1
             });
-        Ok(Mapping {
-            column,
-            encoding,
-            codes,
-        })
+        Ok(Mapping { column, encoding, codes })
     }
 
     fn codes(&mut self, key: &str, name: &str, target: Target) -> Result<Codes, DialectError> {
         let Some(written) = self.dialect.codes.get(name) else {
-            return Err(self.problem(
-                &format!("{key}.codes"),
-                format!("no code table [codes.{name}] in this file"),
-            ));
+            return Err(self.problem(&format!("{key}.codes"), format!("no code table [codes.{name}] in this file")));
         };
         self.used.push(name.to_owned());
         compile_codes(name, written, target).map_err(|(code, text)| {
@@ -339,11 +286,7 @@ impl Compiler<'_> {
 }
 
 /// Compiles a code table for a target; an error is the key inside the table and what is wrong there.
-fn compile_codes(
-    name: &str,
-    written: &CodesFile,
-    target: Target,
-) -> Result<Codes, (String, String)> {
+fn compile_codes(name: &str, written: &CodesFile, target: Target) -> Result<Codes, (String, String)> {
     let names = target.names();
     let position = |key: &str, name: &str| {
         let at = names.iter().position(|known| *known == name);
@@ -351,19 +294,13 @@ fn compile_codes(
         at.ok_or_else(|| {
             (
                 key.to_owned(),
-                format!(
-                    "unknown name {name}; expected one of {}",
-                    list(names.iter().copied())
-                ),
+                format!("unknown name {name}; expected one of {}", list(names.iter().copied())),
             )
         })
     };
     let mut meanings = Vec::new();
     for (code, name) in &written.map {
-        meanings.push((
-            code,
-            Meaning::Value(position(&format!("map.{code}"), name)?),
-        ));
+        meanings.push((code, Meaning::Value(position(&format!("map.{code}"), name)?)));
     }
     meanings.extend(written.ignore.iter().map(|code| (code, Meaning::Unstated)));
     meanings.extend(written.void.iter().map(|code| (code, Meaning::Void)));
@@ -384,20 +321,14 @@ fn compile_codes(
             return Err((code.clone(), "the code is listed twice".to_owned()));
         }
     }
-    codes
-        .prefixes
-        .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    codes.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
     codes.default = written
         .default
         .as_deref()
         .map(|name| position("default", name))
         .transpose()?
         .map(Meaning::Value);
-    codes.null = written
-        .null
-        .as_deref()
-        .map(|name| position("null", name))
-        .transpose()?;
+    codes.null = written.null.as_deref().map(|name| position("null", name)).transpose()?;
     Ok(codes)
 }
 

@@ -40,10 +40,7 @@ pub(super) struct Reader<'t, 'a> {
 impl<'t, 'a> Reader<'t, 'a> {
     /// Reads the table's columns from the JSON text of a row.
     pub(super) fn new(table: &'t Table, json: &'a str) -> Result<Self, NormaliseError> {
-        Row::read(json, &table.columns).map(|row| Self {
-            table,
-            cells: row.cells,
-        })
+        Row::read(json, &table.columns).map(|row| Self { table, cells: row.cells })
     }
 
     /// The table whose mapping is applied.
@@ -69,23 +66,16 @@ impl<'t, 'a> Reader<'t, 'a> {
                 field,
                 "the value: set replica identity FULL on the source table",
             )),
-            Cell::Text(text) if text.len() > LONGEST_TEXT => Err(self.error(
-                ErrorClass::Oversized,
-                field,
-                format!("at most {LONGEST_TEXT} bytes"),
-            )),
+            Cell::Text(text) if text.len() > LONGEST_TEXT => {
+                Err(self.error(ErrorClass::Oversized, field, format!("at most {LONGEST_TEXT} bytes")))
+            }
             Cell::Text(text) if text.trim().is_empty() => Ok(None),
             _ => Ok(Some((mapping, cell))),
         }
     }
 
     /// An error about a field's column.
-    pub(super) fn error(
-        &self,
-        class: ErrorClass,
-        field: Field,
-        expected: impl Into<Cow<'static, str>>,
-    ) -> NormaliseError {
+    pub(super) fn error(&self, class: ErrorClass, field: Field, expected: impl Into<Cow<'static, str>>) -> NormaliseError {
         NormaliseError::new(class, self.table.column(field), expected)
     }
 
@@ -102,12 +92,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.text_of(field, mapping.encoding, cell).map(Some)
     }
 
-    fn text_of<'c>(
-        &self,
-        field: Field,
-        encoding: Encoding,
-        cell: &'c Cell<'a>,
-    ) -> Result<Cow<'c, str>, NormaliseError> {
+    fn text_of<'c>(&self, field: Field, encoding: Encoding, cell: &'c Cell<'a>) -> Result<Cow<'c, str>, NormaliseError> {
         match (encoding, cell) {
             (Encoding::Integer, Cell::Integer(number)) => Ok(Cow::Owned(number.to_string())),
             (Encoding::Integer, _) => Err(self.error(ErrorClass::NotANumber, field, "an integer")),
@@ -146,13 +131,9 @@ impl<'t, 'a> Reader<'t, 'a> {
             Some(Meaning::Unstated) => Ok(null()),
             Some(Meaning::Void) => Err(Unread::Void),
             None => {
-                let expected = format!(
-                    "a code of table {} in dialect {}",
-                    codes.name, self.table.dialect
-                );
+                let expected = format!("a code of table {} in dialect {}", codes.name, self.table.dialect);
                 Err(Unread::Error(
-                    self.error(ErrorClass::UnknownCode, field, expected)
-                        .with_code(&code),
+                    self.error(ErrorClass::UnknownCode, field, expected).with_code(&code),
                 ))
             }
         }
@@ -175,11 +156,7 @@ impl<'t, 'a> Reader<'t, 'a> {
                 cell,
             )) => match cell {
                 Cell::Boolean(value) => Ok(*value),
-                _ => Err(Unread::Error(self.error(
-                    ErrorClass::WrongEncoding,
-                    field,
-                    "a boolean",
-                ))),
+                _ => Err(Unread::Error(self.error(ErrorClass::WrongEncoding, field, "a boolean"))),
             },
             Some(_) => Ok(self.code(field)?.unwrap_or(false)),
             None => Ok(false),
@@ -200,9 +177,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         let day = match (mapping.encoding, cell) {
             (Encoding::DateDays, Cell::Integer(days)) => day_of(*days),
             // A column without zone holds the wall clock: its day is the day, whatever the zone.
-            (Encoding::TimestampMicros, Cell::Integer(micros)) => {
-                day_of(micros.div_euclid(DAY_MICROS))
-            }
+            (Encoding::TimestampMicros, Cell::Integer(micros)) => day_of(micros.div_euclid(DAY_MICROS)),
             (Encoding::DateDays | Encoding::TimestampMicros, _) => {
                 return Err(self.error(ErrorClass::NotANumber, field, expected));
             }
@@ -242,28 +217,16 @@ impl<'t, 'a> Reader<'t, 'a> {
                 midnight.map(|start| Timestamp(start.0 + micros.rem_euclid(DAY_MICROS) / 1000))
             }
             (Encoding::TimestampMicros, _) => {
-                return Err(self.error(
-                    ErrorClass::NotANumber,
-                    field,
-                    "a time as microseconds since 1970-01-01",
-                ));
+                return Err(self.error(ErrorClass::NotANumber, field, "a time as microseconds since 1970-01-01"));
             }
             (_, Cell::Text(text)) => instant_of_text(text.trim()),
             _ => {
-                return Err(self.error(
-                    ErrorClass::WrongEncoding,
-                    field,
-                    "a time as ISO 8601 text with its zone",
-                ));
+                return Err(self.error(ErrorClass::WrongEncoding, field, "a time as ISO 8601 text with its zone"));
             }
         };
-        instant.map(Some).ok_or_else(|| {
-            self.error(
-                ErrorClass::ImpossibleDate,
-                field,
-                "a time between the years 1 and 9999",
-            )
-        })
+        instant
+            .map(Some)
+            .ok_or_else(|| self.error(ErrorClass::ImpossibleDate, field, "a time between the years 1 and 9999"))
     }
 
     /// A division.
@@ -275,11 +238,7 @@ impl<'t, 'a> Reader<'t, 'a> {
             Cell::Text(text) => Division::parse(text),
             Cell::Integer(number) => Division::parse(&number.to_string()),
             _ => {
-                return Err(self.error(
-                    ErrorClass::WrongEncoding,
-                    field,
-                    "a division code as text or integer",
-                ));
+                return Err(self.error(ErrorClass::WrongEncoding, field, "a division code as text or integer"));
             }
         };
         let expected = "a division code of 2, 4, 6, 9 or 12 digits";
@@ -296,11 +255,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         match code.parse() {
             Ok(number @ (1..=56 | 97..=99)) => Ok(Some(number)),
             _ => Err(self
-                .error(
-                    ErrorClass::UnknownCode,
-                    field,
-                    "a GB/T 3304 number: 01 to 56, 97 to 99",
-                )
+                .error(ErrorClass::UnknownCode, field, "a GB/T 3304 number: 01 to 56, 97 to 99")
                 .with_code(&code)),
         }
     }
@@ -312,13 +267,9 @@ fn day_of(days: i64) -> Option<Day> {
 
 fn day_of_text(text: &str) -> Option<Day> {
     if text.len() == 8 && text.is_ascii() {
-        return format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..])
-            .parse()
-            .ok();
+        return format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]).parse().ok();
     }
-    text.parse()
-        .or_else(|_| text.replace('/', "-").parse())
-        .ok()
+    text.parse().or_else(|_| text.replace('/', "-").parse()).ok()
 }
 
 fn instant_of_text(text: &str) -> Option<Timestamp> {
@@ -335,9 +286,7 @@ fn year_month(text: &str) -> Option<i32> {
             .flatten()
     };
     match text.split_once('-') {
-        Some((year, month)) if year.len() == 4 && month.len() == 2 => {
-            Some(digits(year)? * 100 + digits(month)?)
-        }
+        Some((year, month)) if year.len() == 4 && month.len() == 2 => Some(digits(year)? * 100 + digits(month)?),
         None if text.len() == 6 => digits(text),
         _ => None,
     }
@@ -365,14 +314,7 @@ mod tests {
         }
         assert_eq!(year_month("201507"), Some(201_507));
         assert_eq!(year_month("2015-07"), Some(201_507));
-        assert_eq!(
-            [
-                year_month("2015-7"),
-                year_month("20150"),
-                year_month("+20150")
-            ],
-            [None; 3]
-        );
+        assert_eq!([year_month("2015-7"), year_month("20150"), year_month("+20150")], [None; 3]);
     }
 
     #[test]
@@ -380,11 +322,7 @@ mod tests {
         assert_eq!(day_of(*DAYS.start()), Day::from_ymd(1, 1, 1));
         assert_eq!(day_of(*DAYS.end()), Day::from_ymd(9999, 12, 31));
         assert_eq!(
-            [
-                day_of(DAYS.start() - 1),
-                day_of(DAYS.end() + 1),
-                day_of(i64::MAX)
-            ],
+            [day_of(DAYS.start() - 1), day_of(DAYS.end() + 1), day_of(i64::MAX)],
             [None; 3]
         );
     }

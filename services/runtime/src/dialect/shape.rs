@@ -4,8 +4,8 @@ use super::codes::Target;
 use super::field::{Field, Kind, named};
 use domain::document::DocumentKind;
 use domain::facts::{
-    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm,
-    HardshipKind, HukouStatus, MaritalStatus, Occupation, Post,
+    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, HardshipKind, HukouStatus,
+    MaritalStatus, Occupation, Post,
 };
 use domain::scheme::Scheme;
 use domain::sex::Sex;
@@ -46,11 +46,7 @@ type Spec = (Field, Content, Need);
 /// Whom a row is about: the same in every kind about persons.
 const IDENTITY: &[Spec] = &[
     (Field::Number, Text, Mandatory),
-    (
-        Field::DocumentKind,
-        Code(Target::of::<DocumentKind>()),
-        Optional,
-    ),
+    (Field::DocumentKind, Code(Target::of::<DocumentKind>()), Optional),
     (Field::Name, Text, Mandatory),
     (Field::Birth, Day, Optional),
     (Field::Sex, Code(Target::of::<Sex>()), Optional),
@@ -89,22 +85,11 @@ impl Kind {
                 }
             }
             Self::NumberCorrection => const { &[(Field::FormerNumber, Text, Mandatory)] },
-            Self::Funeral => {
-                const {
-                    &[
-                        (Field::Death, Day, Mandatory),
-                        (Field::Cremation, Day, Optional),
-                    ]
-                }
-            }
+            Self::Funeral => const { &[(Field::Death, Day, Mandatory), (Field::Cremation, Day, Optional)] },
             Self::Marriage => {
                 const {
                     &[
-                        (
-                            Field::Status,
-                            Code(Target::of::<MaritalStatus>()),
-                            Mandatory,
-                        ),
+                        (Field::Status, Code(Target::of::<MaritalStatus>()), Mandatory),
                         (Field::Registered, Day, Optional),
                     ]
                 }
@@ -112,11 +97,7 @@ impl Kind {
             Self::Hardship => {
                 const {
                     &[
-                        (
-                            Field::Assistance,
-                            Code(Target::of::<HardshipKind>()),
-                            Mandatory,
-                        ),
+                        (Field::Assistance, Code(Target::of::<HardshipKind>()), Mandatory),
                         (Field::From, Day, Optional),
                         (Field::Until, Day, Optional),
                         (Field::Place, Division, Optional),
@@ -127,11 +108,7 @@ impl Kind {
                 const {
                     &[
                         (Field::Ethnicity, Ethnicity, Optional),
-                        (
-                            Field::Occupation,
-                            Code(Target::of::<Occupation>()),
-                            Optional,
-                        ),
+                        (Field::Occupation, Code(Target::of::<Occupation>()), Optional),
                         (Field::Post, Code(Target::of::<Post>()), Optional),
                         (Field::Nationality, Text, Optional),
                         (Field::Phone, Text, Optional),
@@ -145,11 +122,7 @@ impl Kind {
                     &[
                         (Field::Unit, Text, Optional),
                         (Field::UnitName, Text, Optional),
-                        (
-                            Field::Employer,
-                            Code(Target::of::<EmployerKind>()),
-                            Mandatory,
-                        ),
+                        (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory),
                         (Field::Form, Code(Target::of::<EmploymentForm>()), Mandatory),
                         (Field::From, Day, Mandatory),
                         (Field::Until, Day, Optional),
@@ -161,11 +134,7 @@ impl Kind {
                 const {
                     &[
                         (Field::Scheme, Code(Target::of::<Scheme>()), Mandatory),
-                        (
-                            Field::Status,
-                            Code(Target::of::<ContributionStatus>()),
-                            Mandatory,
-                        ),
+                        (Field::Status, Code(Target::of::<ContributionStatus>()), Mandatory),
                         (Field::From, Day, Optional),
                         (Field::Until, Day, Optional),
                         (Field::FirstMonth, Month, Optional),
@@ -182,11 +151,7 @@ impl Kind {
                     &[
                         (Field::Scheme, Code(Target::of::<Scheme>()), Mandatory),
                         (Field::Benefit, Code(Target::of::<BenefitKind>()), Mandatory),
-                        (
-                            Field::Status,
-                            Code(Target::of::<BenefitStatus>()),
-                            Mandatory,
-                        ),
+                        (Field::Status, Code(Target::of::<BenefitStatus>()), Mandatory),
                         (Field::From, Day, Optional),
                         (Field::Until, Day, Optional),
                         (Field::Place, Division, Optional),
@@ -207,33 +172,18 @@ impl Kind {
                         (Field::Unit, Text, Mandatory),
                         (Field::UnitName, Text, Mandatory),
                         (Field::UnitCode, Text, Optional),
-                        (
-                            Field::Employer,
-                            Code(Target::of::<EmployerKind>()),
-                            Mandatory,
-                        ),
+                        (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory),
                         (Field::Place, Division, Optional),
                     ]
                 }
             }
-            Self::Completeness => {
-                const {
-                    &[
-                        (Field::Time, Instant, Mandatory),
-                        (Field::DataDate, Day, Optional),
-                    ]
-                }
-            }
+            Self::Completeness => const { &[(Field::Time, Instant, Mandatory), (Field::DataDate, Day, Optional)] },
         }
     }
 
     /// Every field of the kind.
     pub(super) fn fields(self) -> impl Iterator<Item = &'static Spec> {
-        let identity = if self.facts_kind().is_some() {
-            IDENTITY
-        } else {
-            &[]
-        };
+        let identity = if self.facts_kind().is_some() { IDENTITY } else { &[] };
         identity.iter().chain(self.facts())
     }
 }
@@ -270,12 +220,7 @@ impl Content {
         match self {
             Text | Code(_) | Ethnicity => &[E::Text, E::Integer],
             Flag => &[E::Boolean, E::Text, E::Integer],
-            Day => &[
-                E::DateDays,
-                E::DateText,
-                E::TimestampMicros,
-                E::TimestampText,
-            ],
+            Day => &[E::DateDays, E::DateText, E::TimestampMicros, E::TimestampText],
             Month => &[E::YearMonth],
             Instant => &[E::TimestampText, E::TimestampMicros],
             Division => &[E::Division],

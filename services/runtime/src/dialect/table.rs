@@ -46,8 +46,7 @@ impl Table {
 
     /// The column a field is mapped to, if it is.
     pub fn column(&self, field: Field) -> Option<&str> {
-        self.mapping(field)
-            .map(|mapping| self.columns[mapping.column].as_str())
+        self.mapping(field).map(|mapping| self.columns[mapping.column].as_str())
     }
 
     pub(super) fn mapping(&self, field: Field) -> Option<&Mapping> {

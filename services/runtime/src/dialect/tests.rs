@@ -23,19 +23,14 @@ fn add(text: &str) -> Result<Dialects, DialectError> {
 }
 
 fn source(text: &str) -> Source {
-    crate::debezium::table_of_topic(&format!("{text}.public.t"))
-        .unwrap()
-        .0
+    crate::debezium::table_of_topic(&format!("{text}.public.t")).unwrap().0
 }
 
 #[test]
 fn a_file_becomes_tables() {
     let dialects = add(HEAD).unwrap();
     let table = dialects.find(source("human-resources.3201"), "t").unwrap();
-    assert_eq!(
-        (table.kind, table.revision, table.dialect.as_str()),
-        (Kind::Card, 3, "test")
-    );
+    assert_eq!((table.kind, table.revision, table.dialect.as_str()), (Kind::Card, 3, "test"));
     assert_eq!(table.key_columns(), ["a", "b"]);
     assert_eq!(table.column(Field::Status), Some("s"));
     assert_eq!(table.column(Field::Birth), None);
@@ -50,31 +45,15 @@ fn what_is_wrong_is_said_with_its_place() {
         HEAD.replace(from, to)
     };
     let cases = [
-        (
-            replaced("human-resources", "tax"),
-            "agency",
-            "unknown agency",
-        ),
+        (replaced("human-resources", "tax"), "agency", "unknown agency"),
         (replaced("\"test\"", "\"\""), "name", "needs a name"),
         (replaced("[\"*\"]", "[]"), "cities", "3200 to 3213"),
         (replaced("[\"*\"]", "[\"3214\"]"), "cities", "3200 to 3213"),
         (replaced("revision = 3", "revision = 70000"), "", "revision"),
         (replaced("revision = 3", "revison = 3"), "", "revison"),
-        (
-            replaced("\"card\"", "\"cards\""),
-            "tables.t.kind",
-            "expected one of resident",
-        ),
-        (
-            replaced("[\"b\", \"a\"]", "[]"),
-            "tables.t.key",
-            "key columns",
-        ),
-        (
-            replaced("[\"b\", \"a\"]", "[\"a\", \"a\"]"),
-            "tables.t.key",
-            "each once",
-        ),
+        (replaced("\"card\"", "\"cards\""), "tables.t.kind", "expected one of resident"),
+        (replaced("[\"b\", \"a\"]", "[]"), "tables.t.key", "key columns"),
+        (replaced("[\"b\", \"a\"]", "[\"a\", \"a\"]"), "tables.t.key", "each once"),
         (
             replaced("number = \"n\"", "nummer = \"n\""),
             "tables.t.fields.nummer",
@@ -85,34 +64,20 @@ fn what_is_wrong_is_said_with_its_place() {
             "tables.t.fields.death",
             "no such field in kind card",
         ),
-        (
-            replaced("number = \"n\"", ""),
-            "tables.t.fields",
-            "field number is mandatory",
-        ),
+        (replaced("number = \"n\"", ""), "tables.t.fields", "field number is mandatory"),
         (
             replaced("number = \"n\"", "number = \"\""),
             "tables.t.fields.number",
             "name of a column",
         ),
+        (replaced("number = \"n\"", "number = { colum = \"n\" }"), "", "colum"),
         (
-            replaced("number = \"n\"", "number = { colum = \"n\" }"),
-            "",
-            "colum",
-        ),
-        (
-            replaced(
-                "number = \"n\"",
-                "number = { column = \"n\", encoding = \"bool\" }",
-            ),
+            replaced("number = \"n\"", "number = { column = \"n\", encoding = \"bool\" }"),
             "tables.t.fields.number.encoding",
             "text, int",
         ),
         (
-            replaced(
-                "number = \"n\"",
-                "number = { column = \"n\", codes = \"status\" }",
-            ),
+            replaced("number = \"n\"", "number = { column = \"n\", codes = \"status\" }"),
             "tables.t.fields.number.codes",
             "holds no code",
         ),
@@ -174,15 +139,9 @@ fn a_table_is_mapped_once_for_a_city() {
         (again.key.as_str(), again.problem.contains("dialect test")),
         ("tables.t", true)
     );
-    let of_city = HEAD
-        .replace("[\"*\"]", "[\"3205\"]")
-        .replace("\"test\"", "\"city\"");
+    let of_city = HEAD.replace("[\"*\"]", "[\"3205\"]").replace("\"test\"", "\"city\"");
     dialects.add(Path::new("city.toml"), &of_city).unwrap();
-    let name = |source_name| {
-        dialects
-            .find(source(source_name), "t")
-            .map(|table| table.dialect.as_str())
-    };
+    let name = |source_name| dialects.find(source(source_name), "t").map(|table| table.dialect.as_str());
     assert_eq!(name("human-resources.3205"), Some("city"));
     assert_eq!(name("human-resources.3201"), Some("test"));
     assert_eq!(dialects.tables(source("human-resources.3205")).count(), 1);

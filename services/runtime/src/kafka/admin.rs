@@ -42,8 +42,7 @@ pub enum TopicError {
 /// # Errors
 /// [`TopicError`].
 pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<(), TopicError> {
-    let admin: AdminClient<DefaultClientContext> =
-        client(settings, "canbao-admin").create().map_err(TopicError::Request)?;
+    let admin: AdminClient<DefaultClientContext> = client(settings, "canbao-admin").create().map_err(TopicError::Request)?;
     let existing = partition_counts(&admin).map_err(TopicError::Request)?;
     for spec in wanted.iter().filter(|spec| spec.partitions_required) {
         match existing.get(&spec.name) {
@@ -70,7 +69,9 @@ pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<
             spec.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
         })
         .collect();
-    let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(3 * REQUEST_TIMEOUT));
+    let options = AdminOptions::new()
+        .operation_timeout(Some(REQUEST_TIMEOUT))
+        .request_timeout(Some(3 * REQUEST_TIMEOUT));
     for result in admin.create_topics(&topics, &options).await.map_err(TopicError::Request)? {
         match result {
             Ok(topic) => tracing::info!(topic, "topic created"),
@@ -86,13 +87,14 @@ pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<
 /// # Errors
 /// When the brokers do not answer.
 pub fn topic_partitions(settings: &Settings) -> Result<BTreeMap<String, usize>, TopicError> {
-    let admin: AdminClient<DefaultClientContext> =
-        client(settings, "canbao-admin").create().map_err(TopicError::Request)?;
+    let admin: AdminClient<DefaultClientContext> = client(settings, "canbao-admin").create().map_err(TopicError::Request)?;
     partition_counts(&admin).map_err(TopicError::Request)
 }
 
 fn partition_counts(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, usize>, KafkaError> {
     let metadata = admin.inner().fetch_metadata(None, REQUEST_TIMEOUT)?;
     let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
-    Ok(known.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect())
+    Ok(known
+        .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
+        .collect())
 }

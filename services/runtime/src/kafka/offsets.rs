@@ -6,6 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Topic and partition.
 pub type TopicPartition = (String, i32);
@@ -31,8 +32,19 @@ impl Watermarks {
 /// # Errors
 /// When the leader does not answer.
 pub fn watermarks<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, partition: i32) -> KafkaResult<Watermarks> {
-    let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)?;
+    let (low, high) = patiently(|| consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT))?;
     Ok(Watermarks { low, high })
+}
+
+/// Asks again while the brokers are not ready to answer, as they are for a moment after a topic was created.
+fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        match ask() {
+            Err(error) if is_transient(&error) && Instant::now() < deadline => std::thread::sleep(Duration::from_millis(100)),
+            done => return done,
+        }
+    }
 }
 
 /// Partitions of a topic, in order; empty when it does not exist.
@@ -40,7 +52,7 @@ pub fn watermarks<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, p
 /// # Errors
 /// When the brokers do not answer.
 pub fn partitions<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -> KafkaResult<Vec<i32>> {
-    let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+    let metadata = patiently(|| consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT))?;
     let mut partitions: Vec<i32> = metadata
         .topics()
         .iter()
@@ -124,6 +136,8 @@ pub fn is_transient(error: &KafkaError) -> bool {
         Code::CoordinatorLoadInProgress,
         Code::LeaderNotAvailable,
         Code::NotLeaderForPartition,
+        // A topic that was created a moment ago is not known everywhere yet.
+        Code::UnknownTopicOrPartition,
         Code::NetworkException,
         Code::WaitingForCoordinator,
     ];

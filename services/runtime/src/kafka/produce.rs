@@ -85,7 +85,11 @@ impl Flight {
     /// The first failure, also of a message sent before an earlier wait.
     pub fn wait(&self) -> Result<(), DeliveryError> {
         let landed = self.landed.wait_while(self.tally(), |tally| tally.in_flight > 0);
-        landed.unwrap_or_else(PoisonError::into_inner).failed.clone().map_or(Ok(()), Err)
+        landed
+            .unwrap_or_else(PoisonError::into_inner)
+            .failed
+            .clone()
+            .map_or(Ok(()), Err)
     }
 }
 
@@ -104,7 +108,10 @@ impl ProducerContext for Reports {
 }
 
 fn failure(topic: &str, error: &KafkaError) -> DeliveryError {
-    DeliveryError { topic: topic.to_owned(), code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail) }
+    DeliveryError {
+        topic: topic.to_owned(),
+        code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+    }
 }
 
 /// A producer whose deliveries are tallied by sender. Cheap to clone.
@@ -128,7 +135,9 @@ impl Producer {
     /// # Errors
     /// When the producer refuses the message; it is not on its way then.
     pub fn send(&self, flight: &Arc<Flight>, message: Outgoing<'_>) -> Result<(), DeliveryError> {
-        let mut record = BaseRecord::with_opaque_to(message.topic, flight.clone()).key(message.key).payload(message.value);
+        let mut record = BaseRecord::with_opaque_to(message.topic, flight.clone())
+            .key(message.key)
+            .payload(message.value);
         record.partition = message.partition;
         record.timestamp = message.timestamp;
         flight.take_off();

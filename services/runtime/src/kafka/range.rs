@@ -52,12 +52,18 @@ pub fn read_range<C: ConsumerContext>(
     to: i64,
     mut take: impl FnMut(&BorrowedMessage<'_>),
 ) -> Result<u64, ReadRangeError> {
-    let failed = |source| ReadRangeError::Read { topic: topic.to_owned(), partition, source };
+    let failed = |source| ReadRangeError::Read {
+        topic: topic.to_owned(),
+        partition,
+        source,
+    };
     if from >= to {
         return Ok(0);
     }
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
+    assignment
+        .add_partition_offset(topic, partition, Offset::Offset(from))
+        .map_err(failed)?;
     consumer.assign(&assignment).map_err(failed)?;
     let mut count = 0;
     let mut position = from;
@@ -78,7 +84,11 @@ pub fn read_range<C: ConsumerContext>(
             None => (),
         }
         if Instant::now() > deadline {
-            return Err(ReadRangeError::Stalled { topic: topic.to_owned(), partition, position });
+            return Err(ReadRangeError::Stalled {
+                topic: topic.to_owned(),
+                partition,
+                position,
+            });
         }
     }
     consumer.unassign().map_err(failed)?;

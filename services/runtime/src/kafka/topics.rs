@@ -32,7 +32,10 @@ pub fn source_pattern(source: Source) -> String {
 /// The source that a text such as `human-resources.3201` names.
 pub fn parse_source(text: &str) -> Option<Source> {
     let (agency, city) = text.split_once('.')?;
-    Some(Source { agency: agency.parse::<Agency>().ok()?, city: city.parse().ok()? })
+    Some(Source {
+        agency: agency.parse::<Agency>().ok()?,
+        city: city.parse().ok()?,
+    })
 }
 
 /// The shape of a topic.
@@ -50,7 +53,12 @@ pub struct TopicSpec {
 
 impl TopicSpec {
     fn new(name: impl Into<String>, partitions: u16) -> Self {
-        Self { name: name.into(), partitions, partitions_required: false, config: Vec::new() }
+        Self {
+            name: name.into(),
+            partitions,
+            partitions_required: false,
+            config: Vec::new(),
+        }
     }
 
     /// Nothing is ever removed.
@@ -107,7 +115,10 @@ mod tests {
         assert_eq!(dead_letters(source), "human-resources.3201.dlq");
         assert_eq!(source_pattern(source), r"^human-resources\.3201\.public\.[^.]+$");
         assert_eq!(parse_source("human-resources.3301"), None);
-        assert_eq!(alert_topic(AlertKind::DoubleEnrolled, City::PROVINCE), "alerts.double-enrolled.3200");
+        assert_eq!(
+            alert_topic(AlertKind::DoubleEnrolled, City::PROVINCE),
+            "alerts.double-enrolled.3200"
+        );
         assert_eq!(published(&TopicSettings::default()).len(), 4 * 14 + 2);
     }
 }

@@ -35,7 +35,13 @@ fn route(input: &Input) -> Option<(RecordId, Shard)> {
 impl Emitter {
     pub(super) fn new(source: Source, producer: Producer, codec: Codec) -> Self {
         let dead_letters = topics::dead_letters(source);
-        Self { producer, flight: Arc::default(), codec, dead_letters, service: source.agency.to_string() }
+        Self {
+            producer,
+            flight: Arc::default(),
+            codec,
+            dead_letters,
+            service: source.agency.to_string(),
+        }
     }
 
     /// Puts inputs into the logs of their shards.
@@ -80,7 +86,13 @@ impl Emitter {
         let key = format!("{}/{}/{}", letter.topic, letter.partition, letter.offset);
         let value = self.codec.encode(letter);
         let timestamp = Some(letter.timestamp.0);
-        let message = Outgoing { topic: &self.dead_letters, partition: None, key: key.as_bytes(), value: &value, timestamp };
+        let message = Outgoing {
+            topic: &self.dead_letters,
+            partition: None,
+            key: key.as_bytes(),
+            value: &value,
+            timestamp,
+        };
         self.producer.send(&self.flight, message)
     }
 

@@ -33,15 +33,29 @@ pub(super) struct Events {
 /// Describes the metrics, once per process.
 pub(super) fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-    describe_counter!("canbao_normaliser_read_total", "Source messages read: applied + dead-lettered + control");
+    describe_counter!(
+        "canbao_normaliser_read_total",
+        "Source messages read: applied + dead-lettered + control"
+    );
     describe_counter!("canbao_normaliser_applied_total", "Source messages sent on to person.records");
     describe_counter!("canbao_normaliser_inputs_total", "Inputs sent to person.records");
-    describe_counter!("canbao_normaliser_control_total", "Source messages without a record: tombstones, completeness rows");
+    describe_counter!(
+        "canbao_normaliser_control_total",
+        "Source messages without a record: tombstones, completeness rows"
+    );
     describe_counter!("canbao_normaliser_dead_letters_total", "Source messages diverted, by class");
     describe_gauge!("canbao_normaliser_lag_messages", "Source messages not yet committed");
     describe_gauge!("canbao_normaliser_held_topics", "Topics that wait for an operator");
-    describe_gauge!("canbao_normaliser_last_append_seconds", Unit::Seconds, "Append time of the newest message committed");
-    describe_histogram!("canbao_normaliser_age_seconds", Unit::Seconds, "From append in the source topic to delivery in person.records");
+    describe_gauge!(
+        "canbao_normaliser_last_append_seconds",
+        Unit::Seconds,
+        "Append time of the newest message committed"
+    );
+    describe_histogram!(
+        "canbao_normaliser_age_seconds",
+        Unit::Seconds,
+        "From append in the source topic to delivery in person.records"
+    );
 }
 
 impl Events {
@@ -77,7 +91,8 @@ impl Events {
     pub(super) fn dead_letter(&self, message: &BorrowedMessage<'_>, error: &NormaliseError) {
         let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
         tracing::warn!(topic, partition, offset, %error, "dead letter");
-        counter!("canbao_normaliser_dead_letters_total", "source" => self.source.clone(), "class" => error.class.as_str()).increment(1);
+        counter!("canbao_normaliser_dead_letters_total", "source" => self.source.clone(), "class" => error.class.as_str())
+            .increment(1);
     }
 
     /// A batch is delivered and committed; its newest message was appended at `appended` (milliseconds since 1970).

@@ -7,10 +7,11 @@
 use super::source_topic::{SourceTopic, TopicStore};
 use crate::health::Check;
 use crate::kafka::REQUEST_TIMEOUT;
-use crate::kafka::offsets::{Watermarks, partitions, watermarks};
+use crate::kafka::offsets::{TopicPartition, Watermarks, partitions, watermarks};
 use anyhow::Context;
 use domain::source::Source;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -24,7 +25,10 @@ pub(super) fn commit_metadata(replay: u32) -> String {
 }
 
 fn replay_of(metadata: &str) -> u32 {
-    metadata.strip_prefix("replay=").and_then(|count| count.parse().ok()).unwrap_or(0)
+    metadata
+        .strip_prefix("replay=")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0)
 }
 
 #[derive(Default)]
@@ -50,19 +54,32 @@ enum Start {
     OutOfRange(i64),
 }
 
-/// Committed offset and its metadata, what is recorded, what the broker holds: where to begin.
-fn start(committed: Option<(i64, &str)>, replay: u32, held: Watermarks) -> Start {
+/// A committed offset.
+#[derive(Debug, Clone, Copy)]
+struct Committed {
+    offset: i64,
+    /// The replay count it belongs to.
+    replay: u32,
+}
+
+/// Committed offset, recorded replay count, what the broker holds: where to begin.
+fn start(committed: Option<Committed>, replay: u32, held: Watermarks) -> Start {
     match committed {
         None => Start::At(Offset::Beginning),
-        Some((_, metadata)) if replay_of(metadata) < replay => Start::At(Offset::Beginning),
-        Some((offset, _)) if held.holds(offset) => Start::At(Offset::Offset(offset)),
-        Some((offset, _)) => Start::OutOfRange(offset),
+        Some(committed) if committed.replay < replay => Start::At(Offset::Beginning),
+        Some(Committed { offset, .. }) if held.holds(offset) => Start::At(Offset::Offset(offset)),
+        Some(Committed { offset, .. }) => Start::OutOfRange(offset),
     }
 }
 
 impl Positions {
     pub(super) fn new(source: Source, store: Arc<dyn TopicStore>, check: Check) -> Self {
-        Self { source, store, check, state: Mutex::default() }
+        Self {
+            source,
+            store,
+            check,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,7 +88,11 @@ impl Positions {
 
     /// The epoch of a topic's positions; `None` when the topic must not be read.
     pub(super) fn epoch(&self, topic: &str) -> Option<u16> {
-        self.state().topics.get(topic).filter(|topic| topic.held.is_none()).map(|topic| topic.epoch)
+        self.state()
+            .topics
+            .get(topic)
+            .filter(|topic| topic.held.is_none())
+            .map(|topic| topic.epoch)
     }
 
     /// The replay count that offsets committed now belong to.
@@ -95,7 +116,9 @@ impl Positions {
         match held.first() {
             None => self.check.pass(),
             Some(reason) if held.len() == 1 => self.check.fail(*reason),
-            Some(reason) => self.check.fail(format!("{} topics held, the first because {reason}", held.len())),
+            Some(reason) => self
+                .check
+                .fail(format!("{} topics held, the first because {reason}", held.len())),
         }
     }
 
@@ -122,7 +145,9 @@ impl Positions {
 
     /// Records a topic's first sighting, or holds it when its partition count is not the recorded one.
     fn sight(&self, consumer: &BaseConsumer<Self>, topic: &str) -> anyhow::Result<()> {
-        let found = partitions(consumer, topic).with_context(|| format!("reading the partitions of {topic}"))?.len() as u32;
+        let found = partitions(consumer, topic)
+            .with_context(|| format!("reading the partitions of {topic}"))?
+            .len() as u32;
         let recorded = self.store.record(topic, found)?;
         let (expected, held) = (recorded.partitions, recorded.held.is_some());
         self.state().topics.insert(topic.to_owned(), recorded);
@@ -136,27 +161,93 @@ impl Positions {
         Ok(())
     }
 
-    /// Sets where each partition begins, and holds topics whose committed offset is out of range.
+    /// Sets where each partition begins, and holds topics whose committed offsets are gone or out of range.
     fn place(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
-        let committed = consumer.committed_offsets(list.clone(), REQUEST_TIMEOUT).context("reading committed offsets")?;
-        for element in committed.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
-            element.error().with_context(|| format!("reading the committed offset of {topic}/{partition}"))?;
-            let at = match element.offset() {
-                Offset::Offset(offset) => Some((offset, element.metadata())),
-                _ => None,
-            };
-            let held = watermarks(consumer, topic, partition).with_context(|| format!("reading the range of {topic}/{partition}"))?;
-            let offset = match start(at, self.replay(topic), held) {
+        let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
+        let committed = self.committed(consumer, &topics)?;
+        for topic in &topics {
+            match (committed.keys().any(|(of, _)| of == topic), self.is_started(topic)) {
+                (true, false) => self.start(topic)?,
+                (false, true) => self.hold_forgotten(topic)?,
+                _ => (),
+            }
+        }
+        let places: Vec<(String, i32)> = list
+            .elements()
+            .iter()
+            .map(|element| (element.topic().to_owned(), element.partition()))
+            .collect();
+        for (topic, partition) in places {
+            let held =
+                watermarks(consumer, &topic, partition).with_context(|| format!("reading the range of {topic}/{partition}"))?;
+            let at = committed.get(&(topic.clone(), partition)).copied();
+            let offset = match start(at, self.replay(&topic), held) {
                 Start::At(offset) => offset,
                 Start::OutOfRange(offset) => {
-                    self.hold_out_of_range(topic, partition, offset, held)?;
+                    self.hold_out_of_range(&topic, partition, offset, held)?;
                     Offset::Offset(offset)
                 }
             };
-            list.set_partition_offset(topic, partition, offset)?;
+            list.set_partition_offset(&topic, partition, offset)?;
         }
         Ok(())
+    }
+
+    /// Committed offsets of all partitions of the topics, also of those that other replicas read.
+    fn committed(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        topics: &BTreeSet<String>,
+    ) -> anyhow::Result<BTreeMap<TopicPartition, Committed>> {
+        let mut asked = TopicPartitionList::new();
+        for topic in topics {
+            for partition in partitions(consumer, topic).with_context(|| format!("reading the partitions of {topic}"))? {
+                asked.add_partition(topic, partition);
+            }
+        }
+        let mut committed = BTreeMap::new();
+        for element in consumer
+            .committed_offsets(asked, REQUEST_TIMEOUT)
+            .context("reading committed offsets")?
+            .elements()
+        {
+            let (topic, partition) = (element.topic(), element.partition());
+            element
+                .error()
+                .with_context(|| format!("reading the committed offset of {topic}/{partition}"))?;
+            if let Offset::Offset(offset) = element.offset() {
+                let replay = replay_of(element.metadata());
+                committed.insert((topic.to_owned(), partition), Committed { offset, replay });
+            }
+        }
+        Ok(committed)
+    }
+
+    fn is_started(&self, topic: &str) -> bool {
+        self.state().topics.get(topic).is_some_and(|topic| topic.started)
+    }
+
+    /// Remembers that offsets of a topic are committed.
+    pub(super) fn start(&self, topic: &str) -> anyhow::Result<()> {
+        if !self.is_started(topic) {
+            self.store.start(topic)?;
+            if let Some(topic) = self.state().topics.get_mut(topic) {
+                topic.started = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds a topic whose committed offsets are gone.
+    pub(super) fn hold_forgotten(&self, topic: &str) -> anyhow::Result<()> {
+        if self.epoch(topic).is_none() {
+            return Ok(());
+        }
+        let reason = format!(
+            "the committed offsets of {topic} are gone: run `canbao source accept {topic} --restart` if the topic was created \
+             anew, `canbao source accept {topic} --reread` if it is the same and nobody read it for long"
+        );
+        self.hold(topic, reason)
     }
 
     fn hold_out_of_range(&self, topic: &str, partition: i32, offset: i64, held: Watermarks) -> anyhow::Result<()> {
@@ -179,18 +270,15 @@ impl Positions {
         if !topics.is_empty() {
             self.place(consumer, list)?;
         }
-        match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
-            _ => consumer.assign(list),
-        }
-        .context("assigning partitions")?;
+        consumer.incremental_assign(list).context("assigning partitions")?;
         tracing::info!(source = %self.source, partitions = list.count(), topics = topics.len(), "partitions assigned");
         self.pause_held(consumer)?;
         self.report();
         Ok(())
     }
 
-    fn pause_held(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
+    /// Stops reading what is held.
+    pub(super) fn pause_held(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
         let held = self.assigned(consumer, |topic| self.epoch(topic).is_none())?;
         if held.count() > 0 {
             consumer.pause(&held).context("pausing held topics")?;
@@ -207,13 +295,20 @@ impl Positions {
         Ok(list)
     }
 
-    /// Follows what was recorded since: pauses what is held now, resumes what an operator accepted, begins again what is to be
-    /// read again. `true` when anything was accepted.
-    pub(super) fn refresh(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<bool> {
+    /// What is recorded of the source's topics now.
+    pub(super) fn recorded(&self) -> anyhow::Result<Vec<SourceTopic>> {
+        self.store.load(self.source)
+    }
+
+    /// Follows what is recorded: pauses what is held now, resumes what an operator accepted, begins again what is to be read
+    /// again. `true` when anything was accepted.
+    pub(super) fn follow(&self, consumer: &BaseConsumer<Self>, topics: Vec<SourceTopic>) -> anyhow::Result<bool> {
         let mut accepted = BTreeSet::new();
-        for recorded in self.store.load(self.source)? {
+        for recorded in topics {
             let mut state = self.state();
-            let Some(known) = state.topics.get_mut(&recorded.topic) else { continue };
+            let Some(known) = state.topics.get_mut(&recorded.topic) else {
+                continue;
+            };
             let lifted = known.held.is_some() && recorded.held.is_none();
             if recorded.held.is_none() && (lifted || known.replay != recorded.replay || known.partitions != recorded.partitions) {
                 accepted.insert(recorded.topic.clone());
@@ -228,22 +323,15 @@ impl Positions {
             let mut list = self.assigned(consumer, |topic| accepted.contains(topic))?;
             if list.count() > 0 {
                 self.place(consumer, &mut list)?;
-                self.resume_at(consumer, &list)?;
+                // Not a seek: a partition whose topic was created anew while it was read cannot be sought in.
+                consumer.incremental_unassign(&list).context("leaving accepted topics")?;
+                consumer.incremental_assign(&list).context("resuming accepted topics")?;
+                consumer.resume(&list).context("resuming accepted topics")?;
             }
         }
         self.pause_held(consumer)?;
         self.report();
         Ok(!accepted.is_empty())
-    }
-
-    fn resume_at(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> anyhow::Result<()> {
-        // Paused first: a seek must not be overtaken by messages already on their way.
-        consumer.pause(list).context("pausing to seek")?;
-        let sought = consumer.seek_partitions(list.clone(), REQUEST_TIMEOUT).context("seeking in accepted topics")?;
-        for element in sought.elements() {
-            element.error().with_context(|| format!("seeking in {}/{}", element.topic(), element.partition()))?;
-        }
-        consumer.resume(list).context("resuming accepted topics")
     }
 
     /// After the consumer said that some position is out of range: finds which, and holds its topic.
@@ -267,6 +355,11 @@ impl Positions {
 }
 
 impl ClientContext for Positions {
+    /// What a poll returns as well is told there; a region without topics yet is no error.
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(source = %self.source, %error, reason, "client event");
+    }
+
     fn stats(&self, statistics: Statistics) {
         let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
         let lag: i64 = partitions.map(|partition| partition.consumer_lag.max(0)).sum();
@@ -281,11 +374,7 @@ impl ConsumerContext for Positions {
         } else {
             // What the last batch read of these partitions is not committed any more: the next owner repeats it, harmlessly.
             tracing::info!(source = %self.source, partitions = list.count(), "partitions revoked");
-            match consumer.rebalance_protocol() {
-                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-                _ => consumer.unassign(),
-            }
-            .context("giving partitions back")
+            consumer.incremental_unassign(list).context("giving partitions back")
         };
         if let Err(error) = result {
             self.state().failed.get_or_insert(error);
@@ -300,12 +389,19 @@ mod tests {
     #[test]
     fn starts_are_chosen_and_never_skip() {
         let held = Watermarks { low: 10, high: 20 };
+        let committed = |offset, metadata| {
+            Some(Committed {
+                offset,
+                replay: replay_of(metadata),
+            })
+        };
         assert_eq!(start(None, 0, held), Start::At(Offset::Beginning));
-        assert_eq!(start(Some((15, "")), 0, held), Start::At(Offset::Offset(15)));
-        assert_eq!(start(Some((20, "replay=1")), 1, held), Start::At(Offset::Offset(20)));
-        assert_eq!(start(Some((15, "replay=1")), 2, held), Start::At(Offset::Beginning));
+        assert_eq!(start(committed(15, ""), 0, held), Start::At(Offset::Offset(15)));
+        assert_eq!(start(committed(20, "replay=1"), 1, held), Start::At(Offset::Offset(20)));
+        assert_eq!(start(committed(15, "replay=1"), 2, held), Start::At(Offset::Beginning));
+        let metadata = commit_metadata(1);
         for lost in [9, 21] {
-            assert_eq!(start(Some((lost, &commit_metadata(1))), 1, held), Start::OutOfRange(lost));
+            assert_eq!(start(committed(lost, &metadata), 1, held), Start::OutOfRange(lost));
         }
     }
 }

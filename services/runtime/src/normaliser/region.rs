@@ -17,7 +17,7 @@ use super::share::DeadLetterShare;
 use super::{Classify, Shared};
 use crate::debezium::{NormaliseError, table_of_topic};
 use crate::dialect::{Classified, SourceMessage};
-use crate::kafka::offsets::is_transient;
+use crate::kafka::offsets::{TopicPartition, committed, is_transient};
 use anyhow::Context;
 use domain::date::Timestamp;
 use domain::input::Input;
@@ -26,7 +26,8 @@ use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use std::collections::BTreeMap;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,8 +56,19 @@ impl Batch {
         if let Some(partitions) = self.next.get_mut(message.topic()) {
             partitions.insert(message.partition(), next);
         } else {
-            self.next.insert(message.topic().to_owned(), BTreeMap::from([(message.partition(), next)]));
+            self.next
+                .insert(message.topic().to_owned(), BTreeMap::from([(message.partition(), next)]));
         }
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = TopicPartition> {
+        let of_topic = |(topic, partitions): (&String, &BTreeMap<i32, i64>)| {
+            partitions
+                .keys()
+                .map(|partition| (topic.clone(), *partition))
+                .collect::<Vec<_>>()
+        };
+        self.next.iter().flat_map(of_topic)
     }
 
     fn next(&self, topic: &str, partition: i32) -> Option<i64> {
@@ -71,13 +83,27 @@ pub(super) struct Region {
     stages: Stages,
     shared: Arc<Shared>,
     refreshed: Instant,
+    /// Partitions with offsets that this process committed.
+    committed: BTreeSet<TopicPartition>,
 }
 
 impl Region {
     pub(super) fn new(source: Source, consumer: BaseConsumer<Positions>, emitter: Emitter, shared: Arc<Shared>) -> Self {
         let (share, events) = (DeadLetterShare::new(&shared.settings), Events::new(source));
-        let stages = Stages { classify: shared.classify.clone(), emitter, share, events };
-        Self { source, consumer, stages, shared, refreshed: Instant::now() }
+        let stages = Stages {
+            classify: shared.classify.clone(),
+            emitter,
+            share,
+            events,
+        };
+        Self {
+            source,
+            consumer,
+            stages,
+            shared,
+            refreshed: Instant::now(),
+            committed: BTreeSet::new(),
+        }
     }
 
     /// Runs until shutdown; the last batch is delivered and committed before it returns.
@@ -93,15 +119,20 @@ impl Region {
     }
 
     fn turn(&mut self) -> anyhow::Result<()> {
-        self.follow_operator();
+        self.follow_operator()?;
         let batch = self.fill()?;
         if batch.rows > 0 {
             self.stages.emitter.delivered()?;
             self.commit(&batch)?;
             self.stages.events.committed(batch.newest);
         }
-        if batch.cut && let Some(excess) = self.stages.share.excess() {
-            let reason = format!("{excess}; correct the source or its dialect, then run `canbao source accept {}`", self.source);
+        if batch.cut
+            && let Some(excess) = self.stages.share.excess()
+        {
+            let reason = format!(
+                "{excess}; correct the source or its dialect, then run `canbao source accept {}`",
+                self.source
+            );
             self.consumer.context().hold_source(&self.consumer, &reason)?;
         }
         Ok(())
@@ -142,12 +173,20 @@ impl Region {
 
     /// Commits what the batch has read. The list is taken from the consumer's positions, which carry the leader epoch, and so
     /// leaves out partitions that were given away meanwhile.
-    fn commit(&self, batch: &Batch) -> anyhow::Result<()> {
+    fn commit(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        let forgotten = self.forgotten(batch)?;
+        for topic in &forgotten {
+            self.consumer.context().hold_forgotten(topic)?;
+        }
+        if !forgotten.is_empty() {
+            self.consumer.context().pause_held(&self.consumer)?;
+            self.consumer.context().report();
+        }
         let positions = self.consumer.position().context("reading positions")?;
         let mut any = false;
         for mut element in positions.elements() {
             let (topic, partition) = (element.topic().to_owned(), element.partition());
-            match batch.next(&topic, partition) {
+            match batch.next(&topic, partition).filter(|_| !forgotten.contains(&topic)) {
                 None => element.set_offset(Offset::Invalid)?,
                 Some(next) => {
                     if element.offset() != Offset::Offset(next) {
@@ -158,13 +197,46 @@ impl Region {
                 }
             }
         }
+        if any && self.send_commit(&positions)? {
+            for topic in batch.next.keys().filter(|topic| !forgotten.contains(*topic)) {
+                self.consumer.context().start(topic)?;
+            }
+            self.committed
+                .extend(batch.partitions().filter(|(topic, _)| !forgotten.contains(topic)));
+        }
+        Ok(())
+    }
+
+    /// Topics of the batch whose committed offsets are gone. Brokers forget them with the topic, so it was created anew while
+    /// it was read, and what stood before our position in the new one was never seen; no other sign tells (topic ids are not
+    /// visible here).
+    fn forgotten(&self, batch: &Batch) -> anyhow::Result<BTreeSet<String>> {
+        let known: Vec<TopicPartition> = batch
+            .partitions()
+            .filter(|partition| self.committed.contains(partition))
+            .collect();
         let deadline = Instant::now() + COMMIT_PATIENCE;
-        while any {
-            match self.consumer.commit(&positions, CommitMode::Sync) {
-                Ok(()) => break,
+        loop {
+            match committed(&self.consumer, known.iter().cloned()) {
+                Ok(offsets) => {
+                    let gone = known.iter().filter(|partition| !offsets.contains_key(*partition));
+                    return Ok(gone.map(|(topic, _)| topic.clone()).collect());
+                }
+                Err(error) if is_transient(&error) && Instant::now() < deadline => std::thread::sleep(IDLE),
+                Err(error) => return Err(error).context("reading committed offsets"),
+            }
+        }
+    }
+
+    /// `false` when the group changed, so that the next owner repeats the batch.
+    fn send_commit(&self, positions: &TopicPartitionList) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + COMMIT_PATIENCE;
+        loop {
+            match self.consumer.commit(positions, CommitMode::Sync) {
+                Ok(()) => return Ok(true),
                 Err(error) if is_membership_change(&error) => {
                     tracing::warn!(source = %self.source, %error, "offsets not committed: the group changed, the next owner repeats the batch");
-                    break;
+                    return Ok(false);
                 }
                 Err(error) if is_transient(&error) && Instant::now() < deadline => {
                     tracing::warn!(source = %self.source, %error, "offsets not committed yet");
@@ -173,20 +245,26 @@ impl Region {
                 Err(error) => return Err(error).context("committing offsets"),
             }
         }
-        Ok(())
     }
 
     /// Reads what operators stated since; a store that does not answer is asked again later, the stream goes on.
-    fn follow_operator(&mut self) {
+    fn follow_operator(&mut self) -> anyhow::Result<()> {
         if self.refreshed.elapsed() < Duration::from_millis(self.shared.settings.accept_refresh_millis.into()) {
-            return;
+            return Ok(());
         }
         self.refreshed = Instant::now();
-        match self.consumer.context().refresh(&self.consumer) {
-            Ok(true) => self.stages.share.clear(),
-            Ok(false) => (),
-            Err(error) => tracing::warn!(source = %self.source, error = format!("{error:#}"), "statements of operators cannot be read"),
+        match self.consumer.context().recorded() {
+            Ok(topics) => {
+                if self.consumer.context().follow(&self.consumer, topics)? {
+                    self.stages.share.clear();
+                    self.committed.clear();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(source = %self.source, error = format!("{error:#}"), "statements of operators cannot be read");
+            }
         }
+        Ok(())
     }
 
     /// An error instead of a message: waits out what passes, holds what is out of range, ends on the rest.
@@ -198,11 +276,12 @@ impl Region {
             KafkaError::MessageConsumption(Code::OffsetOutOfRange | Code::AutoOffsetReset) => {
                 self.consumer.context().recheck(&self.consumer)?;
             }
-            KafkaError::MessageConsumption(
-                Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::PollExceeded,
-            ) => {
-                tracing::warn!(%source, %error, "reading goes on");
+            // The region has no topic yet, or one was deleted.
+            KafkaError::MessageConsumption(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                tracing::debug!(%source, %error, "waiting for topics");
             }
+            // The group took the partitions away after a long wait; they come back with the next poll.
+            KafkaError::MessageConsumption(Code::PollExceeded) => tracing::warn!(%source, %error, "joining again"),
             _ => return Err(error.clone()).context("reading source topics"),
         }
         Ok(())
@@ -227,7 +306,16 @@ impl Stages {
         let partition = u16::try_from(message.partition()).context("partition numbers fit 16 bits")?;
         let offset = u64::try_from(message.offset()).context("offsets are not negative")?;
         let (key, value) = (message.key(), message.payload());
-        match (self.classify)(&SourceMessage { source, table, partition, offset, epoch, timestamp, key, value }) {
+        match (self.classify)(&SourceMessage {
+            source,
+            table,
+            partition,
+            offset,
+            epoch,
+            timestamp,
+            key,
+            value,
+        }) {
             Classified::Inputs(inputs) => self.apply(&inputs, timestamp),
             Classified::Control(_) => Ok(self.pass()),
             Classified::DeadLetter { error, unreadable } => {
@@ -269,7 +357,13 @@ impl Stages {
 /// The group is being rearranged: the commit or poll no longer speaks for a member.
 fn is_membership_change(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
-    let changes =
-        [Code::IllegalGeneration, Code::UnknownMemberId, Code::RebalanceInProgress, Code::AssignmentLost, Code::NoOffset, Code::FencedMemberEpoch];
+    let changes = [
+        Code::IllegalGeneration,
+        Code::UnknownMemberId,
+        Code::RebalanceInProgress,
+        Code::AssignmentLost,
+        Code::NoOffset,
+        Code::FencedMemberEpoch,
+    ];
     error.rdkafka_error_code().is_some_and(|code| changes.contains(&code))
 }

@@ -47,7 +47,13 @@ impl DeadLetterShare {
         let tolerated = (self.share * self.last.len() as f64).max(self.minimum as f64);
         let (class, _) = self.dead.iter().max_by_key(|(_, count)| **count)?;
         let excessive = self.share < 1.0 && self.count as f64 > tolerated;
-        excessive.then(|| format!("{} of the last {} messages could not be read, mostly {class}", self.count, self.last.len()))
+        excessive.then(|| {
+            format!(
+                "{} of the last {} messages could not be read, mostly {class}",
+                self.count,
+                self.last.len()
+            )
+        })
     }
 
     /// Begins anew, after an operator accepted the source.

@@ -19,6 +19,9 @@ pub struct SourceTopic {
     pub epoch: u16,
     /// How often an operator asked to read it again from its start.
     pub replay: u32,
+    /// Whether offsets were committed since it was recorded or last begun anew. If they are gone afterwards, the topic was
+    /// deleted (brokers then forget its offsets), or the group was away for longer than they are kept.
+    pub started: bool,
     /// Why it is not read, with the command to run; `None` when it is.
     pub held: Option<String>,
 }
@@ -37,6 +40,12 @@ pub trait TopicStore: Send + Sync {
     /// When the store does not answer.
     fn record(&self, topic: &str, partitions: u32) -> anyhow::Result<SourceTopic>;
 
+    /// Remembers that offsets of a topic were committed.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn start(&self, topic: &str) -> anyhow::Result<()>;
+
     /// Holds a topic; a topic that is held already keeps its first reason.
     ///
     /// # Errors
@@ -51,11 +60,18 @@ pub struct PgTopicStore {
     runtime: Handle,
 }
 
-type Row = (String, i32, i16, i32, Option<String>);
+type Row = (String, i32, i16, i32, bool, Option<String>);
 
-fn topic((topic, partitions, epoch, replay, held): Row) -> SourceTopic {
+fn topic((topic, partitions, epoch, replay, started, held): Row) -> SourceTopic {
     let (partitions, epoch, replay) = (partitions.max(0) as u32, epoch.max(0) as u16, replay.max(0) as u32);
-    SourceTopic { topic, partitions, epoch, replay, held }
+    SourceTopic {
+        topic,
+        partitions,
+        epoch,
+        replay,
+        started,
+        held,
+    }
 }
 
 impl PgTopicStore {
@@ -68,11 +84,14 @@ impl PgTopicStore {
 impl TopicStore for PgTopicStore {
     fn load(&self, source: Source) -> anyhow::Result<Vec<SourceTopic>> {
         let read = sqlx::query_as::<_, Row>(
-            "select topic, partitions, epoch, replay, held from store.source_topic where starts_with(topic, $1) order by topic",
+            "select topic, partitions, epoch, replay, started, held from store.source_topic where starts_with(topic, $1) order by topic",
         )
         .bind(format!("{source}."))
         .fetch_all(&self.pool);
-        let rows = self.runtime.block_on(read).with_context(|| format!("reading the recorded topics of {source}"))?;
+        let rows = self
+            .runtime
+            .block_on(read)
+            .with_context(|| format!("reading the recorded topics of {source}"))?;
         Ok(rows.into_iter().map(topic).collect())
     }
 
@@ -83,12 +102,27 @@ impl TopicStore for PgTopicStore {
                 .bind(partitions as i32)
                 .execute(&self.pool)
                 .await?;
-            sqlx::query_as::<_, Row>("select topic, partitions, epoch, replay, held from store.source_topic where topic = $1")
-                .bind(name)
-                .fetch_one(&self.pool)
-                .await
+            sqlx::query_as::<_, Row>(
+                "select topic, partitions, epoch, replay, started, held from store.source_topic where topic = $1",
+            )
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await
         };
-        self.runtime.block_on(record).map(topic).with_context(|| format!("recording topic {name}"))
+        self.runtime
+            .block_on(record)
+            .map(topic)
+            .with_context(|| format!("recording topic {name}"))
+    }
+
+    fn start(&self, name: &str) -> anyhow::Result<()> {
+        let start = sqlx::query("update store.source_topic set started = true where topic = $1")
+            .bind(name)
+            .execute(&self.pool);
+        self.runtime
+            .block_on(start)
+            .with_context(|| format!("remembering that {name} was read"))?;
+        Ok(())
     }
 
     fn hold(&self, name: &str, reason: &str) -> anyhow::Result<()> {
@@ -122,7 +156,7 @@ pub async fn accept(pool: &PgPool, topic: &str, partitions: u32, acceptance: Acc
     let restart = acceptance == Acceptance::Restart;
     let again = restart || acceptance == Acceptance::Reread;
     let done = sqlx::query(
-        "update store.source_topic set held = null, partitions = $2, replay = replay + $3::int, \
+        "update store.source_topic set held = null, partitions = $2, replay = replay + $3::int, started = started and $3 = 0, \
          epoch = epoch + (case when $4 or partitions <> $2 then 1 else 0 end)::smallint where topic = $1",
     )
     .bind(topic)

@@ -44,12 +44,28 @@ impl TopicStore for Memory {
     }
 
     fn record(&self, topic: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
-        let first = SourceTopic { topic: topic.to_owned(), partitions, epoch: 0, replay: 0, held: None };
+        let first = SourceTopic {
+            topic: topic.to_owned(),
+            partitions,
+            epoch: 0,
+            replay: 0,
+            started: false,
+            held: None,
+        };
         Ok(self.with(|topics| topics.entry(topic.to_owned()).or_insert(first).clone()))
     }
 
+    fn start(&self, topic: &str) -> anyhow::Result<()> {
+        self.with(|topics| topics.get_mut(topic).map(|topic| topic.started = true));
+        Ok(())
+    }
+
     fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
-        self.with(|topics| topics.get_mut(topic).map(|topic| topic.held.get_or_insert(reason.to_owned()).clone()));
+        self.with(|topics| {
+            topics
+                .get_mut(topic)
+                .map(|topic| topic.held.get_or_insert(reason.to_owned()).clone())
+        });
         Ok(())
     }
 }
@@ -67,7 +83,12 @@ fn classify(message: &SourceMessage<'_>) -> Classified {
     }
     let table = TableName::new(message.table);
     let id = IdKey::new(1, &[7; 32]).record(message.source, &table, &key);
-    let version = Version { epoch: message.epoch, partition: message.partition, offset: message.offset, mapping: 1 };
+    let version = Version {
+        epoch: message.epoch,
+        partition: message.partition,
+        offset: message.offset,
+        mapping: 1,
+    };
     let (source, appended_at) = (message.source, message.timestamp);
     Classified::Inputs(vec![Input::Change(Change::Delete(Deletion {
         id,
@@ -95,11 +116,20 @@ impl World {
         for (topic, partitions) in [(TABLE, 2), (topics::PERSON_RECORDS, 64), ("human-resources.3201.dlq", 1)] {
             cluster.create_topic(topic, partitions, 1).expect("a topic");
         }
-        let mut settings = Settings { kafka: cluster.bootstrap_servers(), ..Settings::default() };
+        let mut settings = Settings {
+            kafka: cluster.bootstrap_servers(),
+            ..Settings::default()
+        };
         settings.normaliser.accept_refresh_millis = 100;
         settings.normaliser.dead_letter_minimum = 4;
         let source = topics::parse_source("human-resources.3201").expect("a source");
-        Self { cluster, settings, store: Arc::default(), health: Health::default(), source }
+        Self {
+            cluster,
+            settings,
+            store: Arc::default(),
+            health: Health::default(),
+            source,
+        }
     }
 
     /// Writes rows into the source topic, partition by parity.
@@ -124,7 +154,14 @@ impl World {
     async fn run(&self, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let (trigger, shutdown) = Shutdown::manual();
         let shared = Arc::new(Shared::new(&self.settings.normaliser, Arc::new(classify), shutdown));
-        let regions = start(&self.settings, &[self.source], &shared, self.store.clone(), &self.health, Codec::embedded())?;
+        let regions = start(
+            &self.settings,
+            &[self.source],
+            &shared,
+            self.store.clone(),
+            &self.health,
+            Codec::embedded(),
+        )?;
         let request_end = trigger.clone();
         let driven = tokio::spawn(drive(regions, move || request_end.request()));
         let deadline = Instant::now() + PATIENCE;
@@ -138,14 +175,19 @@ impl World {
 
     fn committed(&self) -> i64 {
         let group = topics::normaliser_group(self.source);
-        let consumer: BaseConsumer = kafka::group_consumer(&self.settings, "test", &group).create().expect("a consumer");
+        let consumer: BaseConsumer = kafka::group_consumer(&self.settings, "test", &group)
+            .create()
+            .expect("a consumer");
         let partitions = [0, 1].map(|partition| (TABLE.to_owned(), partition));
         committed(&consumer, partitions).map_or(0, |offsets| offsets.values().sum())
     }
 
     fn end(&self, topic: &str) -> i64 {
         let consumer: BaseConsumer = plain_consumer(&self.settings, "test").create().expect("a consumer");
-        end_offsets(&consumer, &[topic.to_owned()]).expect("end offsets").values().sum()
+        end_offsets(&consumer, &[topic.to_owned()])
+            .expect("end offsets")
+            .values()
+            .sum()
     }
 
     /// Every value of a topic.
@@ -166,7 +208,9 @@ impl World {
     fn applied(&self) -> (BTreeSet<String>, usize) {
         let values = self.values(topics::PERSON_RECORDS, 64);
         let ids = values.iter().map(|(partition, value)| {
-            let Ok(Input::Change(change)) = Codec::embedded().decode_input(value) else { panic!("a change") };
+            let Ok(Input::Change(change)) = Codec::embedded().decode_input(value) else {
+                panic!("a change")
+            };
             assert_eq!(i32::from(change.shard().number()), *partition);
             change.id().to_string()
         });
@@ -200,7 +244,10 @@ async fn nothing_is_committed_before_it_is_delivered() {
     let world = World::new();
     world.write(&rows(100));
     // Not retried by the client: the batch fails.
-    world.cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3]);
+    world.cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 3],
+    );
     let error = world.run(|_| false).await.expect_err("a failed delivery");
     assert!(format!("{error:#}").contains("delivering to person.records"), "{error:#}");
     assert_eq!(world.committed(), 0);
@@ -215,7 +262,10 @@ async fn nothing_is_committed_before_it_is_delivered() {
 async fn a_commit_that_fails_for_a_while_is_tried_again() {
     let world = World::new();
     world.write(&rows(50));
-    world.cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 2]);
+    world.cluster.request_errors(
+        RDKafkaApiKey::OffsetCommit,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 2],
+    );
     world.run(|world| world.committed() == 50).await.expect("an orderly end");
     assert_eq!(world.applied(), (world.applied().0, 50));
 }
@@ -228,14 +278,22 @@ async fn too_many_dead_letters_hold_the_source_until_it_is_accepted() {
     world.write(&values);
     world.run(|world| world.store.held().is_some()).await.expect("an orderly end");
     let reason = world.store.held().expect("held");
-    assert!(reason.contains("not-json") && reason.contains("canbao source accept human-resources.3201"), "{reason}");
+    assert!(
+        reason.contains("not-json") && reason.contains("canbao source accept human-resources.3201"),
+        "{reason}"
+    );
     assert!(!world.health.is_ready());
     let diverted = world.end("human-resources.3201.dlq");
     assert_eq!(diverted, 4);
     assert!(world.committed() < 40);
     // The rest is read after the operator accepts and the policy tolerates it, and nothing twice.
-    let world = World { settings: tolerant(&world.settings), ..world };
-    world.store.with(|topics| topics.values_mut().for_each(|topic| topic.held = None));
+    let world = World {
+        settings: tolerant(&world.settings),
+        ..world
+    };
+    world
+        .store
+        .with(|topics| topics.values_mut().for_each(|topic| topic.held = None));
     world.run(|world| world.committed() == 40).await.expect("an orderly end");
     assert_eq!(world.end("human-resources.3201.dlq"), 20);
     assert_eq!(world.applied().0.len(), 20);
@@ -253,14 +311,21 @@ async fn changed_partitions_hold_the_topic_and_accepting_resumes_it() {
     world.store.record(TABLE, 1).expect("recorded");
     world.write(&rows(10));
     world.run(|world| world.store.held().is_some()).await.expect("an orderly end");
-    assert!(world.store.held().is_some_and(|reason| reason.contains("2 partitions and 1 are recorded")));
+    assert!(
+        world
+            .store
+            .held()
+            .is_some_and(|reason| reason.contains("2 partitions and 1 are recorded"))
+    );
     assert_eq!((world.committed(), world.end(topics::PERSON_RECORDS)), (0, 0));
     let accepted = Mutex::new(false);
     let run = world.run(|world| {
         // Accepted while the normaliser runs.
         if !std::mem::replace(&mut *accepted.lock().expect("no panic"), true) {
             world.store.with(|topics| {
-                topics.values_mut().for_each(|topic| (topic.held, topic.partitions, topic.epoch) = (None, 2, 1));
+                topics
+                    .values_mut()
+                    .for_each(|topic| (topic.held, topic.partitions, topic.epoch) = (None, 2, 1));
             });
         }
         world.committed() == 10
@@ -282,7 +347,9 @@ async fn a_replay_reads_the_topic_again_from_its_start() {
     let run = world.run(|world| {
         let end = world.end(topics::PERSON_RECORDS);
         if end == 30 && world.committed() == 30 && !std::mem::replace(&mut *asked.lock().expect("no panic"), true) {
-            world.store.with(|topics| topics.values_mut().for_each(|topic| topic.replay = 1));
+            world
+                .store
+                .with(|topics| topics.values_mut().for_each(|topic| topic.replay = 1));
         }
         end == 60
     });
@@ -290,4 +357,21 @@ async fn a_replay_reads_the_topic_again_from_its_start() {
     assert_eq!(world.applied(), (world.applied().0, 60));
     world.run(|_| true).await.expect("an orderly end");
     assert_eq!(world.end(topics::PERSON_RECORDS), 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_are_gone_hold_the_topic() {
+    let world = World::new();
+    world.store.record(TABLE, 2).expect("recorded");
+    // Read once, as far as is recorded, and yet nothing is committed: the topic is another one, or the offsets expired.
+    world.store.start(TABLE).expect("recorded");
+    world.write(&rows(10));
+    world.run(|world| world.store.held().is_some()).await.expect("an orderly end");
+    assert!(
+        world
+            .store
+            .held()
+            .is_some_and(|reason| reason.contains("--restart") && reason.contains("--reread"))
+    );
+    assert_eq!(world.end(topics::PERSON_RECORDS), 0);
 }

@@ -15,7 +15,10 @@ use crate::world::World;
 const CAPTURED: &str = include_str!("captured.json");
 
 #[derive(Default)]
-struct Kept(Vec<(String, Vec<u8>, Option<Vec<u8>>, Option<(&'static str, Vec<u8>)>)>);
+struct Kept(Vec<KeptMessage>);
+
+/// Topic, key, value and header.
+type KeptMessage = (String, Vec<u8>, Option<Vec<u8>>, Option<(&'static str, Vec<u8>)>);
 
 impl Sink for Kept {
     fn send(&mut self, message: &Message<'_>) -> anyhow::Result<()> {

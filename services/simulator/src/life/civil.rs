@@ -140,7 +140,7 @@ pub(super) fn name_correction(pen: &mut Pen<'_>) -> Outcome {
     if name == former {
         return Outcome::Impossible;
     }
-    pen.dossier.person.name = name.clone();
+    pen.dossier.person.name.clone_from(&name);
     pen.learn(Agency::PublicSecurity);
     pen.update(at, |row| {
         if let Row::Czrk(row) = row {

@@ -12,7 +12,9 @@ use crate::world::Trouble;
 
 /// Hired one to three months ago; nothing but the employment is reported. 社会保险法 art. 58 gives 30 days.
 pub(super) fn hire_unenrolled(pen: &mut Pen<'_>) -> Outcome {
-    if !can_be_hired(pen) {
+    // Who was enrolled before would have lapsed instead.
+    let enrolled = |row: &Row| matches!(row, Row::Ac02(row) if row.aab001.is_some());
+    if !can_be_hired(pen) || pen.dossier.find(enrolled).is_some() {
         return Outcome::Impossible;
     }
     let from = pen.day.plus(-pen.rng.random_range(35..91));

@@ -1,13 +1,14 @@
 //! Work: hired, left, moved, retired.
 
 use domain::date::Day;
+use domain::finding::Rule;
 use rand::Rng;
 
 use super::{Kind, Outcome, file_city, is_healthy_employee, is_here, schemes_paying};
 use crate::dossier::{Enrol, Pen};
 use crate::employer::Employer;
 use crate::history::{residents_schemes, schemes};
-use crate::tables::{Row, code};
+use crate::tables::{Row, code, owned};
 use crate::world::{Job, Role};
 
 /// Whether somebody of working age has no employment and no pension: who could be hired.
@@ -49,20 +50,46 @@ pub(super) fn hired(pen: &mut Pen<'_>, from: Day) -> Employer {
 }
 
 /// Enrols in everything the employer's staff must be in, paid through the last month or the first.
+///
+/// A relation suspended in the same system goes on; a pension suspended in another city stands unconsolidated (应转未转).
 pub(super) fn enrol_all(pen: &mut Pen<'_>, employer: &Employer, from: Day) {
     let paid = pen.last_month().max(from.month());
-    for scheme in schemes(employer.kind, "1") {
-        let unit = Some(employer.unit.as_str());
+    let unit = employer.unit.as_str();
+    for &scheme in schemes(employer.kind, "1") {
+        let suspended = pen.dossier.all(|row| is_suspended(row, scheme));
+        let here = suspended
+            .iter()
+            .copied()
+            .find(|at| pen.dossier.records[*at].city == employer.city);
+        if let Some(at) = here {
+            pen.update_enrolment(at, |row| {
+                row.aac031 = code("1");
+                row.aae031 = None;
+                row.aae003 = Some(paid.yyyymm());
+                row.aab001 = owned(unit);
+            });
+            continue;
+        }
+        let city = employer.city;
         pen.enrol(&Enrol {
-            city: employer.city,
+            city,
             scheme,
             status: "1",
             from,
             until: None,
             paid,
-            unit,
+            unit: Some(unit),
         });
+        let moving = |at: &usize| matches!(&pen.dossier.records[*at].row, Row::Ac02(row) if row.aaz289.is_some());
+        if matches!(scheme, "110" | "120") && !suspended.iter().all(moving) {
+            pen.dossier.expect(Rule::DoubleEnrolled);
+        }
     }
+}
+
+/// A suspended enrolment of a scheme.
+fn is_suspended(row: &Row, scheme: &str) -> bool {
+    matches!(row, Row::Ac02(row) if row.aae140.as_deref() == Some(scheme) && row.aac031.as_deref() == Some("2"))
 }
 
 /// Hired some days ago and enrolled with the report.

@@ -83,7 +83,7 @@ impl Sources {
         }
         let blocks = world.blocks();
         let bar = progress(Some(world.residents), "residents");
-        let step = stride(blocks);
+        let leap = stride(blocks);
         let (mut block, mut now) = (0, now_us());
         for done in 0..blocks {
             for dossier in history::block(world, rates, block) {
@@ -94,7 +94,7 @@ impl Sources {
                     self.read(record.city, record.row, now, kafka)?;
                 }
             }
-            block = (block + step) % blocks;
+            block = (block + leap) % blocks;
             if done % BLOCKS_PER_TICK == 0 {
                 now = now_us();
                 bar.set_position(done * crate::world::BLOCK);
@@ -214,7 +214,7 @@ fn stride(blocks: u64) -> u64 {
         }
         a
     };
-    (wanted.max(1)..).find(|step| divides(*step, blocks) == 1).unwrap_or(1)
+    (wanted.max(1)..=blocks).find(|step| divides(*step, blocks) == 1).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -225,8 +225,8 @@ mod tests {
     #[test]
     fn every_block_is_visited_once() {
         for blocks in [1, 2, 12, 97, 12_500] {
-            let step = stride(blocks);
-            let visited: BTreeSet<u64> = (0..blocks).map(|nth| nth * step % blocks).collect();
+            let leap = stride(blocks);
+            let visited: BTreeSet<u64> = (0..blocks).map(|nth| nth * leap % blocks).collect();
             assert_eq!(visited.len() as u64, blocks);
         }
     }

@@ -44,8 +44,7 @@ fn one_finding_a_scheme_with_its_evidence() {
     );
     let pension = &sample.open("2026-06-01")[0];
     let roles: Vec<EvidenceRole> = pension.evidence.iter().map(|fact| fact.role).collect();
-    use EvidenceRole::{Death, Relation};
-    assert_eq!(roles, [Relation, Relation, Death]);
+    assert_eq!(roles, [EvidenceRole::Relation, EvidenceRole::Relation, EvidenceRole::Death]);
     assert_eq!(
         pension.places.iter().map(|city| city.code()).collect::<Vec<_>>(),
         [3201, 3209]

@@ -194,8 +194,6 @@ fn samples() -> impl Strategy<Value = Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
-
     #[test]
     fn order_does_not_matter(sample in samples(), today in days(), seed in any::<u64>()) {
         let policy = Policy::embedded();

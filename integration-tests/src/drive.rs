@@ -1,0 +1,339 @@
+//! Drives stories: through the function at once, and through shards in the order told or in any other.
+
+use crate::check;
+use crate::encode::{Encoded, Message, PARTITIONS, Step, encode};
+use crate::registry::Registry;
+use crate::story::Story;
+use crate::traffic::{Draw, Normalised, Traffic};
+use anyhow::{Context, bail};
+use domain::base::{Base, whole};
+use domain::date::{Day, Timestamp};
+use domain::division::City;
+use domain::ids::IdKey;
+use domain::input::{Control, Input, SnapshotFloor};
+use domain::policy::Policy;
+use domain::record::Change;
+use domain::source::{Agency, Source, TableName};
+use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// From here on every region is announced; what stories tell before it is the load of the base.
+pub const GO_LIVE: &str = "2025-03-01";
+
+/// What every run needs: the dialects of the services, the policy of the crate, a key.
+#[derive(Debug)]
+pub struct Rules {
+    /// The default dialects.
+    pub dialects: Dialects,
+    /// The embedded policy.
+    pub policy: Policy,
+    /// A key for tests.
+    pub key: IdKey,
+}
+
+impl Rules {
+    /// Loads them.
+    ///
+    /// # Errors
+    /// When a dialect file cannot be used.
+    pub fn load() -> anyhow::Result<Self> {
+        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+        let folders: Vec<_> = Agency::ALL.iter().map(|agency| services.join(agency.as_str()).join("dialects")).collect();
+        Ok(Self { dialects: Dialects::load(&folders)?, policy: Policy::embedded(), key: IdKey::new(1, &[42; 32]) })
+    }
+}
+
+/// The day everything goes live.
+///
+/// # Panics
+/// Never: the constant is a date.
+pub fn go_live() -> Day {
+    GO_LIVE.parse().expect("a date")
+}
+
+/// Every source in scope: three agencies in thirteen cities, human resources at the provincial level too.
+pub fn sources() -> Vec<Source> {
+    let in_city = |city: City| Agency::ALL.into_iter().map(move |agency| Source { agency, city });
+    let all = City::all().flat_map(in_city);
+    all.filter(|source| source.city != City::PROVINCE || source.agency == Agency::HumanResources).collect()
+}
+
+/// The dates on which something happens or is expected, and the day of go-live.
+pub fn dates(story: &Story) -> BTreeSet<Day> {
+    let events = story.events.iter().map(|event| event.on);
+    events.chain(story.expectations.iter().map(|expect| expect.on)).chain([go_live()]).collect()
+}
+
+/// Topics as they fill: what the normalisers make of each message, with its position.
+struct Topics<'a> {
+    rules: &'a Rules,
+    /// Next offsets.
+    ends: BTreeMap<(Source, String, u16), u64>,
+    /// A number for each partition.
+    partitions: BTreeMap<(Source, String, u16), usize>,
+    /// Begin offsets of snapshots that are not complete.
+    begun: BTreeMap<(Source, String), Vec<u64>>,
+}
+
+impl<'a> Topics<'a> {
+    fn new(rules: &'a Rules) -> Self {
+        Self { rules, ends: BTreeMap::new(), partitions: BTreeMap::new(), begun: BTreeMap::new() }
+    }
+
+    fn publish(&mut self, message: &Message, at: Timestamp) -> (usize, Normalised) {
+        let place = (message.source, message.table.clone(), message.partition);
+        let next = self.partitions.len();
+        let partition = *self.partitions.entry(place.clone()).or_insert(next);
+        let offset = self.ends.entry(place).or_insert(0);
+        let classified = normalise(
+            &self.rules.dialects,
+            &self.rules.key,
+            &SourceMessage {
+                source: message.source,
+                table: &message.table,
+                partition: message.partition,
+                offset: *offset,
+                epoch: 0,
+                timestamp: at,
+                key: Some(&message.key),
+                value: message.value.as_deref(),
+            },
+        );
+        *offset += 1;
+        let inputs = match classified {
+            Classified::Inputs(inputs) => inputs,
+            Classified::Control(_) => Vec::new(),
+            Classified::DeadLetter { unreadable, .. } => unreadable.into_iter().map(Input::Change).collect(),
+        };
+        (partition, (at, inputs))
+    }
+
+    fn begin(&mut self, source: Source, table: &str) {
+        let end = |partition| self.ends.get(&(source, table.to_owned(), partition)).copied().unwrap_or(0);
+        let offsets = (0..PARTITIONS).map(end).collect();
+        self.begun.insert((source, table.to_owned()), offsets);
+    }
+
+    fn complete(&mut self, source: Source, table: &str) -> anyhow::Result<SnapshotFloor> {
+        let offsets = self.begun.remove(&(source, table.to_owned())).context("a snapshot is complete that never began")?;
+        Ok(SnapshotFloor { source, table: TableName::new(table), epoch: 0, offsets })
+    }
+}
+
+fn changes(inputs: Vec<Input>) -> impl Iterator<Item = Change> {
+    inputs.into_iter().filter_map(|input| if let Input::Change(change) = input { Some(change) } else { None })
+}
+
+/// A time of a date: stories happen between nine and six.
+fn time(day: Day, minute: i64) -> Timestamp {
+    Timestamp(day.start_in_shanghai().0 + (9 * 60 + minute) * 60_000)
+}
+
+/// The function applied to everything at once, at the end of a date.
+///
+/// # Errors
+/// When the story cannot be encoded.
+pub fn at_once(rules: &Rules, encoded: &Encoded, on: Day) -> anyhow::Result<Base> {
+    let mut topics = Topics::new(rules);
+    let (mut all, mut floors) = (Vec::new(), Vec::new());
+    for (minute, step) in (0..).zip(encoded.steps.iter().filter(|step| step.on() <= on)) {
+        match step {
+            Step::Publish(message) => all.extend(changes(topics.publish(message, time(message.on, minute)).1.1)),
+            Step::Snapshot { source, table, complete: false, .. } => topics.begin(*source, table),
+            Step::Snapshot { source, table, complete: true, .. } => floors.push(topics.complete(*source, table)?),
+            Step::Silence { .. } => {}
+        }
+    }
+    Ok(whole(&all, &floors, &rules.policy, on, &rules.key))
+}
+
+/// Checks a story on the function: every expectation at the end of its date.
+///
+/// # Errors
+/// When something differs, with what was expected and what is.
+pub fn check_at_once(rules: &Rules, story: &Story) -> anyhow::Result<()> {
+    let encoded = encode(story, &rules.dialects, &rules.key)?;
+    for expectation in &story.expectations {
+        let base = at_once(rules, &encoded, expectation.on)?;
+        check::base(story, &encoded, expectation, &base, &rules.key)?;
+    }
+    Ok(())
+}
+
+/// Runs a story through shards in the order told: on each date the tick, then the day's events, then completeness.
+///
+/// # Errors
+/// When an expectation, what was told, or the function says something else.
+pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Result<()> {
+    let encoded = encode(story, &rules.dialects, &rules.key)?;
+    let mut dates = dates(story);
+    if daily && let (Some(first), Some(last)) = (dates.first().copied(), dates.last().copied()) {
+        dates.extend((first.0..=last.0).map(Day));
+    }
+    let mut topics = Topics::new(rules);
+    let mut traffic = Traffic::default();
+    let mut registry = Registry::new(rules.key.clone(), rules.policy.clone());
+    let mut complete: BTreeMap<Source, Timestamp> = sources().into_iter().map(|source| (source, Timestamp(0))).collect();
+    let mut silent = BTreeSet::new();
+    for day in dates {
+        let mut tell_complete = |traffic: &mut Traffic, silent: &BTreeSet<Source>, at: Timestamp| {
+            complete.iter_mut().filter(|(source, _)| !silent.contains(*source)).for_each(|(_, until)| *until = at);
+            traffic.tell(at, Control::Completeness(complete.iter().map(|(source, until)| (*source, *until)).collect()));
+        };
+        traffic.tell(day.start_in_shanghai(), Control::BusinessDate(day));
+        tell_complete(&mut traffic, &silent, Timestamp(day.start_in_shanghai().0 + 1));
+        if day == go_live() {
+            City::all().for_each(|city| traffic.tell(day.start_in_shanghai(), Control::GoLive(city)));
+        }
+        traffic.run(&mut registry, None);
+        for (minute, step) in (0..).zip(encoded.steps.iter().filter(|step| step.on() == day)) {
+            match step {
+                Step::Publish(message) => {
+                    let (partition, normalised) = topics.publish(message, time(day, minute));
+                    traffic.publish(partition, normalised);
+                }
+                Step::Snapshot { source, table, complete: false, .. } => topics.begin(*source, table),
+                Step::Snapshot { source, table, complete: true, .. } => {
+                    traffic.tell(time(day, minute), Control::Snapshot(topics.complete(*source, table)?));
+                }
+                Step::Silence { source, heard, .. } => {
+                    if *heard {
+                        silent.remove(source);
+                    } else {
+                        silent.insert(*source);
+                    }
+                }
+            }
+            traffic.run(&mut registry, None);
+        }
+        tell_complete(&mut traffic, &silent, time(day, 9 * 60));
+        traffic.run(&mut registry, None);
+        same(story, registry.persons(), &at_once(rules, &encoded, day)?).with_context(|| format!("on {day}"))?;
+        for expectation in story.expectations.iter().filter(|expectation| expectation.on == day) {
+            check::base(story, &encoded, expectation, registry.persons(), &rules.key)?;
+        }
+    }
+    at_rest(story, &registry)?;
+    if !daily {
+        check::told(story, &encoded, &registry.events, &rules.key)?;
+    }
+    Ok(())
+}
+
+fn at_rest(story: &Story, registry: &Registry) -> anyhow::Result<()> {
+    use crate::traffic::Base;
+    registry.world().check_rest().with_context(|| story.name.clone())?;
+    registry.check_promises().with_context(|| story.name.clone())
+}
+
+/// Runs a story through shards in an order that a seed draws, connectors that send again included, and compares with the function.
+///
+/// # Errors
+/// When the shards hold something else.
+pub fn check_shuffled(rules: &Rules, story: &Story, seed: u64) -> anyhow::Result<()> {
+    let encoded = encode(story, &rules.dialects, &rules.key)?;
+    let end = story.end();
+    let expected = at_once(rules, &encoded, end)?;
+    let mut draw = Draw::new(seed);
+    let mut topics = Topics::new(rules);
+    let mut traffic = Traffic::default();
+    let mut registry = Registry::new(rules.key.clone(), rules.policy.clone());
+    traffic.tell(go_live().start_in_shanghai(), Control::BusinessDate(go_live()));
+    City::all().for_each(|city| traffic.tell(go_live().start_in_shanghai(), Control::GoLive(city)));
+
+    let mut sent: BTreeMap<Source, Vec<Message>> = BTreeMap::new();
+    for step in shuffled(&encoded, &mut draw) {
+        let now = time(end, 0);
+        match step {
+            Step::Publish(message) => {
+                let (partition, normalised) = topics.publish(message, now);
+                traffic.publish(partition, normalised);
+                sent.entry(message.source).or_default().push(message.clone());
+            }
+            Step::Snapshot { source, table, complete: false, .. } => {
+                // A connector that begins a snapshot never goes back behind its beginning.
+                sent.remove(source);
+                topics.begin(*source, table);
+            }
+            Step::Snapshot { source, table, complete: true, .. } => {
+                traffic.tell(now, Control::Snapshot(topics.complete(*source, table)?));
+            }
+            Step::Silence { .. } => {}
+        }
+        // A connector that crashed sends some rows again and runs through to the end.
+        if let Some(messages) = sent.get(&step_source(step))
+            && draw.once_in(6)
+        {
+            for message in &messages[draw.below(messages.len())..] {
+                let (partition, normalised) = topics.publish(message, now);
+                traffic.publish(partition, normalised);
+            }
+        }
+        if draw.once_in(3) {
+            traffic.run(&mut registry, Some(&mut draw));
+        }
+        if draw.once_in(8) {
+            let vector = sources().into_iter().map(|source| (source, now)).collect();
+            traffic.tell(now, Control::Completeness(vector));
+        }
+    }
+    traffic.tell(end.start_in_shanghai(), Control::BusinessDate(end));
+    traffic.run(&mut registry, Some(&mut draw));
+    let vector = sources().into_iter().map(|source| (source, time(end, 9 * 60))).collect();
+    traffic.tell(time(end, 9 * 60), Control::Completeness(vector));
+    traffic.run(&mut registry, Some(&mut draw));
+
+    at_rest(story, &registry)?;
+    same(story, registry.persons(), &expected)
+}
+
+/// Compares two bases without versions: positions differ when connectors send again.
+fn same(story: &Story, found: &Base, expected: &Base) -> anyhow::Result<()> {
+    let plain = |base: &Base| {
+        let mut base = base.clone();
+        for described in base.values_mut() {
+            let members = described.persons.iter_mut().flat_map(|person| person.members.iter_mut());
+            for member in members.chain(described.away.iter_mut()) {
+                member.record.version = domain::source::Version::default();
+                member.record.appended_at = Timestamp(0);
+            }
+        }
+        base
+    };
+    let (found, expected) = (plain(found), plain(expected));
+    if found != expected {
+        bail!("{}: the shards hold something else than the function gives: {}", story.name, check::outline(&found, &expected));
+    }
+    Ok(())
+}
+
+fn step_source(step: &Step) -> Source {
+    match step {
+        Step::Publish(message) => message.source,
+        Step::Snapshot { source, .. } | Step::Silence { source, .. } => *source,
+    }
+}
+
+/// The steps of a story with its chains interleaved in a drawn order; each chain keeps its own.
+fn shuffled<'a>(encoded: &'a Encoded, draw: &mut Draw) -> Vec<&'a Step> {
+    let mut chains: BTreeMap<String, Vec<&Step>> = BTreeMap::new();
+    for step in &encoded.steps {
+        let chain = match step {
+            Step::Publish(message) => message.chain.clone(),
+            Step::Snapshot { source, table, .. } => format!("{source} {table}"),
+            Step::Silence { .. } => continue,
+        };
+        chains.entry(chain).or_default().push(step);
+    }
+    let mut chains: Vec<std::vec::IntoIter<&Step>> = chains.into_values().map(Vec::into_iter).collect();
+    let mut order = Vec::new();
+    while !chains.is_empty() {
+        let at = draw.below(chains.len());
+        match chains[at].next() {
+            Some(step) => order.push(step),
+            None => drop(chains.swap_remove(at)),
+        }
+    }
+    order
+}

@@ -1,0 +1,366 @@
+//! A person as reported: every value with the source record that states it.
+
+use super::Told;
+use domain::base::Person;
+use domain::citizen_id::CitizenId;
+use domain::date::Day;
+use domain::division::{City, Division};
+use domain::facts::{CardStatus, Facts};
+use domain::finding::{Finding, FormReason, Overlap};
+use domain::golden::{Golden, Sourced};
+use domain::ids::{IdKey, RecordId};
+use domain::neighbourhood::Member as Placed;
+use domain::scheme::Scheme;
+use domain::sex::Sex;
+use domain::shard::Shard;
+use runtime::store::counters;
+use schemas::event::{Remedy, Scope};
+use serde::Serialize;
+
+/// A field of the golden record (黄金记录).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Field {
+    /// Which.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Source system and table that state it: `human-resources.3201 ac01`.
+    pub source: String,
+    /// The source record.
+    pub record: String,
+}
+
+/// An enrolment (参保).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Enrolled {
+    /// The scheme.
+    pub scheme: &'static str,
+    /// Contribution status.
+    pub status: &'static str,
+    /// Place of enrolment, 12 digits.
+    pub place: String,
+    /// First day.
+    pub from: Option<String>,
+    /// Last day.
+    pub until: Option<String>,
+    /// Month paid through.
+    pub paid_through: Option<String>,
+    /// A transfer is under way.
+    pub transferring: bool,
+    /// Source system and table.
+    pub source: String,
+    /// The source record.
+    pub record: String,
+}
+
+/// A source record of the person (来源记录).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// Source system and table.
+    pub source: String,
+    /// What the row is about.
+    pub kind: &'static str,
+    /// The row's key columns.
+    pub key: String,
+    /// Epoch, partition, offset and mapping revision of its newest version.
+    pub version: [u64; 4],
+    /// It lives in another neighbourhood and is a copy here.
+    pub guest: bool,
+    /// It could not be read: what it would have said is unknown.
+    pub unreadable: bool,
+    /// The source record.
+    pub record: String,
+}
+
+/// What subscribers were told of a finding (公布).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Announcement {
+    /// The finding.
+    pub finding_id: String,
+    /// Its last revision.
+    pub revision: i32,
+    /// Told as open.
+    pub open: bool,
+    /// City that was told.
+    pub region: i16,
+}
+
+/// An open finding (疑点).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OpenFinding {
+    /// The finding.
+    pub finding_id: String,
+    /// Rule that opened it.
+    pub rule: &'static str,
+    /// Scheme it is about.
+    pub scheme: Option<&'static str>,
+    /// Since when it is so.
+    pub since: String,
+    /// How a double enrolment is to be read.
+    pub overlap: Option<&'static str>,
+    /// Reason on the registration form.
+    pub reason: Option<&'static str>,
+    /// Cities where the relations concerned are.
+    pub places: Vec<u16>,
+    /// The facts: role, source and table, record.
+    pub evidence: Vec<[String; 3]>,
+    /// What would clear it.
+    pub remedy: &'static str,
+    /// What an absence was compared with.
+    pub scope: Option<&'static str>,
+    /// What subscribers were told; `None` when nothing.
+    pub announced: Option<Announcement>,
+}
+
+/// A person as known.
+#[derive(Debug, Serialize)]
+pub struct Known {
+    /// The person's id.
+    pub person_id: String,
+    /// The shard they live in.
+    pub shard: u8,
+    /// Holder of the number, apart from it, or without one.
+    pub standing: &'static str,
+    /// The number, for its holder.
+    pub number: Option<String>,
+    /// Numbers before corrections.
+    pub former_numbers: Vec<String>,
+    /// City they count in.
+    pub region: Option<u16>,
+    /// The business date of the description.
+    pub business_date: String,
+    /// The next date on which findings may change by themselves.
+    pub next_due: Option<String>,
+    /// The golden record.
+    pub fields: Vec<Field>,
+    /// Enrolments.
+    pub enrolments: Vec<Enrolled>,
+    /// Open findings.
+    pub findings: Vec<OpenFinding>,
+    /// Announced as open although no longer so: waits for the sources to be complete.
+    pub to_clear: Vec<Announcement>,
+    /// Something of this person's findings waits for a source to be complete.
+    pub waiting: bool,
+    /// The source records.
+    pub members: Vec<Member>,
+}
+
+impl Known {
+    pub(super) fn new(shard: Shard, person: &Person, told: &Told, today: Day, key: &IdKey) -> Self {
+        let abouts: Vec<i16> = person.findings.iter().map(counters::about).collect();
+        let to_clear = told
+            .rows
+            .iter()
+            .filter(|(about, told)| told.open && !abouts.contains(about))
+            .map(|(_, told)| told.clone());
+        Self {
+            person_id: person.id.to_string(),
+            shard: shard.number(),
+            standing: person.standing.as_str(),
+            number: person.number.map(CitizenId::text),
+            former_numbers: person.former_numbers.iter().map(|number| number.text()).collect(),
+            region: person.region.map(City::code),
+            business_date: today.to_string(),
+            next_due: person.next_due.map(|day| day.to_string()),
+            fields: fields(&person.golden, &person.members, today),
+            enrolments: person
+                .enrolments
+                .iter()
+                .map(|(record, enrolment)| enrolled(*record, enrolment, &person.members))
+                .collect(),
+            findings: person
+                .findings
+                .iter()
+                .map(|finding| open_finding(finding, person, told, key))
+                .collect(),
+            to_clear: to_clear.collect(),
+            waiting: told.pending,
+            members: person.members.iter().map(member).collect(),
+        }
+    }
+}
+
+/// Source and table of a record.
+fn origin(record: RecordId, members: &[Placed]) -> String {
+    let found = members.iter().find(|member| member.record.id == record);
+    found.map_or_else(
+        || "-".to_owned(),
+        |member| format!("{} {}", member.record.source, member.record.table.as_str()),
+    )
+}
+
+fn fields(golden: &Golden, members: &[Placed], today: Day) -> Vec<Field> {
+    let place = |place: &Division| match place.name(today) {
+        Some(name) => format!("{place} {name}"),
+        None => place.to_string(),
+    };
+    let workplace = |place: &domain::golden::Workplace| {
+        let parts = [place.unit.as_deref(), place.name.as_deref()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    };
+    let death = |death: &domain::golden::Death| death.date.map_or_else(|| "date unknown".to_owned(), |date| date.to_string());
+    let mut list = List {
+        members,
+        fields: Vec::new(),
+    };
+    list.add("name", golden.name.as_ref(), |name| name.reveal().to_owned());
+    list.add("sex", golden.sex.as_ref(), |sex| sex_name(*sex).to_owned());
+    list.add("birth date", golden.birth.as_ref(), ToString::to_string);
+    list.add("ethnicity", golden.ethnicity.as_ref(), |code| format!("{code:02}"));
+    list.add("nationality", golden.nationality.as_ref(), Clone::clone);
+    list.add("hukou", golden.hukou.as_ref(), place);
+    list.add("hukou address", golden.hukou_address.as_ref(), |address| {
+        address.reveal().to_owned()
+    });
+    list.add("hukou status", golden.hukou_status.as_ref(), |status| {
+        status.as_str().to_owned()
+    });
+    list.add("residence", golden.residence.as_ref(), place);
+    list.add("residence address", golden.residence_address.as_ref(), |address| {
+        address.reveal().to_owned()
+    });
+    list.add("phone", golden.phone.as_ref(), |phone| phone.reveal().to_owned());
+    list.add("death", golden.death.as_ref(), death);
+    list.add("marital status", golden.marital.as_ref(), |status| status.as_str().to_owned());
+    list.add("occupation", golden.occupation.as_ref(), |occupation| {
+        occupation.as_str().to_owned()
+    });
+    list.add("post", golden.post.as_ref(), |post| post.as_str().to_owned());
+    list.add("workplace", golden.workplace.as_ref(), workplace);
+    list.add("card", golden.card.as_ref(), |card: &CardStatus| card.as_str().to_owned());
+    list.add("hardship", golden.hardship.as_ref(), |kind| kind.as_str().to_owned());
+    list.fields
+}
+
+fn sex_name(sex: Sex) -> &'static str {
+    match sex {
+        Sex::Male => "male",
+        Sex::Female => "female",
+        Sex::Unknown => "unknown",
+        Sex::Unstated => "unstated",
+    }
+}
+
+struct List<'a> {
+    members: &'a [Placed],
+    fields: Vec<Field>,
+}
+
+impl List<'_> {
+    fn add<T>(&mut self, name: &'static str, field: Option<&Sourced<T>>, show: impl FnOnce(&T) -> String) {
+        if let Some(Sourced { value, record }) = field {
+            let source = origin(*record, self.members);
+            self.fields.push(Field {
+                name,
+                value: show(value),
+                source,
+                record: record.to_string(),
+            });
+        }
+    }
+}
+
+fn enrolled(record: RecordId, enrolment: &domain::facts::Enrolment, members: &[Placed]) -> Enrolled {
+    Enrolled {
+        scheme: enrolment.scheme.as_str(),
+        status: enrolment.status.as_str(),
+        place: enrolment.place.to_string(),
+        from: enrolment.from.map(|day| day.to_string()),
+        until: enrolment.until.map(|day| day.to_string()),
+        paid_through: enrolment.paid_through.map(|month| month.to_string()),
+        transferring: enrolment.transferring,
+        source: origin(record, members),
+        record: record.to_string(),
+    }
+}
+
+fn open_finding(finding: &Finding, person: &Person, told: &Told, key: &IdKey) -> OpenFinding {
+    let about = counters::about(finding);
+    let evidence = finding.evidence.iter().map(|fact| {
+        [
+            fact.role.as_str().to_owned(),
+            origin(fact.record, &person.members),
+            fact.record.to_string(),
+        ]
+    });
+    OpenFinding {
+        finding_id: finding.id(person.id, key).to_string(),
+        rule: finding.rule.as_str(),
+        scheme: finding.scheme.map(Scheme::as_str),
+        since: finding.since.to_string(),
+        overlap: finding.overlap.map(Overlap::as_str),
+        reason: finding.reason.map(FormReason::as_str),
+        places: finding.places.iter().map(|city| city.code()).collect(),
+        evidence: evidence.collect(),
+        remedy: Remedy::of(finding.rule, finding.overlap).as_str(),
+        scope: Scope::of(finding.rule).map(Scope::as_str),
+        announced: told
+            .rows
+            .iter()
+            .find(|(known, _)| *known == about)
+            .map(|(_, told)| told.clone()),
+    }
+}
+
+fn member(placed: &Placed) -> Member {
+    let record = &placed.record;
+    let version = record.version;
+    Member {
+        source: format!("{} {}", record.source, record.table.as_str()),
+        kind: record.facts.kind().as_str(),
+        key: record.key.reveal().to_owned(),
+        version: [
+            version.epoch.into(),
+            version.partition.into(),
+            version.offset,
+            version.mapping.into(),
+        ],
+        guest: placed.is_guest(),
+        unreadable: matches!(record.facts, Facts::Unreadable(_)),
+        record: record.id.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::sample::change;
+    use domain::base::describe;
+    use domain::policy::Policy;
+    use domain::record::Change;
+
+    #[test]
+    fn every_field_names_its_source() {
+        let Change::Upsert(record) = change(1, 5, "张三") else {
+            panic!("an upsert")
+        };
+        let (key, policy) = (IdKey::new(1, &[7; 32]), Policy::embedded());
+        let (shard, anchor) = (record.home(), record.anchor(&key));
+        let described = describe(anchor, &[Placed::home(record)], &policy, Day(0), &key);
+        let told = Told {
+            rows: vec![(
+                513,
+                Announcement {
+                    finding_id: "f".into(),
+                    revision: 2,
+                    open: true,
+                    region: 3201,
+                },
+            )],
+            pending: true,
+        };
+        let known = Known::new(shard, &described.persons[0], &told, Day(0), &key);
+        assert_eq!((known.standing, known.number.as_deref()), ("provisional", None));
+        let name = known.fields.iter().find(|field| field.name == "name").expect("a name");
+        assert_eq!(
+            (name.value.as_str(), name.source.as_str()),
+            ("张三", "human-resources.3201 az01")
+        );
+        assert_eq!((known.to_clear.len(), known.waiting, known.members.len()), (1, true, 1));
+        let text = crate::person::render(&crate::person::Found {
+            persons: vec![known],
+            notes: Vec::new(),
+        });
+        assert!(text.contains("张三") && text.contains("human-resources.3201 az01"), "{text}");
+    }
+}

@@ -1,0 +1,347 @@
+//! The books against the brokers: every source position up to the committed offset is read again, classified with the normaliser's
+//! own function, and found in the source log or the dead letters.
+
+use super::ledger::{Expected, Ledger, Page};
+use super::log::{Logged, SourceLog, SourcePartition};
+use super::rest::Tail;
+use crate::reread::{Wanted, reread};
+use crate::topics;
+use anyhow::Context;
+use domain::date::Timestamp;
+use domain::ids::{IdKey, RecordId};
+use domain::input::Input;
+use domain::source::Source;
+use indicatif::ProgressBar;
+use rdkafka::message::{BorrowedMessage, Message};
+use runtime::config::Settings;
+use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
+use runtime::kafka::offsets::{self, Watermarks};
+use runtime::kafka::read_range;
+use runtime::kafka::topics::dead_letters;
+use schemas::event::{self, DeadLetter};
+use serde::Serialize;
+use sqlx::{PgConnection, Row};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::num::NonZero;
+
+/// A partition of a source topic as the brokers have it.
+#[derive(Debug, Clone)]
+pub(crate) struct Stretch {
+    source: Source,
+    table: String,
+    topic: String,
+    partition: u16,
+    held: Watermarks,
+    committed: Option<i64>,
+}
+
+impl Stretch {
+    /// Offsets whose messages the normaliser has taken.
+    fn taken(&self) -> std::ops::Range<i64> {
+        self.held.low..self.committed.unwrap_or(self.held.low).clamp(self.held.low, self.held.high)
+    }
+
+    fn messages(&self) -> u64 {
+        let taken = self.taken();
+        (taken.end - taken.start).max(0) as u64
+    }
+}
+
+/// Where sources and their normalisers stand. Asked before the store: what is committed then stands in `person.records`.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub(crate) fn stretches(settings: &Settings) -> anyhow::Result<Vec<Stretch>> {
+    let found = topics::source_topics(settings)?;
+    let mut stretches = Vec::new();
+    for group in found.chunk_by(|one, two| one.source == two.source) {
+        let consumer = topics::group_reader(settings, group[0].source)?;
+        let partitions = group
+            .iter()
+            .flat_map(|topic| (0..topic.partitions as i32).map(|partition| (topic.name.clone(), partition)));
+        let committed = offsets::committed(&consumer, partitions)
+            .with_context(|| format!("reading what the normaliser of {} has committed", group[0].source))?;
+        for topic in group {
+            for partition in 0..topic.partitions as i32 {
+                let held = offsets::watermarks(&consumer, &topic.name, partition)
+                    .with_context(|| format!("reading the range of {}/{partition}", topic.name))?;
+                stretches.push(Stretch {
+                    source: topic.source,
+                    table: topic.table.clone(),
+                    committed: committed.get(&(topic.name.clone(), partition)).copied(),
+                    topic: topic.name.clone(),
+                    partition: partition as u16,
+                    held,
+                });
+            }
+        }
+    }
+    Ok(stretches)
+}
+
+/// The page of one partition.
+#[derive(Debug, Clone, Serialize)]
+pub struct PartitionBook {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u16,
+    /// First offset the broker still holds.
+    pub from: i64,
+    /// Committed offset of the normaliser; `None` before its first commit.
+    pub committed: Option<i64>,
+    /// End offset.
+    pub end: i64,
+    /// The accounts.
+    #[serde(flatten)]
+    pub page: Page,
+    /// Offsets of some missing messages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_offsets: Vec<u64>,
+    #[serde(skip)]
+    pub(crate) source: Option<Source>,
+}
+
+/// What the normaliser's function needs.
+pub(crate) struct Reading<'a> {
+    pub settings: &'a Settings,
+    pub dialects: &'a Dialects,
+    pub key: &'a IdKey,
+    /// Epochs by topic.
+    pub epochs: &'a HashMap<String, i16>,
+    pub progress: &'a ProgressBar,
+}
+
+/// The epochs in force, by topic.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn epochs(connection: &mut PgConnection) -> anyhow::Result<HashMap<String, i16>> {
+    let rows = sqlx::query("select topic, epoch from store.source_topic")
+        .fetch_all(connection)
+        .await
+        .context("reading the recorded topics")?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("topic")?, row.try_get("epoch")?)))
+        .collect()
+}
+
+type DeadLetters = HashMap<(String, u16), HashSet<u64>>;
+type InFlight = HashMap<SourcePartition, HashSet<(u64, RecordId)>>;
+
+/// Reads everything again and accounts for it.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub(crate) fn check(
+    reading: &Reading<'_>,
+    stretches: &[Stretch],
+    log: &SourceLog,
+    tail: &Tail,
+) -> anyhow::Result<Vec<PartitionBook>> {
+    reading.progress.set_length(stretches.iter().map(Stretch::messages).sum());
+    let dead = dead_letter_coordinates(reading.settings, stretches)?;
+    let mut in_flight = InFlight::new();
+    for (source, table, partition, offset, record) in &tail.records {
+        in_flight
+            .entry((*source, table.clone(), *partition))
+            .or_default()
+            .insert((*offset, *record));
+    }
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let work = |share: Vec<&Stretch>| account(reading, share, log, &dead, &in_flight);
+    let mut books = std::thread::scope(|scope| -> anyhow::Result<Vec<PartitionBook>> {
+        let started: Vec<_> = shares(stretches, workers)
+            .into_iter()
+            .map(|share| scope.spawn(move || work(share)))
+            .collect();
+        let mut books = Vec::new();
+        for worker in started {
+            books.extend(worker.join().expect("accounting does not panic")?);
+        }
+        Ok(books)
+    })?;
+    books.sort_unstable_by(|one, two| (one.source, &one.topic, one.partition).cmp(&(two.source, &two.topic, two.partition)));
+    Ok(books)
+}
+
+/// Stretches in shares of about as many messages: the largest first, each to who has least.
+fn shares(stretches: &[Stretch], count: usize) -> Vec<Vec<&Stretch>> {
+    let mut shares: Vec<(u64, Vec<&Stretch>)> = vec![(0, Vec::new()); count.max(1)];
+    let mut sorted: Vec<&Stretch> = stretches.iter().collect();
+    sorted.sort_by_key(|stretch| Reverse(stretch.messages()));
+    for stretch in sorted {
+        if let Some((messages, share)) = shares.iter_mut().min_by_key(|(messages, _)| *messages) {
+            *messages += stretch.messages();
+            share.push(stretch);
+        }
+    }
+    shares.into_iter().map(|(_, share)| share).collect()
+}
+
+/// Reads a share of the stretches again and accounts for each.
+fn account(
+    reading: &Reading<'_>,
+    share: Vec<&Stretch>,
+    log: &SourceLog,
+    dead: &DeadLetters,
+    in_flight: &InFlight,
+) -> anyhow::Result<Vec<PartitionBook>> {
+    let (no_logged, no_flight, no_dead): (Vec<Logged>, _, _) = (Vec::new(), HashSet::new(), HashSet::new());
+    let epoch_of = |stretch: &Stretch| reading.epochs.get(&stretch.topic).copied().unwrap_or(0);
+    let mut ledgers: Vec<Ledger<'_>> = share
+        .iter()
+        .map(|stretch| {
+            let key = (stretch.source, stretch.table.clone(), stretch.partition);
+            Ledger::new(
+                log.origins.get(&key).unwrap_or(&no_logged),
+                in_flight.get(&key).unwrap_or(&no_flight),
+                dead.get(&(stretch.topic.clone(), stretch.partition)).unwrap_or(&no_dead),
+            )
+        })
+        .collect();
+    let wanted: Vec<Wanted<'_>> = share
+        .iter()
+        .map(|stretch| Wanted {
+            topic: &stretch.topic,
+            partition: i32::from(stretch.partition),
+            offsets: stretch.taken(),
+        })
+        .collect();
+    reread(&topics::reader(reading.settings)?, &wanted, |at, message| {
+        let stretch = share[at];
+        let expected = expected(reading, stretch, message, epoch_of(stretch));
+        ledgers[at].enter(message.offset().max(0) as u64, &expected);
+        reading.progress.inc(1);
+    })?;
+    let books = share.iter().zip(ledgers).map(|(stretch, ledger)| {
+        let taken = stretch.taken();
+        let (mut page, missing_offsets) = ledger.close(taken.start.max(0) as u64, taken.end.max(0) as u64, epoch_of(stretch));
+        page.behind = (stretch.held.high - taken.end).max(0) as u64;
+        PartitionBook {
+            topic: stretch.topic.clone(),
+            partition: stretch.partition,
+            from: stretch.held.low,
+            committed: stretch.committed,
+            end: stretch.held.high,
+            page,
+            missing_offsets,
+            source: Some(stretch.source),
+        }
+    });
+    Ok(books.collect())
+}
+
+/// What the normaliser makes of a message.
+fn expected(reading: &Reading<'_>, stretch: &Stretch, message: &BorrowedMessage<'_>, epoch: i16) -> Expected {
+    let message = SourceMessage {
+        source: stretch.source,
+        table: &stretch.table,
+        partition: stretch.partition,
+        offset: message.offset().max(0) as u64,
+        epoch: epoch as u16,
+        timestamp: Timestamp(message.timestamp().to_millis().unwrap_or(0)),
+        key: message.key(),
+        value: message.payload(),
+    };
+    classified(normalise(reading.dialects, reading.key, &message))
+}
+
+fn classified(classified: Classified) -> Expected {
+    match classified {
+        Classified::Control(_) => Expected::Control,
+        Classified::DeadLetter { unreadable, .. } => Expected::DeadLetter(unreadable.map(|change| change.id())),
+        Classified::Inputs(inputs) => {
+            let record = |input: &Input| match input {
+                Input::Change(change) => Some(change.id()),
+                Input::Entity(entity) => Some(entity.id),
+                Input::Message(_) | Input::Control(_) => None,
+            };
+            Expected::Records(inputs.iter().filter_map(record).collect())
+        }
+    }
+}
+
+/// The coordinates of everything in the dead letters.
+fn dead_letter_coordinates(settings: &Settings, stretches: &[Stretch]) -> anyhow::Result<DeadLetters> {
+    let consumer = topics::reader(settings)?;
+    let mut found = DeadLetters::new();
+    let sources: BTreeSet<Source> = stretches.iter().map(|stretch| stretch.source).collect();
+    for topic in sources.into_iter().map(dead_letters) {
+        let partitions = offsets::partitions(&consumer, &topic).with_context(|| topics::unreachable_brokers(settings))?;
+        for partition in partitions {
+            let held = offsets::watermarks(&consumer, &topic, partition)
+                .with_context(|| format!("reading the range of {topic}/{partition}"))?;
+            let mut undecodable = 0;
+            read_range(&consumer, &topic, partition, held.low, held.high, |message| {
+                match message.payload().map(event::decode::<DeadLetter>) {
+                    Some(Ok(letter)) => {
+                        found
+                            .entry((letter.topic, letter.partition as u16))
+                            .or_default()
+                            .insert(letter.offset);
+                    }
+                    Some(Err(_)) | None => undecodable += 1,
+                }
+            })?;
+            if undecodable > 0 {
+                tracing::warn!(
+                    topic,
+                    partition,
+                    undecodable,
+                    "dead letters that cannot be decoded are left out"
+                );
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The pages of each source, summed.
+pub(crate) fn by_source(books: &[PartitionBook]) -> BTreeMap<Source, Page> {
+    let mut sums: BTreeMap<Source, Page> = BTreeMap::new();
+    for book in books {
+        if let Some(source) = book.source {
+            *sums.entry(source).or_default() += book.page;
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::sample::{change, source};
+    use runtime::dialect::ControlKind;
+
+    #[test]
+    fn what_is_taken_lies_between_the_first_held_and_the_committed_offset() {
+        let stretch = |committed| Stretch {
+            source: source(),
+            table: "ac02".into(),
+            topic: "human-resources.3201.public.ac02".into(),
+            partition: 0,
+            held: Watermarks { low: 10, high: 20 },
+            committed,
+        };
+        assert_eq!(stretch(Some(15)).taken(), 10..15);
+        assert_eq!(stretch(None).messages(), 0);
+        assert_eq!(stretch(Some(5)).messages(), 0, "what expired cannot be read again");
+
+        let all = [stretch(Some(19)), stretch(Some(15)), stretch(None), stretch(Some(14))];
+        let shares: Vec<u64> = shares(&all, 2)
+            .iter()
+            .map(|share| share.iter().map(|stretch| stretch.messages()).sum())
+            .collect();
+        assert_eq!(shares, [9, 9]);
+    }
+
+    #[test]
+    fn a_message_becomes_what_the_normaliser_says() {
+        let id = RecordId([1; 16]);
+        let inputs = Classified::Inputs(vec![Input::Change(change(1, 5, "张三"))]);
+        assert_eq!(classified(inputs), Expected::Records(vec![id]));
+        assert_eq!(classified(Classified::Control(ControlKind::Tombstone)), Expected::Control);
+    }
+}

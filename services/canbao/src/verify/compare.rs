@@ -1,0 +1,216 @@
+//! Compares the store with the temporary tables, row by row and column by column, inside the database.
+//!
+//! Keys and names of columns are reported, never what stands in them: a report may be shown to people who must not see persons.
+
+use anyhow::Context;
+use serde::Serialize;
+use sqlx::{PgConnection, Row};
+
+/// A row that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// Its key, parts separated by `/`.
+    pub key: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// What the comparison of a table came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableReport {
+    /// The table or view of the store.
+    pub table: &'static str,
+    /// Rows it has.
+    pub rows: u64,
+    /// Rows that differ, are missing or should not be there.
+    pub differences: u64,
+    /// Some of them.
+    pub samples: Vec<Sample>,
+}
+
+/// How a table is compared.
+struct Plan {
+    table: &'static str,
+    keys: &'static [&'static str],
+    /// Which rows of the store count.
+    counted: &'static str,
+}
+
+const PLANS: [Plan; 5] = [
+    Plan {
+        table: "person",
+        keys: &["shard", "anchor", "person"],
+        counted: "true",
+    },
+    Plan {
+        table: "enrolment",
+        keys: &["shard", "anchor", "record"],
+        counted: "true",
+    },
+    Plan {
+        table: "due",
+        keys: &["shard", "day", "anchor", "person"],
+        counted: "true",
+    },
+    // A count that fell to nothing keeps its row.
+    Plan {
+        table: "counter",
+        keys: &["shard", "county", "measure"],
+        counted: "value <> 0",
+    },
+    Plan {
+        table: "employer",
+        keys: &["shard", "record"],
+        counted: "true",
+    },
+];
+
+/// The directory holds where a record was last claimed: its version may lag behind updates in place, a delete's may not.
+const DIRECTORY: &str = "
+    select encode(coalesce(s.record, e.record), 'hex') as key,
+           case when s.record is null then 'missing'
+                when e.record is null then 'unexpected'
+                when s.deleted <> e.deleted then 'differs in deleted'
+                when not e.deleted and (s.shard, s.anchor) is distinct from (e.shard, e.anchor) then 'seated elsewhere'
+                else 'differs in version' end as problem,
+           count(*) over () as total
+    from store.directory s full join pg_temp.verify_directory e on s.record = e.record
+    where s.record is null
+       or (e.record is null and not (s.deleted and exists (select from pg_temp.verify_retired r where r.record = s.record)))
+       or s.deleted <> e.deleted
+       or (not e.deleted and ((s.shard, s.anchor) is distinct from (e.shard, e.anchor)
+                              or (s.epoch, s.\"offset\", s.mapping) > (e.epoch, e.\"offset\", e.mapping)))
+       or (e.deleted and (s.epoch, s.\"offset\", s.mapping) <> (e.epoch, e.\"offset\", e.mapping))
+    limit $1";
+
+/// Compares every table; shows at most `show` differences of each.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn tables(connection: &mut PgConnection, show: u32) -> anyhow::Result<Vec<TableReport>> {
+    let mut reports = Vec::new();
+    for plan in &PLANS {
+        let columns: Vec<String> = sqlx::query_scalar(
+            "select attname::text from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum",
+        )
+        .bind(format!("store.{}", plan.table))
+        .fetch_all(&mut *connection)
+        .await
+        .with_context(|| format!("reading the columns of store.{}", plan.table))?;
+        let statement = statement(plan, &columns);
+        let counted = format!("select count(*) from store.{} where {}", plan.table, plan.counted);
+        reports.push(run(connection, plan.table, statement, counted, show).await?);
+    }
+    let counted = "select count(*) from store.directory".to_owned();
+    reports.push(run(connection, "directory", DIRECTORY.to_owned(), counted, show).await?);
+    Ok(reports)
+}
+
+async fn run(
+    connection: &mut PgConnection,
+    table: &'static str,
+    statement: String,
+    counted: String,
+    show: u32,
+) -> anyhow::Result<TableReport> {
+    let failed = || format!("comparing store.{table}");
+    let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(counted))
+        .fetch_one(&mut *connection)
+        .await
+        .with_context(failed)?;
+    // At least one, since the total stands in the rows.
+    let found = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(i64::from(show.max(1)))
+        .fetch_all(connection)
+        .await
+        .with_context(failed)?;
+    let differences = found.first().map_or(Ok(0), |row| row.try_get::<i64, _>("total"))?;
+    let sample = |row: &sqlx::postgres::PgRow| {
+        Ok(Sample {
+            key: row.try_get("key")?,
+            problem: row.try_get("problem")?,
+        })
+    };
+    let samples = found.iter().take(show as usize).map(sample).collect::<sqlx::Result<_>>()?;
+    Ok(TableReport {
+        table,
+        rows: rows as u64,
+        differences: differences as u64,
+        samples,
+    })
+}
+
+fn quoted(column: &str) -> String {
+    format!("\"{}\"", column.replace('"', "\"\""))
+}
+
+/// A full join of the store and what is expected, by key, of the rows that differ.
+fn statement(plan: &Plan, columns: &[String]) -> String {
+    let values: Vec<String> = columns
+        .iter()
+        .filter(|column| !plan.keys.contains(&column.as_str()))
+        .map(|column| quoted(column))
+        .collect();
+    let side = |side: &str| {
+        values
+            .iter()
+            .map(|column| format!("{side}.{column}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let key = |key: &&str| match *key {
+        "anchor" | "person" | "record" => format!("encode(coalesce(s.{key}, e.{key}), 'hex')"),
+        key => format!("coalesce(s.{key}, e.{key})::text"),
+    };
+    let keys = plan.keys.iter().map(key).collect::<Vec<_>>().join(", ");
+    let joined = plan
+        .keys
+        .iter()
+        .map(|key| format!("s.{key} = e.{key}"))
+        .collect::<Vec<_>>()
+        .join(" and ");
+    let which = |column: &String| {
+        format!(
+            "case when s.{column} is distinct from e.{column} then '{}' end",
+            column.replace('\'', "''")
+        )
+    };
+    let named = values.iter().map(which).collect::<Vec<_>>().join(", ");
+    let differs = if values.is_empty() {
+        "false".to_owned()
+    } else {
+        format!("row({}) is distinct from row({})", side("s"), side("e"))
+    };
+    let named = if values.is_empty() {
+        "''".to_owned()
+    } else {
+        format!("concat_ws(', ', {named})")
+    };
+    let (table, counted, first) = (plan.table, plan.counted, plan.keys[0]);
+    format!(
+        "select concat_ws('/', {keys}) as key,
+                case when s.{first} is null then 'missing' when e.{first} is null then 'unexpected' else 'differs in ' || {named} end as problem,
+                count(*) over () as total
+         from (select * from store.{table} where {counted}) s full join pg_temp.verify_{table} e on {joined}
+         where s.{first} is null or e.{first} is null or {differs}
+         limit $1"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_join_and_the_rest_is_compared() {
+        let columns = ["shard", "county", "measure", "value"].map(str::to_owned);
+        let text = statement(&PLANS[3], &columns);
+        assert!(
+            text.contains("s.shard = e.shard and s.county = e.county and s.measure = e.measure"),
+            "{text}"
+        );
+        assert!(text.contains("row(s.\"value\") is distinct from row(e.\"value\")"), "{text}");
+        let keys_only = statement(&PLANS[2], &["shard", "day", "anchor", "person"].map(str::to_owned));
+        assert!(keys_only.contains("or false"), "{keys_only}");
+    }
+}

@@ -1,0 +1,355 @@
+//! The base as the function has it, as rows: computed at once from the newest versions and sent into temporary tables.
+//!
+//! The same row builders serve the registry, so that what is compared is what is stored, column by column.
+
+use super::announced::PersonKey;
+use super::log::SourceLog;
+use anyhow::Context;
+use domain::base::{Described, describe, neighbourhoods};
+use domain::date::Day;
+use domain::division::City;
+use domain::engine::DirectoryEntry;
+use domain::finding::Finding;
+use domain::ids::{AnchorId, IdKey, RecordId};
+use domain::input::SnapshotFloor;
+use domain::neighbourhood::Member;
+use domain::policy::Policy;
+use domain::record::{Change, SourceRecord};
+use domain::shard::Shard;
+use indicatif::ProgressBar;
+use runtime::store::copy::CopyRows;
+use runtime::store::{counters, person};
+use sqlx::{PgConnection, query};
+use std::collections::BTreeMap;
+use std::num::NonZero;
+
+/// Neighbourhoods described between two writes.
+const SLICE: usize = 4_000;
+
+/// Temporary tables of the comparison; they go with the transaction. `verify_retired` holds what a complete snapshot says is gone.
+const TABLES: [(&str, &str); 7] = [
+    ("verify_person", "store.person"),
+    ("verify_enrolment", "store.enrolment"),
+    ("verify_due", "store.due"),
+    ("verify_counter", "store.counter"),
+    ("verify_employer", "store.employer"),
+    ("verify_directory", "store.directory"),
+    ("verify_retired", "store.directory"),
+];
+
+/// What the function is applied with.
+pub(crate) struct Rules {
+    pub key: IdKey,
+    pub policy: Policy,
+    pub today: Day,
+    pub floors: Vec<SnapshotFloor>,
+}
+
+/// What is not compared in tables.
+#[derive(Debug, Default)]
+pub(crate) struct Computed {
+    /// Persons of the base.
+    pub persons: u64,
+    /// Open findings of the base.
+    pub findings: u64,
+    /// Open findings in regions that are live, by person, with their region.
+    pub open: BTreeMap<PersonKey, (City, Vec<Finding>)>,
+}
+
+/// Rows on their way into a temporary table.
+struct Sheet {
+    table: &'static str,
+    columns: i16,
+    rows: CopyRows,
+}
+
+impl Sheet {
+    fn new(table: &'static str, columns: i16) -> Self {
+        Self {
+            table,
+            columns,
+            rows: CopyRows::new(columns),
+        }
+    }
+
+    async fn send(&mut self, connection: &mut PgConnection) -> anyhow::Result<()> {
+        let rows = std::mem::replace(&mut self.rows, CopyRows::new(self.columns));
+        let statement = format!("copy pg_temp.{} from stdin (format binary)", self.table);
+        rows.send(connection, &statement)
+            .await
+            .with_context(|| format!("filling {}", self.table))
+    }
+}
+
+/// Computes the base and fills the temporary tables; takes the newest versions out of the log, which would else be held twice.
+///
+/// # Errors
+/// When the database refuses: the account needs the right to make temporary tables.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    log: &mut SourceLog,
+    rules: &Rules,
+    progress: &ProgressBar,
+) -> anyhow::Result<Computed> {
+    for (name, like) in TABLES {
+        let statement = format!("create temp table {name} (like {like}) on commit drop");
+        query(sqlx::AssertSqlSafe(statement))
+            .execute(&mut *connection)
+            .await
+            .context("making temporary tables for the comparison")?;
+    }
+    write_employers(connection, log).await?;
+    write_directory(connection, log, rules).await?;
+
+    let latest = std::mem::take(&mut log.latest);
+    let base = tokio::task::block_in_place(|| neighbourhoods(latest.values().map(|change| &**change), &rules.floors, &rules.key));
+    drop(latest);
+    progress.set_length(base.len() as u64);
+
+    let mut sheets = Sheets::new();
+    let mut computed = Computed::default();
+    let mut counts: BTreeMap<(Shard, i32, i16), i64> = BTreeMap::new();
+    let mut slice = Vec::with_capacity(SLICE);
+    let mut rest = base.into_iter();
+    loop {
+        slice.extend(rest.by_ref().take(SLICE));
+        if slice.is_empty() {
+            break;
+        }
+        let described = tokio::task::block_in_place(|| describe_all(&slice, rules));
+        for (((shard, anchor), _), described) in slice.iter().zip(&described) {
+            sheets.put(*shard, *anchor, described, &rules.key);
+            computed.take(*shard, *anchor, described, log, &mut counts);
+        }
+        sheets.send(connection).await?;
+        progress.inc(slice.len() as u64);
+        slice.clear();
+    }
+    let mut counter = Sheet::new("verify_counter", 4);
+    for ((shard, county, measure), value) in counts {
+        counter
+            .rows
+            .row()
+            .int2(i16::from(shard.number()))
+            .int4(county)
+            .int2(measure)
+            .int8(value);
+    }
+    counter.send(connection).await?;
+    for (name, _) in TABLES {
+        query(sqlx::AssertSqlSafe(format!("analyze pg_temp.{name}")))
+            .execute(&mut *connection)
+            .await
+            .context("preparing the comparison")?;
+    }
+    Ok(computed)
+}
+
+type Neighbourhood = ((Shard, AnchorId), Vec<Member>);
+
+/// Describes neighbourhoods on all cores: each stands alone.
+fn describe_all(slice: &[Neighbourhood], rules: &Rules) -> Vec<Described> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let part = slice.len().div_ceil(cores).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = slice
+            .chunks(part)
+            .map(|part| {
+                scope.spawn(move || -> Vec<Described> {
+                    part.iter()
+                        .map(|((_, anchor), members)| describe(*anchor, members, &rules.policy, rules.today, &rules.key))
+                        .collect()
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("describing does not panic"))
+            .collect()
+    })
+}
+
+impl Computed {
+    fn take(
+        &mut self,
+        shard: Shard,
+        anchor: AnchorId,
+        described: &Described,
+        log: &SourceLog,
+        counts: &mut BTreeMap<(Shard, i32, i16), i64>,
+    ) {
+        let live = &log.shards[usize::from(shard.number())].live;
+        for person in &described.persons {
+            self.persons += 1;
+            self.findings += person.findings.len() as u64;
+            for measure in counters::measures(counters::flags(person), &person.findings) {
+                *counts.entry((shard, person::county(person), measure)).or_default() += 1;
+            }
+            if let Some(region) = person
+                .region
+                .filter(|region| live.contains(region) && !person.findings.is_empty())
+            {
+                self.open
+                    .insert((shard, anchor, person.id), (region, person.findings.clone()));
+            }
+        }
+    }
+}
+
+/// The tables that follow from persons.
+struct Sheets {
+    person: Sheet,
+    enrolment: Sheet,
+    due: Sheet,
+}
+
+impl Sheets {
+    fn new() -> Self {
+        Self {
+            person: Sheet::new("verify_person", person::COLUMNS),
+            enrolment: Sheet::new("verify_enrolment", person::ENROLMENT_COLUMNS),
+            due: Sheet::new("verify_due", 4),
+        }
+    }
+
+    fn put(&mut self, shard: Shard, anchor: AnchorId, described: &Described, key: &IdKey) {
+        for person in &described.persons {
+            let (_, published) = person::state(person, key);
+            person::put(&mut self.person.rows, shard, person, published);
+            for (record, enrolment) in &person.enrolments {
+                person::put_enrolment(&mut self.enrolment.rows, shard, anchor, person.id, *record, enrolment);
+            }
+            if let Some(day) = person.next_due {
+                let row = &mut self.due.rows.row();
+                row.int2(i16::from(shard.number()))
+                    .date(day)
+                    .bytes(&anchor.bytes()[..])
+                    .bytes(&person.id.bytes()[..]);
+            }
+        }
+        if !described.away.is_empty() {
+            person::put_away(&mut self.person.rows, shard, anchor, &described.away);
+        }
+    }
+
+    async fn send(&mut self, connection: &mut PgConnection) -> anyhow::Result<()> {
+        self.person.send(connection).await?;
+        self.enrolment.send(connection).await?;
+        self.due.send(connection).await
+    }
+}
+
+async fn write_employers(connection: &mut PgConnection, log: &mut SourceLog) -> anyhow::Result<()> {
+    let mut sheet = Sheet::new("verify_employer", person::EMPLOYER_COLUMNS);
+    for entity in std::mem::take(&mut log.entities).into_values() {
+        person::put_employer(&mut sheet.rows, entity.shard(), &entity);
+    }
+    sheet.send(connection).await
+}
+
+/// Where the directory should have a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seat {
+    /// At home, or deleted.
+    Entered(DirectoryEntry),
+    /// A complete snapshot no longer has it: no entry, or a deleted one.
+    Retired(DirectoryEntry),
+}
+
+fn seat(change: &Change, rules: &Rules) -> Seat {
+    match change {
+        Change::Delete(deletion) => Seat::Entered(DirectoryEntry {
+            shard: change.shard(),
+            anchor: AnchorId::default(),
+            version: deletion.version,
+            deleted: true,
+        }),
+        Change::Upsert(record) => {
+            let entry = DirectoryEntry {
+                shard: record.home(),
+                anchor: record.anchor(&rules.key),
+                version: record.version,
+                deleted: false,
+            };
+            if is_retired(record, &rules.floors) {
+                Seat::Retired(entry)
+            } else {
+                Seat::Entered(entry)
+            }
+        }
+    }
+}
+
+fn is_retired(record: &SourceRecord, floors: &[SnapshotFloor]) -> bool {
+    floors
+        .iter()
+        .any(|floor| floor.source == record.source && floor.table == record.table && floor.retires(&record.version))
+}
+
+async fn write_directory(connection: &mut PgConnection, log: &SourceLog, rules: &Rules) -> anyhow::Result<()> {
+    let mut entered = Sheet::new("verify_directory", person::DIRECTORY_COLUMNS);
+    let mut retired = Sheet::new("verify_retired", person::DIRECTORY_COLUMNS);
+    let records: Vec<(&RecordId, &Change)> = log.latest.iter().map(|(record, change)| (record, &**change)).collect();
+    for part in records.chunks(50_000) {
+        for (record, change) in part {
+            match seat(change, rules) {
+                Seat::Entered(entry) => person::put_directory(&mut entered.rows, **record, &entry),
+                Seat::Retired(entry) => person::put_directory(&mut retired.rows, **record, &entry),
+            }
+        }
+        entered.send(connection).await?;
+        retired.send(connection).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::sample::{change, deletion, source};
+    use domain::source::TableName;
+
+    fn rules(floors: Vec<SnapshotFloor>) -> Rules {
+        Rules {
+            key: IdKey::new(1, &[7; 32]),
+            policy: Policy::embedded(),
+            today: Day(0),
+            floors,
+        }
+    }
+
+    #[test]
+    fn a_record_is_seated_at_home_unless_it_is_gone() {
+        let record = change(1, 5, "张三");
+        let Change::Upsert(stated) = &record else {
+            panic!("an upsert")
+        };
+        let (home, anchor) = (stated.home(), AnchorId::from(stated.id));
+        let Seat::Entered(entry) = seat(&record, &rules(Vec::new())) else {
+            panic!("it is there")
+        };
+        assert_eq!((entry.shard, entry.anchor, entry.deleted), (home, anchor, false));
+
+        let floor = SnapshotFloor {
+            source: source(),
+            table: TableName::new("az01"),
+            epoch: 0,
+            offsets: vec![6],
+        };
+        assert!(matches!(seat(&record, &rules(vec![floor.clone()])), Seat::Retired(_)));
+        assert!(matches!(seat(&change(1, 6, "张三"), &rules(vec![floor])), Seat::Entered(_)));
+        assert!(matches!(seat(&deletion(1, 9), &rules(Vec::new())), Seat::Entered(entry) if entry.deleted));
+    }
+
+    #[test]
+    fn cores_share_the_work_and_keep_the_order() {
+        let rules = rules(Vec::new());
+        let records = [change(1, 1, "张三"), change(2, 1, "李四"), change(3, 1, "王五")];
+        let slice: Vec<Neighbourhood> = neighbourhoods(&records, &rules.floors, &rules.key).into_iter().collect();
+        let described = describe_all(&slice, &rules);
+        assert_eq!(described.len(), 3);
+        for (((_, anchor), _), described) in slice.iter().zip(&described) {
+            assert!(described.persons.iter().all(|person| person.anchor == *anchor));
+        }
+    }
+}
