@@ -6,7 +6,7 @@ use anyhow::bail;
 use domain::base::{Base, Person};
 use domain::citizen_id::CitizenId;
 use domain::finding::Finding;
-use domain::ids::{IdKey, PersonId, RecordId};
+use domain::ids::{FindingId, IdKey, PersonId, RecordId};
 use domain::person::Standing;
 use domain::release::{Cause, Event};
 use std::collections::BTreeMap;
@@ -42,21 +42,34 @@ impl<'a> Names<'a> {
             let number = CitizenId::parse(someone.number.as_ref()?).ok()?;
             Some((key.number(number).into(), alias.as_str()))
         };
-        Self { labels: &encoded.labels, numbers: story.people.iter().filter_map(number).collect() }
+        Self {
+            labels: &encoded.labels,
+            numbers: story.people.iter().filter_map(number).collect(),
+        }
     }
 
     /// An alias, a record's label, or `?`.
     pub fn person(&self, id: PersonId) -> String {
         let record = || self.labels.get(&RecordId(id.0)).cloned();
-        self.numbers.get(&id).map(|alias| (*alias).to_owned()).or_else(record).unwrap_or_else(|| format!("?{id}"))
+        self.numbers
+            .get(&id)
+            .map(|alias| (*alias).to_owned())
+            .or_else(record)
+            .unwrap_or_else(|| format!("?{id}"))
     }
 
     /// Whether a person is meant by an alias (they have the id of its number) or by one of several labels (`ac02:1|czrk:A1`).
     fn is(&self, story: &Story, id: PersonId, name: &str, key: &IdKey) -> bool {
-        let number = story.people.get(name).and_then(|someone| CitizenId::parse(someone.number.as_ref()?).ok());
+        let number = story
+            .people
+            .get(name)
+            .and_then(|someone| CitizenId::parse(someone.number.as_ref()?).ok());
         match number {
             Some(number) => PersonId::from(key.number(number)) == id,
-            None => self.labels.get(&RecordId(id.0)).is_some_and(|label| name.split('|').any(|name| name == label)),
+            None => self
+                .labels
+                .get(&RecordId(id.0))
+                .is_some_and(|label| name.split('|').any(|name| name == label)),
         }
     }
 
@@ -111,7 +124,10 @@ pub fn seen(person: &Person) -> Seen {
 /// # Errors
 /// Says what differs.
 pub fn base(story: &Story, encoded: &Encoded, expectation: &Expectation, base: &Base, key: &IdKey) -> anyhow::Result<()> {
-    let all: Vec<Seen> = base.values().flat_map(|described| described.persons.iter().map(seen)).collect();
+    let all: Vec<Seen> = base
+        .values()
+        .flat_map(|described| described.persons.iter().map(seen))
+        .collect();
     persons(story, encoded, expectation, &all, key)
 }
 
@@ -127,7 +143,10 @@ pub fn persons(story: &Story, encoded: &Encoded, expectation: &Expectation, all:
         for person in expected {
             let mut records: Vec<&str> = person.records.split_whitespace().collect();
             records.sort_unstable();
-            let number = person.who.as_ref().and_then(|who| CitizenId::parse(story.people.get(who)?.number.as_ref()?).ok());
+            let number = person
+                .who
+                .as_ref()
+                .and_then(|who| CitizenId::parse(story.people.get(who)?.number.as_ref()?).ok());
             let right_id = |seen: &Seen| match (number, &person.id) {
                 (Some(number), None) => seen.id == key.number(number).into(),
                 _ => seen.records.contains(&RecordId(seen.id.0)),
@@ -140,16 +159,29 @@ pub fn persons(story: &Story, encoded: &Encoded, expectation: &Expectation, all:
             };
             match left.iter().position(fits) {
                 Some(at) => drop(left.swap_remove(at)),
-                None => writeln!(wrong, "  missing: {} {} of {:?}", person.is.as_str(), person.records, person.who)?,
+                None => writeln!(
+                    wrong,
+                    "  missing: {} {} of {:?}",
+                    person.is.as_str(),
+                    person.records,
+                    person.who
+                )?,
             }
         }
         for seen in left {
             let id = names.person(seen.id);
-            writeln!(wrong, "  unexpected: {} {}, id of {id}", seen.standing, names.records(&seen.records).join(" "))?;
+            writeln!(
+                wrong,
+                "  unexpected: {} {}, id of {id}",
+                seen.standing,
+                names.records(&seen.records).join(" ")
+            )?;
         }
     }
-    let mut open: Vec<(PersonId, &str)> =
-        all.iter().flat_map(|seen| seen.findings.iter().map(|line| (seen.id, line.as_str()))).collect();
+    let mut open: Vec<(PersonId, &str)> = all
+        .iter()
+        .flat_map(|seen| seen.findings.iter().map(|line| (seen.id, line.as_str())))
+        .collect();
     for expected in &expectation.open {
         for scheme in expected.schemes.each() {
             let line = finding_line(
@@ -160,7 +192,10 @@ pub fn persons(story: &Story, encoded: &Encoded, expectation: &Expectation, all:
                 expected.reason.map_or("-", domain::finding::FormReason::as_str),
                 expected.overlap.map_or("-", domain::finding::Overlap::as_str),
             );
-            match open.iter().position(|(id, found)| *found == line && names.is(story, *id, &expected.of, key)) {
+            match open
+                .iter()
+                .position(|(id, found)| *found == line && names.is(story, *id, &expected.of, key))
+            {
                 Some(at) => drop(open.swap_remove(at)),
                 None => writeln!(wrong, "  not open: {} {line}", expected.of)?,
             }
@@ -171,7 +206,11 @@ pub fn persons(story: &Story, encoded: &Encoded, expectation: &Expectation, all:
         writeln!(wrong, "  open and not expected: {} {line}", names.person(id))?;
     }
     for (who, count) in &expectation.enrolled {
-        let found: usize = all.iter().filter(|seen| names.is(story, seen.id, who, key)).map(|seen| seen.enrolled).sum();
+        let found: usize = all
+            .iter()
+            .filter(|seen| names.is(story, seen.id, who, key))
+            .map(|seen| seen.enrolled)
+            .sum();
         if found != *count {
             writeln!(wrong, "  {who} has {found} enrolments, not {count}")?;
         }
@@ -192,7 +231,7 @@ pub fn event_text(kind: &str, cause: Cause, region: &str) -> String {
 }
 
 /// What was told of each finding: whose, rule, scheme, and the events in order.
-pub type ToldLines = BTreeMap<(PersonId, &'static str, &'static str), Vec<String>>;
+pub type ToldLines = BTreeMap<(PersonId, &'static str, &'static str, FindingId), Vec<String>>;
 
 /// What events tell, by finding.
 pub fn told_lines<'a>(events: impl IntoIterator<Item = &'a Event>) -> ToldLines {
@@ -201,7 +240,10 @@ pub fn told_lines<'a>(events: impl IntoIterator<Item = &'a Event>) -> ToldLines 
         let finding = &event.told.finding;
         let scheme = finding.scheme.map_or("-", domain::scheme::Scheme::as_str);
         let line = event_text(event.kind.as_str(), event.cause, &event.told.region.to_string());
-        lines.entry((event.told.person, finding.rule.as_str(), scheme)).or_default().push(line);
+        lines
+            .entry((event.told.person, finding.rule.as_str(), scheme, event.finding_id))
+            .or_default()
+            .push(line);
     }
     lines
 }
@@ -210,31 +252,37 @@ pub fn told_lines<'a>(events: impl IntoIterator<Item = &'a Event>) -> ToldLines 
 ///
 /// # Errors
 /// Says what differs.
-pub fn told(story: &Story, encoded: &Encoded, events: &[Event], key: &IdKey) -> anyhow::Result<()> {
-    told_of(story, encoded, told_lines(events), key)
-}
-
-/// The same, however it was heard.
-///
-/// # Errors
-/// Says what differs.
-pub fn told_of(story: &Story, encoded: &Encoded, mut heard: ToldLines, key: &IdKey) -> anyhow::Result<()> {
+pub fn told(story: &Story, encoded: &Encoded, mut heard: ToldLines, key: &IdKey) -> anyhow::Result<()> {
     let names = Names::new(story, encoded, key);
     let mut wrong = String::new();
     for told in &story.told {
         for scheme in told.schemes.each() {
             let scheme = scheme.map_or("-", domain::scheme::Scheme::as_str);
-            let found = heard.keys().find(|(person, rule, about)| {
+            let is_it = |(person, rule, about, _): &(PersonId, &str, &str, FindingId)| {
                 *rule == told.rule.as_str() && *about == scheme && names.is(story, *person, &told.of, key)
-            });
-            let events = found.copied().and_then(|found| heard.remove(&found)).unwrap_or_default();
-            if events != told.events {
-                writeln!(wrong, "  {} {} {scheme}: told {events:?}, not {:?}", told.of, told.rule.as_str(), told.events)?;
+            };
+            let exact = heard
+                .iter()
+                .find(|(found, events)| is_it(found) && **events == told.events)
+                .map(|(found, _)| *found);
+            match exact {
+                Some(found) => drop(heard.remove(&found)),
+                None => writeln!(
+                    wrong,
+                    "  not told: {} {} {scheme} {:?}",
+                    told.of,
+                    told.rule.as_str(),
+                    told.events
+                )?,
             }
         }
     }
-    for ((person, rule, scheme), events) in heard {
-        writeln!(wrong, "  told and not expected: {} {rule} {scheme}: {events:?}", names.person(person))?;
+    for ((person, rule, scheme, _), events) in heard {
+        writeln!(
+            wrong,
+            "  told and not expected: {} {rule} {scheme} {events:?}",
+            names.person(person)
+        )?;
     }
     if !wrong.is_empty() {
         bail!("{}, what subscribers were told:\n{wrong}", story.name);
@@ -250,6 +298,17 @@ pub fn outline(found: &Base, expected: &Base) -> String {
         let away = described.map_or(0, |described| described.away.len());
         format!("{:?} and {away} away", persons.iter().map(seen).collect::<Vec<_>>())
     };
-    let places = found.keys().chain(expected.keys()).filter(|place| found.get(place) != expected.get(place));
-    places.map(|place| format!("\n  {place:?}: found {}, expected {}", text(found, place), text(expected, place))).collect()
+    let places = found
+        .keys()
+        .chain(expected.keys())
+        .filter(|place| found.get(place) != expected.get(place));
+    places
+        .map(|place| {
+            format!(
+                "\n  {place:?}: found {}, expected {}",
+                text(found, place),
+                text(expected, place)
+            )
+        })
+        .collect()
 }

@@ -85,15 +85,32 @@ type Row = Map<String, Value>;
 /// # Errors
 /// When an event names an unknown table, lacks its key, or updates a row that is not there.
 pub fn encode(story: &Story, dialects: &Dialects, key: &IdKey) -> anyhow::Result<Encoded> {
-    let mut encoder = Encoder { story, dialects, key, rows: BTreeMap::new(), encoded: Encoded { steps: Vec::new(), labels: BTreeMap::new() } };
+    let mut encoder = Encoder {
+        story,
+        dialects,
+        key,
+        rows: BTreeMap::new(),
+        encoded: Encoded {
+            steps: Vec::new(),
+            labels: BTreeMap::new(),
+        },
+    };
     for (at, event) in story.events.iter().enumerate() {
-        encoder.event(event).with_context(|| format!("{}, event {}", story.name, at + 1))?;
+        encoder
+            .event(event)
+            .with_context(|| format!("{}, event {}", story.name, at + 1))?;
     }
     let Encoded { mut steps, labels } = encoder.encoded;
     // A table with a snapshot keeps its order as a whole: what came before it stays before it.
     let snapshots: Vec<(Source, String)> = steps
         .iter()
-        .filter_map(|step| if let Step::Snapshot { source, table, .. } = step { Some((*source, table.clone())) } else { None })
+        .filter_map(|step| {
+            if let Step::Snapshot { source, table, .. } = step {
+                Some((*source, table.clone()))
+            } else {
+                None
+            }
+        })
         .collect();
     for step in &mut steps {
         if let Step::Publish(message) = step
@@ -125,12 +142,21 @@ impl Encoder<'_> {
         let (on, source) = (event.on, event.source);
         match event.op {
             Op::Silent | Op::Heard => {
-                self.encoded.steps.push(Step::Silence { on, source, heard: event.op == Op::Heard });
+                self.encoded.steps.push(Step::Silence {
+                    on,
+                    source,
+                    heard: event.op == Op::Heard,
+                });
                 return Ok(());
             }
             Op::SnapshotBegin | Op::SnapshotComplete => {
                 let complete = event.op == Op::SnapshotComplete;
-                self.encoded.steps.push(Step::Snapshot { on, source, table: event.table.clone(), complete });
+                self.encoded.steps.push(Step::Snapshot {
+                    on,
+                    source,
+                    table: event.table.clone(),
+                    complete,
+                });
                 return Ok(());
             }
             _ => {}
@@ -162,7 +188,10 @@ impl Encoder<'_> {
             Op::Tombstone => self.publish(event, &key, None)?,
             Op::KeyChange => {
                 let old = self.row_key(event, &event.key)?;
-                let mut row = self.rows.remove(&old.label).with_context(|| format!("{} does not exist", old.label))?;
+                let mut row = self
+                    .rows
+                    .remove(&old.label)
+                    .with_context(|| format!("{} does not exist", old.label))?;
                 self.publish(event, &old, Some(envelope("d", Some(&row), None)))?;
                 self.publish(event, &old, None)?;
                 row.extend(stated);
@@ -175,7 +204,10 @@ impl Encoder<'_> {
     }
 
     fn row_key(&mut self, event: &Event, stated: &toml::Table) -> anyhow::Result<RowKey> {
-        let table = self.dialects.find(event.source, &event.table).with_context(|| format!("no table {}", event.table))?;
+        let table = self
+            .dialects
+            .find(event.source, &event.table)
+            .with_context(|| format!("no table {}", event.table))?;
         let mut columns = Row::new();
         let mut label = Vec::new();
         for column in table.key_columns() {
@@ -187,8 +219,16 @@ impl Encoder<'_> {
         let bytes = serde_json::to_vec(&columns)?;
         let text = Key::parse(Some(&bytes), table.key_columns())?.text;
         let record = self.key.record(event.source, &TableName::new(event.table.as_str()), &text);
-        let known = self.encoded.labels.iter().find(|(_, known)| **known == label).map(|(record, _)| *record);
-        ensure!(known.is_none_or(|known| known == record), "{label} stands in two sources: use different keys");
+        let known = self
+            .encoded
+            .labels
+            .iter()
+            .find(|(_, known)| **known == label)
+            .map(|(record, _)| *record);
+        ensure!(
+            known.is_none_or(|known| known == record),
+            "{label} stands in two sources: use different keys"
+        );
         self.encoded.labels.insert(record, label.clone());
         Ok(RowKey { label, columns })
     }
@@ -241,7 +281,9 @@ impl Encoder<'_> {
 
 /// The partition of a key: one key, one partition.
 pub fn partition_of(key: &[u8]) -> u16 {
-    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     (hash >> 32) as u16 % PARTITIONS
 }
 

@@ -8,7 +8,9 @@
 pub mod check;
 pub mod drive;
 pub mod encode;
+pub mod on_servers;
 pub mod registry;
+pub mod servers;
 pub mod story;
 pub mod traffic;
 pub mod world;

@@ -55,7 +55,13 @@ impl Base for Registry {
             self.describe((touched.shard, touched.anchor), touched.at);
         }
         let controls = || {
-            entries.iter().filter_map(|entry| if let Input::Control(control) = &entry.input { Some((entry.shard, control)) } else { None })
+            entries.iter().filter_map(|entry| {
+                if let Input::Control(control) = &entry.input {
+                    Some((entry.shard, control))
+                } else {
+                    None
+                }
+            })
         };
         for (shard, control) in controls() {
             if let Control::GoLive(region) = control {
@@ -110,31 +116,52 @@ impl Registry {
     }
 
     fn person(&self, key: &PersonKey) -> Option<&Person> {
-        self.persons.get(&(key.0, key.1))?.persons.iter().find(|person| person.id == key.2)
+        self.persons
+            .get(&(key.0, key.1))?
+            .persons
+            .iter()
+            .find(|person| person.id == key.2)
     }
 
     fn go_live(&mut self, shard: Shard, region: City) {
         let of_shard = self.persons.iter().filter(|((of, _), _)| *of == shard);
         let persons = of_shard.flat_map(|((shard, anchor), described)| {
-            described.persons.iter().map(move |person| ((*shard, *anchor, person.id), person))
+            described
+                .persons
+                .iter()
+                .map(move |person| ((*shard, *anchor, person.id), person))
         });
         let mut events = Vec::new();
         for (key, person) in persons.filter(|(_, person)| person.region == Some(region)) {
             let sources = sources(person);
             let known = self.told.get(&key).map_or(&[][..], Vec::as_slice);
-            events.extend(baseline(&open_side(person, &sources), known, region, &self.key).into_iter().map(|event| (key, event)));
+            events.extend(
+                baseline(&open_side(person, &sources), known, region, &self.key)
+                    .into_iter()
+                    .map(|event| (key, event)),
+            );
         }
         events.into_iter().for_each(|(key, event)| self.tell(key, event));
     }
 
     fn release(&mut self, shard: Shard) {
-        let pending: Vec<(PersonKey, Timestamp)> =
-            self.pending.iter().filter(|((of, ..), _)| *of == shard).map(|(key, at)| (*key, *at)).collect();
+        let pending: Vec<(PersonKey, Timestamp)> = self
+            .pending
+            .iter()
+            .filter(|((of, ..), _)| *of == shard)
+            .map(|(key, at)| (*key, *at))
+            .collect();
         for (key, at) in pending {
             let state = &self.world.shard(shard).state;
             let person = self.person(&key);
             let sources = person.map(sources).unwrap_or_default();
-            let nobody = OpenSide { person: key.2, region: None, findings: &[], sources: &[] };
+            let nobody = OpenSide {
+                person: key.2,
+                anchor: key.1,
+                region: None,
+                findings: &[],
+                sources: &[],
+            };
             let open = person.map_or(nobody, |person| open_side(person, &sources));
             let known = self.told.get(&key).map_or(&[][..], Vec::as_slice);
             let released = release(&open, known, state, at, &self.policy.release.at_once, &self.key);
@@ -158,31 +185,56 @@ impl Registry {
     /// # Errors
     /// Says what does not hold.
     pub fn check_promises(&self) -> anyhow::Result<()> {
-        ensure!(self.pending.is_empty(), "everything is complete, and {} persons wait", self.pending.len());
+        ensure!(
+            self.pending.is_empty(),
+            "everything is complete, and {} persons wait",
+            self.pending.len()
+        );
         let mut last: BTreeMap<FindingId, &Event> = BTreeMap::new();
         for event in &self.events {
             let before = last.insert(event.finding_id, event);
             let name = (event.told.finding.rule, event.told.person);
             let revision = before.map_or(1, |before| before.told.revision + 1);
-            ensure!(event.told.revision == revision, "{name:?}: revision {} comes where {revision} is due", event.told.revision);
+            ensure!(
+                event.told.revision == revision,
+                "{name:?}: revision {} comes where {revision} is due",
+                event.told.revision
+            );
             let was_open = before.is_some_and(|before| before.told.open);
-            ensure!(was_open != (event.kind == EventKind::Open), "{name:?}: events do not alternate at revision {revision}");
-            ensure!(event.told.open == (event.kind != EventKind::Clear), "{name:?}: a cleared finding is told as open");
+            ensure!(
+                was_open != (event.kind == EventKind::Open),
+                "{name:?}: events do not alternate at revision {revision}"
+            );
+            ensure!(
+                event.told.open == (event.kind != EventKind::Clear),
+                "{name:?}: a cleared finding is told as open"
+            );
         }
         let told = last.into_values().filter(|event| event.told.open);
-        let told: BTreeMap<FindingId, (City, &Finding)> =
-            told.map(|event| (event.finding_id, (event.told.region, &event.told.finding))).collect();
+        let told: BTreeMap<FindingId, (City, &Finding)> = told
+            .map(|event| (event.finding_id, (event.told.region, &event.told.finding)))
+            .collect();
         let mut open: BTreeMap<FindingId, (City, &Finding)> = BTreeMap::new();
         for ((shard, _), described) in &self.persons {
             for person in &described.persons {
-                let Some(region) = person.region.filter(|region| self.world.shard(*shard).state.live.contains(region)) else { continue };
+                let Some(region) = person
+                    .region
+                    .filter(|region| self.world.shard(*shard).state.live.contains(region))
+                else {
+                    continue;
+                };
                 for finding in &person.findings {
-                    let other = open.insert(finding.id(person.id, &self.key), (region, finding));
+                    let other = open.insert(finding.id(person.id, person.anchor, &self.key), (region, finding));
                     ensure!(other.is_none(), "{:?} of {} is open twice", finding.rule, person.id);
                 }
             }
         }
-        ensure!(told == open, "what was told is not what is open: {} against {} findings", told.len(), open.len());
+        ensure!(
+            told == open,
+            "what was told is not what is open: {} against {} findings",
+            told.len(),
+            open.len()
+        );
         Ok(())
     }
 }
@@ -190,7 +242,10 @@ impl Registry {
 /// Persons whose open findings or region changed, as the registry compares its rows.
 fn reopened(before: &Described, after: &Described) -> Vec<PersonId> {
     let find = |described: &Described, id: PersonId| described.persons.iter().position(|person| person.id == id);
-    let gone = before.persons.iter().filter(|person| find(after, person.id).is_none() && !person.findings.is_empty());
+    let gone = before
+        .persons
+        .iter()
+        .filter(|person| find(after, person.id).is_none() && !person.findings.is_empty());
     let changed = after.persons.iter().filter(|person| match find(before, person.id) {
         Some(at) => (&before.persons[at].findings, before.persons[at].region) != (&person.findings, person.region),
         None => !person.findings.is_empty(),
@@ -199,7 +254,13 @@ fn reopened(before: &Described, after: &Described) -> Vec<PersonId> {
 }
 
 fn open_side<'a>(person: &'a Person, sources: &'a [Source]) -> OpenSide<'a> {
-    OpenSide { person: person.id, region: person.region, findings: &person.findings, sources }
+    OpenSide {
+        person: person.id,
+        anchor: person.anchor,
+        region: person.region,
+        findings: &person.findings,
+        sources,
+    }
 }
 
 fn sources(person: &Person) -> Vec<Source> {

@@ -178,8 +178,13 @@ pub struct Told {
 }
 
 /// The schemes that an employee must be in.
-pub const ALL_FIVE: [Scheme; 5] =
-    [Scheme::EmployeePension, Scheme::Unemployment, Scheme::EmployeeMedical, Scheme::WorkInjury, Scheme::Maternity];
+pub const ALL_FIVE: [Scheme; 5] = [
+    Scheme::EmployeePension,
+    Scheme::Unemployment,
+    Scheme::EmployeeMedical,
+    Scheme::WorkInjury,
+    Scheme::Maternity,
+];
 
 impl Schemes {
     /// The schemes; one `None` where a finding is about no scheme.
@@ -216,7 +221,9 @@ pub fn day_of(date: &toml::value::Datetime) -> Option<Day> {
 
 fn source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let parts = text.split_once('.').and_then(|(agency, city)| Some((agency.parse().ok()?, city.parse().ok()?)));
+    let parts = text
+        .split_once('.')
+        .and_then(|(agency, city)| Some((agency.parse().ok()?, city.parse().ok()?)));
     let (agency, city) = parts.ok_or_else(|| serde::de::Error::custom(format!("{text}: expected agency.city")))?;
     Ok(Source { agency, city })
 }
@@ -253,8 +260,14 @@ impl Story {
 
     fn check(&self) -> anyhow::Result<()> {
         ensure!(self.title.contains(" · "), "the title is Chinese · English");
-        ensure!(self.events.is_sorted_by_key(|event| event.on), "events are in the order of their dates");
-        ensure!(self.expectations.is_sorted_by_key(|expect| expect.on), "expectations are in the order of their dates");
+        ensure!(
+            self.events.is_sorted_by_key(|event| event.on),
+            "events are in the order of their dates"
+        );
+        ensure!(
+            self.expectations.is_sorted_by_key(|expect| expect.on),
+            "expectations are in the order of their dates"
+        );
         ensure!(!self.expectations.is_empty(), "a story expects something");
         for who in self.events.iter().filter_map(|event| event.who.as_ref()) {
             ensure!(self.people.contains_key(who), "{who} is not introduced");
@@ -276,13 +289,18 @@ impl Story {
     /// When it begins with none.
     pub fn ordinal(&self) -> anyhow::Result<u32> {
         let digits: String = self.name.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().with_context(|| format!("{}: a story's name begins with its number", self.name))
+        digits
+            .parse()
+            .with_context(|| format!("{}: a story's name begins with its number", self.name))
     }
 
     /// The last date the story speaks of.
     pub fn end(&self) -> Day {
         let events = self.events.iter().map(|event| event.on);
-        events.chain(self.expectations.iter().map(|expect| expect.on)).max().unwrap_or(Day(0))
+        events
+            .chain(self.expectations.iter().map(|expect| expect.on))
+            .max()
+            .unwrap_or(Day(0))
     }
 }
 
@@ -292,7 +310,9 @@ impl Story {
 /// When one cannot be read.
 pub fn all() -> anyhow::Result<Vec<Story>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stories");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<anyhow::Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     files.iter().map(|path| Story::read(path)).collect()

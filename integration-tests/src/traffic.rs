@@ -156,13 +156,18 @@ impl Traffic {
 
     fn possible(&self, world: &World) -> Vec<Step> {
         let mut steps = Vec::new();
-        let unread = self.partitions.iter().enumerate().filter(|(_, (messages, cursor))| cursor.next < messages.len());
+        let unread = self
+            .partitions
+            .iter()
+            .enumerate()
+            .filter(|(_, (messages, cursor))| cursor.next < messages.len());
         steps.extend(unread.map(|(partition, _)| Step::Read(partition)));
         let untold = self.told.iter().filter(|(_, cursor)| cursor.next < self.controls.len());
         steps.extend(untold.map(|(shard, _)| Step::Tell(*shard)));
-        let unsent = world.outbox.iter().filter(|(pair, messages)| {
-            self.relayed.get(pair).map_or(0, |cursor| cursor.next) < messages.len()
-        });
+        let unsent = world
+            .outbox
+            .iter()
+            .filter(|(pair, messages)| self.relayed.get(pair).map_or(0, |cursor| cursor.next) < messages.len());
         steps.extend(unsent.map(|(pair, _)| Step::Relay(*pair)));
         if self.logs.values().any(|(entries, cursor)| cursor.next < entries.len()) {
             // As likely as everything else together, so that batches of one entry happen too.
@@ -182,7 +187,11 @@ impl Traffic {
                             Input::Entity(entity) => entity.shard(),
                             Input::Message(_) | Input::Control(_) => continue,
                         };
-                        let entry = Entry { shard, at: *at, input: input.clone() };
+                        let entry = Entry {
+                            shard,
+                            at: *at,
+                            input: input.clone(),
+                        };
                         self.logs.entry(shard).or_default().0.push(entry);
                     }
                 }
@@ -190,7 +199,11 @@ impl Traffic {
             Step::Tell(shard) => {
                 let cursor = self.told.entry(shard).or_default();
                 for (at, control) in &self.controls[cursor.advance(self.controls.len(), draw)] {
-                    let entry = Entry { shard, at: *at, input: Input::Control(control.clone()) };
+                    let entry = Entry {
+                        shard,
+                        at: *at,
+                        input: Input::Control(control.clone()),
+                    };
                     self.logs.entry(shard).or_default().0.push(entry);
                 }
             }
@@ -198,7 +211,11 @@ impl Traffic {
                 let messages = base.world().outbox.get(&(from, to)).map_or(&[][..], Vec::as_slice);
                 let cursor = self.relayed.entry((from, to)).or_insert(Cursor { next: 0, rewinds: 2 });
                 for message in &messages[cursor.advance(messages.len(), draw)] {
-                    let entry = Entry { shard: to, at: self.now, input: Input::Message(message.clone()) };
+                    let entry = Entry {
+                        shard: to,
+                        at: self.now,
+                        input: Input::Message(message.clone()),
+                    };
                     self.logs.entry(to).or_default().0.push(entry);
                 }
             }

@@ -58,7 +58,12 @@ impl World {
     /// An empty base of 64 shards.
     pub fn new(key: IdKey) -> Self {
         let shards = Shard::all().map(|shard| (shard, ShardStore::default())).collect();
-        Self { key, shards, directory: HashMap::new(), outbox: BTreeMap::new() }
+        Self {
+            key,
+            shards,
+            directory: HashMap::new(),
+            outbox: BTreeMap::new(),
+        }
     }
 
     /// The store of a shard.
@@ -73,14 +78,21 @@ impl World {
     pub fn neighbourhoods(&self) -> BTreeMap<(Shard, AnchorId), Vec<Member>> {
         let of_shard = |(shard, store): (&Shard, &ShardStore)| {
             let shard = *shard;
-            store.neighbourhoods.iter().map(move |(anchor, members)| ((shard, *anchor), members.clone())).collect::<Vec<_>>()
+            store
+                .neighbourhoods
+                .iter()
+                .map(move |(anchor, members)| ((shard, *anchor), members.clone()))
+                .collect::<Vec<_>>()
         };
         self.shards.iter().flat_map(of_shard).collect()
     }
 
     /// Applies entries of any shards as one batch, in order. `due` names the neighbourhoods of a shard whose date has come.
     pub fn apply(&mut self, entries: &[Entry], due: &dyn Fn(Shard, Day) -> Vec<AnchorId>) -> Vec<Touched> {
-        let mut batch = Batch { world: self, workspace: Workspace::default() };
+        let mut batch = Batch {
+            world: self,
+            workspace: Workspace::default(),
+        };
         let shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
         for shard in &shards {
             batch.workspace.open(*shard, batch.world.shard(*shard).state.clone());
@@ -113,7 +125,10 @@ impl World {
     fn store(&mut self, workspace: Workspace) -> Vec<Touched> {
         for (record, entry) in workspace.claimed {
             let before = self.directory.insert(record, entry);
-            assert!(before.is_none_or(|before| before.version <= entry.version), "a directory entry only rises");
+            assert!(
+                before.is_none_or(|before| before.version <= entry.version),
+                "a directory entry only rises"
+            );
         }
         let mut touched = Vec::new();
         for (shard, work) in workspace.shards {
@@ -147,19 +162,29 @@ impl World {
     pub fn check_rest(&self) -> anyhow::Result<()> {
         let mut homes: HashMap<RecordId, (Shard, AnchorId)> = HashMap::new();
         for (place, members) in self.neighbourhoods() {
-            for record in members.iter().filter(|member| !member.is_guest()).map(|member| &member.record) {
+            for record in members
+                .iter()
+                .filter(|member| !member.is_guest())
+                .map(|member| &member.record)
+            {
                 let id = record.id;
                 let other = homes.insert(id, place);
                 ensure!(other.is_none(), "record {id} has two home copies: {other:?} and {place:?}");
                 let Some(entry) = self.directory.get(&id).filter(|entry| !entry.deleted) else {
                     bail!("record {id} has a home copy, and the directory knows it as deleted or not at all");
                 };
-                ensure!((entry.shard, entry.anchor) == place, "record {id} is at {place:?}, the directory says {entry:?}");
+                ensure!(
+                    (entry.shard, entry.anchor) == place,
+                    "record {id} is at {place:?}, the directory says {entry:?}"
+                );
                 ensure!(record.version >= entry.version, "record {id} is older than its claim");
             }
         }
         for (record, entry) in self.directory.iter().filter(|(_, entry)| !entry.deleted) {
-            ensure!(homes.contains_key(record), "record {record} has no home copy, the directory says {entry:?}");
+            ensure!(
+                homes.contains_key(record),
+                "record {record} has no home copy, the directory says {entry:?}"
+            );
         }
         Ok(())
     }
@@ -177,10 +202,18 @@ impl Batch<'_> {
         while let Err(need) = step(&mut self.workspace) {
             match need {
                 Need::Neighbourhood(shard, anchor) => {
-                    let members = self.world.shard(shard).neighbourhoods.get(&anchor).cloned().unwrap_or_default();
+                    let members = self
+                        .world
+                        .shard(shard)
+                        .neighbourhoods
+                        .get(&anchor)
+                        .cloned()
+                        .unwrap_or_default();
                     self.workspace.give_neighbourhood(shard, anchor, members);
                 }
-                Need::Directory(record) => self.workspace.give_directory(record, self.world.directory.get(&record).copied()),
+                Need::Directory(record) => self
+                    .workspace
+                    .give_directory(record, self.world.directory.get(&record).copied()),
             }
         }
     }

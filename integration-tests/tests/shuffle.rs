@@ -28,7 +28,11 @@ const CORRECTIONS: std::ops::Range<u8> = 3..4;
 #[derive(Debug, Clone)]
 enum Happening {
     /// It is written: with one of the numbers or none, one of the names or none.
-    Write { number: Option<usize>, name: Option<usize>, birth: Option<usize> },
+    Write {
+        number: Option<usize>,
+        name: Option<usize>,
+        birth: Option<usize>,
+    },
     /// It is deleted; the event carries its content, or only its key.
     Delete { content: bool },
     /// The connector of its table sends the last events again.
@@ -38,7 +42,11 @@ enum Happening {
 }
 
 fn happening() -> impl Strategy<Value = (u8, Happening)> {
-    let write = (prop::option::weighted(0.9, 0..NUMBERS), prop::option::weighted(0.85, 0..4usize), prop::option::of(0..2usize))
+    let write = (
+        prop::option::weighted(0.9, 0..NUMBERS),
+        prop::option::weighted(0.85, 0..4usize),
+        prop::option::of(0..2usize),
+    )
         .prop_map(|(number, name, birth)| Happening::Write { number, name, birth });
     let happening = prop_oneof![
         12 => write,
@@ -81,7 +89,14 @@ fn table(row: u8) -> (usize, Source, TableName) {
         row if CORRECTIONS.contains(&row) => (2, Agency::PublicSecurity, "sfhbg"),
         _ => (4, Agency::HumanResources, "az01"),
     };
-    (at, Source { agency, city: "3201".parse().expect("a city") }, TableName::new(name))
+    (
+        at,
+        Source {
+            agency,
+            city: "3201".parse().expect("a city"),
+        },
+        TableName::new(name),
+    )
 }
 
 fn record_id(row: u8) -> RecordId {
@@ -93,7 +108,15 @@ impl Sources {
     fn version(&self, row: u8) -> (usize, Version) {
         let at = table(row).0 + usize::from(row % 2);
         let offset = self.partitions[at].len() as u64;
-        (at, Version { epoch: 0, partition: u16::from(row % 2), offset, mapping: 1 })
+        (
+            at,
+            Version {
+                epoch: 0,
+                partition: u16::from(row % 2),
+                offset,
+                mapping: 1,
+            },
+        )
     }
 
     fn record(&self, row: u8, id: RecordId, identity: Identity, facts: Facts) -> Input {
@@ -101,14 +124,31 @@ impl Sources {
         let (_, version) = self.version(row);
         let key = Personal::new(format!("{row}"));
         let appended_at = Timestamp(0);
-        Input::Change(Change::Upsert(SourceRecord { id, source, table, key, version, appended_at, identity, facts }))
+        Input::Change(Change::Upsert(SourceRecord {
+            id,
+            source,
+            table,
+            key,
+            version,
+            appended_at,
+            identity,
+            facts,
+        }))
     }
 
     fn deletion(&self, row: u8, id: RecordId, home: Option<Shard>) -> Input {
         let (_, source, table) = table(row);
         let (_, version) = self.version(row);
         let key = Personal::new(format!("{row}"));
-        Input::Change(Change::Delete(Deletion { id, source, table, key, version, appended_at: Timestamp(0), home }))
+        Input::Change(Change::Delete(Deletion {
+            id,
+            source,
+            table,
+            key,
+            version,
+            appended_at: Timestamp(0),
+            home,
+        }))
     }
 
     fn push(&mut self, row: u8, inputs: Vec<Input>) {
@@ -141,7 +181,10 @@ impl Sources {
                 _ => vec![self.deletion(row, id, identity.shard())],
             }
         } else {
-            let facts = Facts::Card(Card { status: CardStatus::Active, issued: None });
+            let facts = Facts::Card(Card {
+                status: CardStatus::Active,
+                issued: None,
+            });
             vec![self.record(row, id, identity.clone(), facts)]
         };
         self.push(row, inputs);
@@ -150,16 +193,29 @@ impl Sources {
 
     fn happen(&mut self, row: u8, happening: &Happening) {
         match happening {
-            Happening::Write { number: stated, name: named, birth } => {
-                let document = stated.map(number).and_then(|number| Document::parse(DocumentKind::ALL[0], &number.text()).ok());
+            Happening::Write {
+                number: stated,
+                name: named,
+                birth,
+            } => {
+                let document = stated
+                    .map(number)
+                    .and_then(|number| Document::parse(DocumentKind::ALL[0], &number.text()).ok());
                 let birth = birth.map(|index| Day([7_000, 3_333][index]));
-                let identity = Identity { document, name: named.map(name), birth, sex: None };
+                let identity = Identity {
+                    document,
+                    name: named.map(name),
+                    birth,
+                    sex: None,
+                };
                 if !identity.is_empty() {
                     self.write(row, identity);
                 }
             }
             Happening::Delete { content } => {
-                let Some(identity) = self.rows[usize::from(row)].take() else { return };
+                let Some(identity) = self.rows[usize::from(row)].take() else {
+                    return;
+                };
                 let home = if *content { identity.shard() } else { None };
                 let deletion = self.deletion(row, record_id(row), home);
                 self.push(row, vec![deletion]);
@@ -184,9 +240,17 @@ impl Sources {
                 let begin = |partition: usize| self.partitions[partition].len().saturating_sub(*events) as u64;
                 let mut offsets = vec![begin(at), begin(at + 1)];
                 if let Some(before) = self.floors.iter().rev().find(|floor| floor.table == table) {
-                    offsets.iter_mut().zip(&before.offsets).for_each(|(begin, before)| *begin = (*begin).max(*before));
+                    offsets
+                        .iter_mut()
+                        .zip(&before.offsets)
+                        .for_each(|(begin, before)| *begin = (*begin).max(*before));
                 }
-                self.floors.push(SnapshotFloor { source, table, epoch: 0, offsets });
+                self.floors.push(SnapshotFloor {
+                    source,
+                    table,
+                    epoch: 0,
+                    offsets,
+                });
             }
         }
     }
@@ -217,25 +281,41 @@ fn outline(base: &BTreeMap<(Shard, AnchorId), Vec<Member>>) -> Vec<String> {
 
 /// Runs a history in the order that `seed` draws and compares with everything at once.
 fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
-    let mut sources = Sources { partitions: vec![Vec::new(); 6], ..Sources::default() };
+    let mut sources = Sources {
+        partitions: vec![Vec::new(); 6],
+        ..Sources::default()
+    };
     history.iter().for_each(|(row, happening)| sources.happen(*row, happening));
     let changes: Vec<&Change> = sources
         .partitions
         .iter()
         .flatten()
         .flat_map(|(_, inputs)| inputs)
-        .filter_map(|input| if let Input::Change(change) = input { Some(change) } else { None })
+        .filter_map(|input| {
+            if let Input::Change(change) = input {
+                Some(change)
+            } else {
+                None
+            }
+        })
         .collect();
     let expected = neighbourhoods(changes, &sources.floors, &key());
 
     let mut traffic = Traffic::default();
     for (partition, messages) in sources.partitions.iter().enumerate() {
-        messages.iter().for_each(|(_, inputs)| traffic.publish(partition, (Timestamp(0), inputs.clone())));
+        messages
+            .iter()
+            .for_each(|(_, inputs)| traffic.publish(partition, (Timestamp(0), inputs.clone())));
     }
-    sources.floors.iter().for_each(|floor| traffic.tell(Timestamp(0), Control::Snapshot(floor.clone())));
+    sources
+        .floors
+        .iter()
+        .for_each(|floor| traffic.tell(Timestamp(0), Control::Snapshot(floor.clone())));
     let mut world = World::new(key());
     traffic.run(&mut world, Some(&mut Draw::new(seed)));
-    world.check_rest().map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    world
+        .check_rest()
+        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
     let found = world.neighbourhoods();
     prop_assert_eq!(outline(&found), outline(&expected));
     prop_assert_eq!(found, expected);
@@ -244,7 +324,10 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
 
 /// Cases of a usual run; `PROPTEST_CASES` asks for more.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(400)
 }
 
 proptest! {

@@ -5,16 +5,27 @@ use integration_tests::story::{Story, all};
 
 /// Orders of arrival tried for each story; `CANBAO_SEEDS` asks for more.
 fn seeds() -> u64 {
-    std::env::var("CANBAO_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100)
+    std::env::var("CANBAO_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok())
+        .unwrap_or(100)
 }
 
 /// Runs every story and reports all that fail.
 fn every(run: impl Fn(&Rules, &Story) -> anyhow::Result<()>) {
     let rules = Rules::load().expect("the dialects of the services");
     let stories = all().expect("stories that can be read");
-    let failures: Vec<String> =
-        stories.iter().filter_map(|story| run(&rules, story).err().map(|error| format!("{error:#}"))).collect();
-    assert!(failures.is_empty(), "{} of {} stories fail:\n{}", failures.len(), stories.len(), failures.join("\n"));
+    let failures: Vec<String> = stories
+        .iter()
+        .filter_map(|story| run(&rules, story).err().map(|error| format!("{error:#}")))
+        .collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {} stories fail:\n{}",
+        failures.len(),
+        stories.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]
@@ -25,7 +36,11 @@ fn there_are_enough_stories_and_their_numbers_are_their_own() {
     for story in &stories {
         for number in story.people.values().filter_map(|someone| someone.number.as_ref()) {
             let other = seen.insert(number.clone(), story.name.clone());
-            assert!(other.is_none_or(|other| other == story.name), "{} uses a number of another story", story.name);
+            assert!(
+                other.is_none_or(|other| other == story.name),
+                "{} uses a number of another story",
+                story.name
+            );
         }
     }
 }
@@ -48,5 +63,8 @@ fn day_by_day() {
 
 #[test]
 fn in_any_order() {
-    every(|rules, story| (0..seeds()).try_for_each(|seed| check_shuffled(rules, story, seed).map_err(|error| error.context(format!("seed {seed}")))));
+    every(|rules, story| {
+        (0..seeds())
+            .try_for_each(|seed| check_shuffled(rules, story, seed).map_err(|error| error.context(format!("seed {seed}"))))
+    });
 }

@@ -160,23 +160,22 @@ impl Search {
                 let told = announcements(connection, shard, person.anchor, person.id).await?;
                 self.found.persons.push(Known::new(shard, person, &told, today, &self.key));
             }
-            for (at, heir) in place(anchor, &members, &self.key).away {
-                let record = &members[at].record;
-                let concerns = match self.asked {
+            let concerned: Vec<CitizenId> = place(anchor, &members, &self.key)
+                .away
+                .into_iter()
+                .filter(|(at, _)| match self.asked {
                     Asked::Number(_) => true,
-                    Asked::Id(id) => record.id.0 == id || anchor.0 == id,
-                };
-                if concerns {
-                    let note = format!(
-                        "record {} of {} {} follows a corrected number",
-                        record.id,
-                        record.source,
-                        record.table.as_str()
-                    );
-                    self.found.notes.push(note);
-                    waiting.push_back(place_of(heir, &self.key));
-                }
+                    Asked::Id(id) => members[*at].record.id.0 == id || anchor.0 == id,
+                })
+                .map(|(_, heir)| heir)
+                .collect();
+            if !concerned.is_empty() {
+                self.found.notes.push(format!(
+                    "records under a corrected number, followed to the one in its place: {}",
+                    concerned.len()
+                ));
             }
+            waiting.extend(concerned.into_iter().map(|heir| place_of(heir, &self.key)));
         }
         Ok(())
     }

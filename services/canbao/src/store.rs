@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use runtime::config::Settings;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<PgPool> {
         .map_err(|_| {
             anyhow::anyhow!("database_url is no PostgreSQL address: expected postgres://user:password@host:port/database")
         })?
-        .application_name("canbao");
+        .application_name("canbao")
+        // A comparison of whole tables takes its time.
+        .disable_statement_logging();
     PgPoolOptions::new()
         .max_connections(4)
         .acquire_timeout(Duration::from_secs(10))

@@ -96,7 +96,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
     let computed = expected::write(transaction, log, &rules, &computing).await?;
     computing.finish_and_clear();
     let comparing = bar("comparing", "tables");
-    let mut tables = compare::tables(transaction, plan.show).await?;
+    let mut tables = compare::tables(transaction, plan.show, &comparing).await?;
     tables.push(states(shards, log, plan.show));
     tables.push(books_table(transaction, log, plan.show).await?);
     let known = announced::Known::read(transaction).await?;
@@ -156,6 +156,7 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
         let enough = rest.is_comparable() && (plan.wait.is_none() || late || rest.is_at_rest());
         if enough {
             let reading = bar("reading the source log", "rows");
+            reading.set_length(log::estimate(&mut transaction).await?);
             let log = SourceLog::read(&mut transaction, &reading).await?;
             reading.finish_and_clear();
             // A snapshot that only some shards have heard of is as much under way as a message.
@@ -292,13 +293,13 @@ async fn check_books(
     Ok(BooksReport::new(partitions))
 }
 
-/// A progress bar on standard error; hidden where that is no terminal.
-fn bar(what: &'static str, unit: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(what);
-    let template = format!("{{msg}}: {{pos}} {unit}, {{per_sec}}, {{elapsed}}");
-    if let Ok(style) = ProgressStyle::with_template(&template) {
+/// A progress bar on standard error, hidden where that is no terminal; a length can be set later.
+fn bar(what: &'static str, unit: &'static str) -> ProgressBar {
+    let bar = ProgressBar::no_length().with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{msg}: {human_pos}/{human_len} {prefix} {wide_bar} {elapsed}") {
         bar.set_style(style);
     }
+    bar.set_prefix(unit);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

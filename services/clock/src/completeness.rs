@@ -71,8 +71,11 @@ struct Completeness {
 impl Completeness {
     async fn load(shared: Shared) -> anyhow::Result<Self> {
         let known = shared.store.progress().await?;
-        let progress: BTreeMap<Source, Progress> =
-            shared.scope.iter().map(|source| (*source, known.get(source).copied().unwrap_or(Progress::NONE))).collect();
+        let progress: BTreeMap<Source, Progress> = shared
+            .scope
+            .iter()
+            .map(|source| (*source, known.get(source).copied().unwrap_or(Progress::NONE)))
+            .collect();
         let mut tracks = Tracks::new(Duration::from_millis(shared.settings.clock.settle_millis.into()));
         let start = Instant::now();
         // Rows that were counted before the restart and have not come through.
@@ -101,7 +104,15 @@ impl Completeness {
             && let Some(progress) = self.progress.get_mut(&row.source)
         {
             let assumed = progress.snapshot_passed || self.shared.settings.clock.first_snapshot == FirstSnapshot::Assume;
-            let outcome = match count(Known { seen: progress.seen, assumed }, &row, now(), self.shared.tolerance) {
+            let outcome = match count(
+                Known {
+                    seen: progress.seen,
+                    assumed,
+                },
+                &row,
+                now(),
+                self.shared.tolerance,
+            ) {
                 Ok(time) => {
                     progress.seen = time;
                     self.unsaved = true;
@@ -124,8 +135,16 @@ impl Completeness {
         if advanced.is_err() || self.unsaved {
             return Ok(advanced);
         }
-        let vector = pass::vector(&self.shared.scope, |source| self.progress.get(&source).map(|progress| progress.until));
-        if self.sent.as_ref() != Some(&vector) && self.shared.log.send(vec![Control::Completeness(vector.clone())], shutdown).await? {
+        let vector = pass::vector(&self.shared.scope, |source| {
+            self.progress.get(&source).map(|progress| progress.until)
+        });
+        if self.sent.as_ref() != Some(&vector)
+            && self
+                .shared
+                .log
+                .send(vec![Control::Completeness(vector.clone())], shutdown)
+                .await?
+        {
             self.sent = Some(vector);
         }
         Ok(Ok(()))
@@ -198,7 +217,9 @@ impl Completeness {
                     self.tracks.committed(source, &committed);
                 }
                 // One group's coordinator may be away while others answer.
-                (source, Err(error)) => tracing::debug!(%source, error = format!("{error:#}"), "a normaliser's position is unknown"),
+                (source, Err(error)) => {
+                    tracing::debug!(%source, error = format!("{error:#}"), "a normaliser's position is unknown");
+                }
             }
         }
         Ok(())
@@ -211,14 +232,20 @@ impl Completeness {
             let ends = self.shared.ends.of_person_records().await?;
             self.next_pass = now + Duration::from_millis(self.shared.settings.clock.interval_millis.into());
             self.reported = false;
-            self.pass = Some((Pass::begin(self.tracks.take_read(), ends, self.shared.settings.clock.hops), now));
+            self.pass = Some((
+                Pass::begin(self.tracks.take_read(), ends, self.shared.settings.clock.hops),
+                now,
+            ));
         }
         while let Some((pass, began)) = &mut self.pass {
             match pass.observe(&self.shared.store.shards().await?) {
                 Next::Wait => {
                     if began.elapsed() > STUCK && !self.reported {
                         self.reported = true;
-                        tracing::warn!(sources = pass.sources().len(), "the registry does not keep up: completeness stands still");
+                        tracing::warn!(
+                            sources = pass.sources().len(),
+                            "the registry does not keep up: completeness stands still"
+                        );
                     }
                     return Ok(());
                 }
@@ -242,14 +269,27 @@ impl Completeness {
     fn show(&self) {
         let now = now();
         for (source, progress) in &self.progress {
-            let age = if progress.until.0 == 0 { f64::INFINITY } else { (now.0 - progress.until.0) as f64 / 1000.0 };
+            let age = if progress.until.0 == 0 {
+                f64::INFINITY
+            } else {
+                (now.0 - progress.until.0) as f64 / 1000.0
+            };
             metrics::gauge!("canbao_clock_completeness_age_seconds", "source" => source.to_string()).set(age);
         }
     }
 }
 
 fn describe_metrics() {
-    metrics::describe_counter!("canbao_clock_rows_total", "Completeness rows, by source and whether they counted");
-    metrics::describe_histogram!("canbao_clock_pass_seconds", "From the beginning of a pass through the registry to its end");
-    metrics::describe_gauge!("canbao_clock_completeness_age_seconds", "Age of a source's completeness; infinite while it has none");
+    metrics::describe_counter!(
+        "canbao_clock_rows_total",
+        "Completeness rows, by source and whether they counted"
+    );
+    metrics::describe_histogram!(
+        "canbao_clock_pass_seconds",
+        "From the beginning of a pass through the registry to its end"
+    );
+    metrics::describe_gauge!(
+        "canbao_clock_completeness_age_seconds",
+        "Age of a source's completeness; infinite while it has none"
+    );
 }

@@ -36,7 +36,11 @@ pub(crate) async fn run(shared: Shared, mut shutdown: Shutdown) -> anyhow::Resul
 /// Sends the ticks up to `today` and saves it; `false` when they have to be sent again.
 async fn tick(shared: &Shared, sent: Option<Day>, today: Day, shutdown: &mut Shutdown) -> anyhow::Result<bool> {
     let ticks = ticks(sent, today);
-    if !shared.log.send(ticks.into_iter().map(Control::BusinessDate).collect(), shutdown).await? {
+    if !shared
+        .log
+        .send(ticks.into_iter().map(Control::BusinessDate).collect(), shutdown)
+        .await?
+    {
         return Ok(false);
     }
     match shared.store.save_business_date(today).await {

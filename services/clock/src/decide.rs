@@ -48,9 +48,9 @@ pub fn decide(statement: Statement, situation: &Situation) -> Decision {
         }
         Statement::BusinessDate(day) => match situation.business_date {
             Some(sent) if day < sent => Decision::Refuse(format!("the business date is {sent} and never falls")),
-            Some(sent) if day.0 > sent.0.saturating_add(FURTHEST_AHEAD) => {
-                Decision::Refuse(format!("{day} is more than {FURTHEST_AHEAD} days after {sent}; move it in smaller steps"))
-            }
+            Some(sent) if day.0 > sent.0.saturating_add(FURTHEST_AHEAD) => Decision::Refuse(format!(
+                "{day} is more than {FURTHEST_AHEAD} days after {sent}; move it in smaller steps"
+            )),
             sent => Decision::Send(ticks(sent, day).into_iter().map(Control::BusinessDate).collect(), Some(day)),
         },
         Statement::GoLive(region) if situation.incomplete.is_empty() => {
@@ -82,23 +82,42 @@ mod tests {
 
     #[test]
     fn dates_move_by_statement_only_where_they_are_manual() {
-        let mut situation = Situation { business_date: Some(Day(10)), ..Situation::default() };
-        assert!(matches!(decide(Statement::BusinessDate(Day(11)), &situation), Decision::Refuse(_)));
+        let mut situation = Situation {
+            business_date: Some(Day(10)),
+            ..Situation::default()
+        };
+        assert!(matches!(
+            decide(Statement::BusinessDate(Day(11)), &situation),
+            Decision::Refuse(_)
+        ));
         situation.is_manual = true;
         let sent = Decision::Send([10, 11].map(|day| Control::BusinessDate(Day(day))).to_vec(), Some(Day(11)));
         assert_eq!(decide(Statement::BusinessDate(Day(11)), &situation), sent);
-        assert!(matches!(decide(Statement::BusinessDate(Day(9)), &situation), Decision::Refuse(_)));
-        assert!(matches!(decide(Statement::BusinessDate(Day(i32::MAX)), &situation), Decision::Refuse(_)));
+        assert!(matches!(
+            decide(Statement::BusinessDate(Day(9)), &situation),
+            Decision::Refuse(_)
+        ));
+        assert!(matches!(
+            decide(Statement::BusinessDate(Day(i32::MAX)), &situation),
+            Decision::Refuse(_)
+        ));
     }
 
     #[test]
     fn go_live_waits_for_every_source() {
         let city = City::from_code(3201).expect("a city");
-        let source = Source { agency: Agency::CivilAffairs, city };
+        let source = Source {
+            agency: Agency::CivilAffairs,
+            city,
+        };
         let statement = Statement::GoLive(GoLiveRegion::City(city));
-        let Decision::Refuse(reason) =
-            decide(statement.clone(), &Situation { incomplete: vec![source], ..Situation::default() })
-        else {
+        let Decision::Refuse(reason) = decide(
+            statement.clone(),
+            &Situation {
+                incomplete: vec![source],
+                ..Situation::default()
+            },
+        ) else {
             panic!("must be refused");
         };
         assert!(reason.contains("civil-affairs.3201"), "{reason}");

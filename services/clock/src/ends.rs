@@ -36,7 +36,11 @@ struct Inner {
 impl Ends {
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let config = plain_consumer(settings, "canbao-clock-ends");
-        let reader = config.clone().set("enable.partition.eof", "true").create_with_context(QuietEnd).context("making a consumer")?;
+        let reader = config
+            .clone()
+            .set("enable.partition.eof", "true")
+            .create_with_context(QuietEnd)
+            .context("making a consumer")?;
         let inner = Inner {
             settings: settings.clone(),
             consumer: config.create().context("making a consumer")?,
@@ -52,12 +56,18 @@ impl Ends {
         question: impl FnOnce(&Inner) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || question(&inner)).await.context("a request panicked")?.context(what)
+        tokio::task::spawn_blocking(move || question(&inner))
+            .await
+            .context("a request panicked")?
+            .context(what)
     }
 
     /// End offsets of all topics of some sources: of those that the normalisers read.
     pub(crate) async fn of_sources(&self, sources: Vec<Source>) -> anyhow::Result<BTreeMap<Source, Offsets>> {
-        self.ask("asking for the ends of source topics", move |inner| inner.of_sources(&sources)).await
+        self.ask("asking for the ends of source topics", move |inner| {
+            inner.of_sources(&sources)
+        })
+        .await
     }
 
     /// End offsets of `person.records`, by shard.
@@ -65,7 +75,9 @@ impl Ends {
         self.ask("asking for the ends of person.records", |inner| {
             let partitions = (0..i32::from(SHARDS)).map(|partition| (PERSON_RECORDS.to_owned(), partition));
             let ends = inner.at(partitions, Offset::End)?;
-            Ok((0..i32::from(SHARDS)).filter_map(|partition| ends.get(&(PERSON_RECORDS.to_owned(), partition)).copied()).collect())
+            Ok((0..i32::from(SHARDS))
+                .filter_map(|partition| ends.get(&(PERSON_RECORDS.to_owned(), partition)).copied())
+                .collect())
         })
         .await
     }
@@ -93,8 +105,10 @@ impl Ends {
     /// topic does not exist.
     pub(crate) async fn begin_offsets(&self, topic: String, time: Timestamp) -> anyhow::Result<Vec<u64>> {
         self.ask("asking for offsets by time", move |inner| {
-            let partitions: Vec<(String, i32)> =
-                offsets::partitions(&inner.consumer, &topic)?.into_iter().map(|partition| (topic.clone(), partition)).collect();
+            let partitions: Vec<(String, i32)> = offsets::partitions(&inner.consumer, &topic)?
+                .into_iter()
+                .map(|partition| (topic.clone(), partition))
+                .collect();
             // The ends come first: a message that arrives between the two requests must not count as lying before the snapshot.
             let ends = inner.at(partitions.iter().cloned(), Offset::End)?;
             let begins = inner.at(partitions.iter().cloned(), Offset::Offset(time.0.max(0)))?;
@@ -114,9 +128,16 @@ impl Inner {
         let mut wanted = Vec::new();
         for topic in metadata.topics().iter().filter(|topic| topic.error().is_none()) {
             // What the normalisers subscribe to, see `topics::source_pattern`.
-            let is_wanted = sources.iter().any(|source| topic.name().starts_with(&format!("{source}.public.")));
+            let is_wanted = sources
+                .iter()
+                .any(|source| topic.name().starts_with(&format!("{source}.public.")));
             if is_wanted {
-                wanted.extend(topic.partitions().iter().map(|partition| (topic.name().to_owned(), partition.id())));
+                wanted.extend(
+                    topic
+                        .partitions()
+                        .iter()
+                        .map(|partition| (topic.name().to_owned(), partition.id())),
+                );
             }
         }
         let mut ends: BTreeMap<Source, Offsets> = sources.iter().map(|source| (*source, Offsets::new())).collect();

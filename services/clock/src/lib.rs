@@ -54,11 +54,16 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let policy = read_policy(&settings)?;
     let dialects = Arc::new(Dialects::load(&settings.dialects)?);
     let scope = Arc::new(scope::sources(&settings.clock.sources, &policy));
-    anyhow::ensure!(!scope.is_empty(), "no source is in scope: see clock.sources and the policy's [scope]");
+    anyhow::ensure!(
+        !scope.is_empty(),
+        "no source is in scope: see clock.sources and the policy's [scope]"
+    );
     settings.database_url()?;
     watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
     let store = store::Store::connect(&settings, service.health.check("postgres")).await?;
-    ensure_topics(&settings, &[topics::person_records()]).await.context("preparing person.records")?;
+    ensure_topics(&settings, &[topics::person_records()])
+        .await
+        .context("preparing person.records")?;
     let shared = Shared {
         dialects,
         log: log::ShardLog::new(&settings)?,
@@ -87,7 +92,9 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
 }
 
 fn read_policy(settings: &Settings) -> anyhow::Result<Policy> {
-    let Some(file) = &settings.policy else { return Ok(Policy::embedded()) };
+    let Some(file) = &settings.policy else {
+        return Ok(Policy::embedded());
+    };
     let text = std::fs::read_to_string(file).with_context(|| format!("reading the policy {}", file.display()))?;
     Policy::parse(&text).with_context(|| format!("reading the policy {}", file.display()))
 }

@@ -35,11 +35,17 @@ impl ShardLog {
     /// # Errors
     /// When the producer is of no use any more.
     pub(crate) async fn send(&self, controls: Vec<Control>, shutdown: &mut Shutdown) -> anyhow::Result<bool> {
-        let values: Arc<Vec<Vec<u8>>> =
-            Arc::new(controls.into_iter().map(|control| encode_input(&Input::Control(control))).collect());
+        let values: Arc<Vec<Vec<u8>>> = Arc::new(
+            controls
+                .into_iter()
+                .map(|control| encode_input(&Input::Control(control)))
+                .collect(),
+        );
         loop {
             let (producer, values) = (self.producer.clone(), values.clone());
-            let sent = tokio::task::spawn_blocking(move || send_all(&producer, &values)).await.context("sending panicked")?;
+            let sent = tokio::task::spawn_blocking(move || send_all(&producer, &values))
+                .await
+                .context("sending panicked")?;
             match sent {
                 Ok(()) => return Ok(true),
                 Err(error) if error.code == RDKafkaErrorCode::Fatal => return Err(error.into()),
@@ -57,7 +63,13 @@ fn send_all(producer: &Producer, values: &[Vec<u8>]) -> Result<(), DeliveryError
     for value in values {
         for shard in Shard::all() {
             let partition = Some(i32::from(shard.number()));
-            let message = Outgoing { topic: topics::PERSON_RECORDS, partition, key: KEY, value, timestamp: None };
+            let message = Outgoing {
+                topic: topics::PERSON_RECORDS,
+                partition,
+                key: KEY,
+                value,
+                timestamp: None,
+            };
             producer.send(&flight, message)?;
         }
     }

@@ -48,7 +48,11 @@ struct Raw {
 /// Reads a message's value, with or without schema; `None` for what is no notification of a full snapshot.
 pub fn parse(value: &[u8]) -> Option<Notification> {
     let value: Value = serde_json::from_slice(value).ok()?;
-    let value = if value.get("schema").is_some() { value.get("payload")?.clone() } else { value };
+    let value = if value.get("schema").is_some() {
+        value.get("payload")?.clone()
+    } else {
+        value
+    };
     let raw = Raw::deserialize(value).ok()?;
     if raw.aggregate_type != "Initial Snapshot" {
         return None;
@@ -61,7 +65,11 @@ pub fn parse(value: &[u8]) -> Option<Notification> {
         "TABLE_SCAN_COMPLETED" if !matches!(text("status"), Some("SUCCEEDED" | "EMPTY") | None) => Notification::TableFailed,
         "TABLE_SCAN_COMPLETED" => {
             let scanned = tables("scanned_collection");
-            Notification::Tables(if scanned.is_empty() { tables("data_collection") } else { scanned })
+            Notification::Tables(if scanned.is_empty() {
+                tables("data_collection")
+            } else {
+                scanned
+            })
         }
         "COMPLETED" => Notification::Completed(tables("data_collections")),
         "ABORTED" | "SKIPPED" => Notification::Abandoned,
@@ -96,7 +104,12 @@ impl UnderWay {
     /// Takes the source's next notification; gives a snapshot when it completes one whose beginning was seen.
     pub fn absorb(&mut self, notification: Notification) -> Option<CompleteSnapshot> {
         match notification {
-            Notification::Started(started) => self.0 = Some(CompleteSnapshot { started, tables: BTreeSet::new() }),
+            Notification::Started(started) => {
+                self.0 = Some(CompleteSnapshot {
+                    started,
+                    tables: BTreeSet::new(),
+                });
+            }
             Notification::Tables(tables) => {
                 if let Some(snapshot) = &mut self.0 {
                     snapshot.tables.extend(tables);
@@ -130,11 +143,21 @@ mod tests {
         assert_eq!(under_way.absorb(notification("STARTED", "")), None);
         let both = r#","data_collections":"public.ac01, db.public.ac02","current_collection_in_progress":"public.ac01""#;
         under_way.absorb(notification("IN_PROGRESS", both));
-        under_way.absorb(notification("TABLE_SCAN_COMPLETED", r#","scanned_collection":"public.ac21","status":"SUCCEEDED""#));
+        under_way.absorb(notification(
+            "TABLE_SCAN_COMPLETED",
+            r#","scanned_collection":"public.ac21","status":"SUCCEEDED""#,
+        ));
         let complete = under_way.absorb(notification("COMPLETED", "")).expect("complete");
         assert_eq!(complete.started, Timestamp(1_695_817_046_353));
-        assert_eq!(complete.tables.iter().map(String::as_str).collect::<Vec<_>>(), ["ac01", "ac02", "ac21"]);
-        assert_eq!(under_way.absorb(notification("COMPLETED", "")), None, "its beginning was not seen");
+        assert_eq!(
+            complete.tables.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["ac01", "ac02", "ac21"]
+        );
+        assert_eq!(
+            under_way.absorb(notification("COMPLETED", "")),
+            None,
+            "its beginning was not seen"
+        );
     }
 
     #[test]
@@ -142,19 +165,31 @@ mod tests {
         for last in [
             notification("ABORTED", ""),
             notification("SKIPPED", ""),
-            notification("TABLE_SCAN_COMPLETED", r#","scanned_collection":"public.ac21","status":"SQL_EXCEPTION""#),
+            notification(
+                "TABLE_SCAN_COMPLETED",
+                r#","scanned_collection":"public.ac21","status":"SQL_EXCEPTION""#,
+            ),
         ] {
             let mut under_way = UnderWay::default();
             under_way.absorb(notification("STARTED", ""));
             under_way.absorb(last);
-            assert_eq!(under_way.absorb(notification("COMPLETED", r#","data_collections":"public.ac01""#)), None);
+            assert_eq!(
+                under_way.absorb(notification("COMPLETED", r#","data_collections":"public.ac01""#)),
+                None
+            );
         }
     }
 
     #[test]
     fn other_messages_are_no_notifications() {
         let incremental = r#"{"aggregate_type":"Incremental Snapshot","type":"STARTED","additional_data":{},"timestamp":1}"#;
-        for text in ["", "{}", "[]", incremental, r#"{"aggregate_type":"Initial Snapshot","type":"STARTED"}"#] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            incremental,
+            r#"{"aggregate_type":"Initial Snapshot","type":"STARTED"}"#,
+        ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
         let wrapped = r#"{"schema":{},"payload":{"aggregate_type":"Initial Snapshot","type":"STARTED","timestamp":5}}"#;
@@ -165,7 +200,11 @@ mod tests {
     fn topics_name_their_source() {
         let source = source_of_topic("human-resources.3201.notifications").expect("a source");
         assert_eq!(source.to_string(), "human-resources.3201");
-        for topic in ["human-resources.3201.public.notifications", "notifications", "x.3201.notifications"] {
+        for topic in [
+            "human-resources.3201.public.notifications",
+            "notifications",
+            "x.3201.notifications",
+        ] {
             assert_eq!(source_of_topic(topic), None, "{topic}");
         }
     }

@@ -50,7 +50,11 @@ pub struct Pass {
 impl Pass {
     /// Begins with the end offsets of `person.records` by shard, noted after the normalisers had committed.
     pub fn begin(sources: Vec<(Source, Timestamp)>, ends: Vec<i64>, hops: u8) -> Self {
-        Self { sources, hops, wait: Wait::Positions(ends) }
+        Self {
+            sources,
+            hops,
+            wait: Wait::Positions(ends),
+        }
     }
 
     /// The sources whose rows hold when it is done, with the rows' times.
@@ -69,13 +73,19 @@ impl Pass {
                     return Next::Done;
                 }
                 self.hops -= 1;
-                let highest = shards.iter().map(|shard| shard.messages.map_or(i64::MIN, |(_, highest)| highest));
+                let highest = shards
+                    .iter()
+                    .map(|shard| shard.messages.map_or(i64::MIN, |(_, highest)| highest));
                 self.wait = Wait::Messages(highest.collect());
                 self.observe(shards)
             }
             Wait::Messages(highest) => {
                 let left = |(shard, highest): (&ShardView, &i64)| shard.messages.is_some_and(|(lowest, _)| lowest <= *highest);
-                if shards.iter().zip(highest).any(left) { Next::Wait } else { Next::NoteEnds }
+                if shards.iter().zip(highest).any(left) {
+                    Next::Wait
+                } else {
+                    Next::NoteEnds
+                }
             }
             // A shard without a row: the database is not migrated, nothing can be said.
             Wait::Positions(_) => Next::Wait,
@@ -90,7 +100,10 @@ impl Pass {
 
 /// The vector of completeness (完整性向量): every source in scope, 0 while it has none.
 pub fn vector(scope: &[Source], until: impl Fn(Source) -> Option<Timestamp>) -> Vec<(Source, Timestamp)> {
-    scope.iter().map(|source| (*source, until(*source).unwrap_or(Timestamp(0)))).collect()
+    scope
+        .iter()
+        .map(|source| (*source, until(*source).unwrap_or(Timestamp(0))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -107,14 +120,30 @@ mod tests {
     fn waits_for_positions_then_for_messages_once_per_hop() {
         let mut pass = Pass::begin(Vec::new(), vec![5, 7], 2);
         assert_eq!(pass.observe(&[view(5, None), view(6, None)]), Next::Wait);
-        assert_eq!(pass.observe(&[view(5, Some((3, 4))), view(7, None)]), Next::Wait, "messages 3 and 4 must leave");
-        assert_eq!(pass.observe(&[view(9, Some((4, 9))), view(7, Some((0, 0)))]), Next::Wait, "later ones need not");
+        assert_eq!(
+            pass.observe(&[view(5, Some((3, 4))), view(7, None)]),
+            Next::Wait,
+            "messages 3 and 4 must leave"
+        );
+        assert_eq!(
+            pass.observe(&[view(9, Some((4, 9))), view(7, Some((0, 0)))]),
+            Next::Wait,
+            "later ones need not"
+        );
         assert_eq!(pass.observe(&[view(9, Some((5, 9))), view(7, Some((0, 0)))]), Next::NoteEnds);
         pass.ends(vec![9, 9]);
         assert_eq!(pass.observe(&[view(9, None), view(8, None)]), Next::Wait);
-        assert_eq!(pass.observe(&[view(9, None), view(9, None)]), Next::NoteEnds, "nothing to relay for the second hop");
+        assert_eq!(
+            pass.observe(&[view(9, None), view(9, None)]),
+            Next::NoteEnds,
+            "nothing to relay for the second hop"
+        );
         pass.ends(vec![9, 10]);
-        assert_eq!(pass.observe(&[view(9, None), view(9, None)]), Next::Wait, "what was relayed must be applied");
+        assert_eq!(
+            pass.observe(&[view(9, None), view(9, None)]),
+            Next::Wait,
+            "what was relayed must be applied"
+        );
         assert_eq!(pass.observe(&[view(9, None), view(10, Some((1, 1)))]), Next::Done);
     }
 
@@ -125,9 +154,15 @@ mod tests {
 
     #[test]
     fn the_vector_names_every_source_in_scope() {
-        let source = |city| Source { agency: Agency::HumanResources, city: City::from_code(city).expect("a city") };
+        let source = |city| Source {
+            agency: Agency::HumanResources,
+            city: City::from_code(city).expect("a city"),
+        };
         let scope = [source(3200), source(3201)];
         let known = |wanted| (wanted == source(3201)).then_some(Timestamp(9));
-        assert_eq!(vector(&scope, known), [(source(3200), Timestamp(0)), (source(3201), Timestamp(9))]);
+        assert_eq!(
+            vector(&scope, known),
+            [(source(3200), Timestamp(0)), (source(3201), Timestamp(9))]
+        );
     }
 }

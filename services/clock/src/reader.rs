@@ -46,8 +46,14 @@ pub(crate) fn start<T: Send + 'static>(
     let consumer: Arc<BaseConsumer> = Arc::new(config.create().context("making a consumer")?);
     let (sender, receiver) = mpsc::channel(1024);
     let refresh = Duration::from_millis(settings.normaliser.topic_refresh_millis.into());
-    let reader = Reader { consumer: consumer.clone(), assigned: BTreeSet::new(), begin };
-    std::thread::Builder::new().name(name.into()).spawn(move || reader.run(refresh, &is_wanted, &take, &sender, &shutdown))?;
+    let reader = Reader {
+        consumer: consumer.clone(),
+        assigned: BTreeSet::new(),
+        begin,
+    };
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || reader.run(refresh, &is_wanted, &take, &sender, &shutdown))?;
     Ok((receiver, consumer))
 }
 
@@ -95,9 +101,17 @@ impl Reader {
 
     fn assign_new(&mut self, is_wanted: &dyn Fn(&str) -> bool) -> KafkaResult<()> {
         let metadata = self.consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
-        let wanted = metadata.topics().iter().filter(|topic| topic.error().is_none() && is_wanted(topic.name()));
+        let wanted = metadata
+            .topics()
+            .iter()
+            .filter(|topic| topic.error().is_none() && is_wanted(topic.name()));
         let found: BTreeSet<(String, i32)> = wanted
-            .flat_map(|topic| topic.partitions().iter().map(|partition| (topic.name().to_owned(), partition.id())))
+            .flat_map(|topic| {
+                topic
+                    .partitions()
+                    .iter()
+                    .map(|partition| (topic.name().to_owned(), partition.id()))
+            })
             .filter(|partition| !self.assigned.contains(partition))
             .collect();
         if found.is_empty() {

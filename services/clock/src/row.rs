@@ -60,7 +60,11 @@ pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64
     if row.time.0 > now.0.saturating_add(tolerance) {
         return Err(Discount::AheadOfUs);
     }
-    if row.time <= known.seen { Err(Discount::NotNewer) } else { Ok(row.time) }
+    if row.time <= known.seen {
+        Err(Discount::NotNewer)
+    } else {
+        Ok(row.time)
+    }
 }
 
 /// Reads a message of a completeness table; `None` for whatever else it is (the normalisers keep the books of those).
@@ -68,10 +72,25 @@ pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64
 /// - A heartbeat row proves the end of the snapshot when it was streamed: Debezium writes and streams them only afterwards. One read
 ///   by a snapshot proves nothing: other tables may still be under way.
 /// - A batch row (批次表) proves it however it was read: the load it closes was complete before the row was written.
-pub fn read(dialects: &Dialects, topic: &str, timestamp: Timestamp, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<CompletenessRow> {
+pub fn read(
+    dialects: &Dialects,
+    topic: &str,
+    timestamp: Timestamp,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Option<CompletenessRow> {
     let (source, name) = table_of_topic(topic)?;
     let table = dialects.find(source, name).filter(|table| table.kind == Kind::Completeness)?;
-    let message = SourceMessage { source, table: name, partition: 0, offset: 0, epoch: 0, timestamp, key, value };
+    let message = SourceMessage {
+        source,
+        table: name,
+        partition: 0,
+        offset: 0,
+        epoch: 0,
+        timestamp,
+        key,
+        value,
+    };
     // Completeness rows have no record id, so any key of ids will do.
     let Classified::Control(ControlKind::Completeness { time }) = normalise(dialects, &IdKey::new(1, &[0; 32]), &message) else {
         return None;
@@ -79,7 +98,11 @@ pub fn read(dialects: &Dialects, topic: &str, timestamp: Timestamp, key: Option<
     let envelope = Envelope::parse(value).ok()??;
     let streamed = matches!(envelope.operation, Operation::Create | Operation::Update) && envelope.snapshot() == Snapshot::No;
     let is_batch = table.column(Field::DataDate).is_some();
-    Some(CompletenessRow { source, time, proves: streamed || is_batch })
+    Some(CompletenessRow {
+        source,
+        time,
+        proves: streamed || is_batch,
+    })
 }
 
 #[cfg(test)]
@@ -89,12 +112,28 @@ mod tests {
     use domain::source::Agency;
 
     fn row(time: i64, proves: bool) -> CompletenessRow {
-        let source = Source { agency: Agency::HumanResources, city: City::PROVINCE };
-        CompletenessRow { source, time: Timestamp(time), proves }
+        let source = Source {
+            agency: Agency::HumanResources,
+            city: City::PROVINCE,
+        };
+        CompletenessRow {
+            source,
+            time: Timestamp(time),
+            proves,
+        }
     }
 
     fn counted(seen: i64, assumed: bool, row: CompletenessRow) -> Result<i64, Discount> {
-        count(Known { seen: Timestamp(seen), assumed }, &row, Timestamp(1000), 50).map(|time| time.0)
+        count(
+            Known {
+                seen: Timestamp(seen),
+                assumed,
+            },
+            &row,
+            Timestamp(1000),
+            50,
+        )
+        .map(|time| time.0)
     }
 
     #[test]
@@ -115,5 +154,45 @@ mod tests {
     fn nothing_counts_while_the_snapshot_may_be_under_way() {
         assert_eq!(counted(0, false, row(900, false)), Err(Discount::BeforeSnapshot));
         assert_eq!(counted(0, true, row(900, false)), Ok(900));
+    }
+
+    /// What a message with this envelope says in a heartbeat table and in a batch table.
+    fn read_from(table: &str, operation: &str, snapshot: &str) -> Option<(i64, bool)> {
+        let mut dialects = Dialects::default();
+        let dialect = r#"
+            name = "test"
+            cities = ["*"]
+            revision = 1
+            agency = "civil-affairs"
+            [tables.heartbeat]
+            kind = "completeness"
+            key = ["id"]
+            [tables.heartbeat.fields]
+            time = { column = "ts", encoding = "timestamp-text" }
+            [tables.batch_control]
+            kind = "completeness"
+            key = ["id"]
+            [tables.batch_control.fields]
+            time = { column = "ts", encoding = "timestamp-text" }
+            data-date = { column = "day", encoding = "date-days" }
+        "#;
+        dialects.add(std::path::Path::new("test.toml"), dialect).expect("a dialect");
+        let row = r#"{"id":1,"ts":"1970-01-02T00:00:00Z","day":0}"#;
+        let value = format!(r#"{{"op":"{operation}","before":null,"after":{row},"source":{{"snapshot":"{snapshot}"}}}}"#);
+        let topic = format!("civil-affairs.3201.public.{table}");
+        let read = read(&dialects, &topic, Timestamp(0), Some(br#"{"id":1}"#), Some(value.as_bytes()));
+        read.map(|row| (row.time.0, row.proves))
+    }
+
+    #[test]
+    fn a_streamed_heartbeat_and_any_batch_prove_that_the_snapshot_has_passed() {
+        let day = 86_400_000;
+        assert_eq!(read_from("heartbeat", "u", "false"), Some((day, true)));
+        assert_eq!(read_from("heartbeat", "c", "false"), Some((day, true)));
+        assert_eq!(read_from("heartbeat", "r", "last"), Some((day, false)));
+        assert_eq!(read_from("heartbeat", "r", "incremental"), Some((day, false)));
+        // A batch is complete to the end of its data date in China.
+        assert_eq!(read_from("batch_control", "r", "true"), Some((day - 8 * 3_600_000, true)));
+        assert_eq!(read_from("other", "u", "false"), None);
     }
 }

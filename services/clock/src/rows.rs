@@ -34,7 +34,10 @@ impl Rows {
     /// Notes that what a message says is stored: it is not read again after a restart.
     pub(crate) fn done(&self, received: &Received) {
         // A row that is read again does not count again, so nothing is lost by a failure.
-        if let Err(error) = self.consumer.store_offset(&received.topic, received.partition, received.offset) {
+        if let Err(error) = self
+            .consumer
+            .store_offset(&received.topic, received.partition, received.offset)
+        {
             tracing::debug!(%error, topic = received.topic, "an offset could not be stored");
         }
     }
@@ -46,15 +49,29 @@ impl Rows {
 /// When no dialect maps such a table for any source, or no client can be made.
 pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows> {
     let mut tables = shared.scope.iter().flat_map(|source| shared.dialects.tables(*source));
-    anyhow::ensure!(tables.any(|table| table.kind == Kind::Completeness), "no dialect maps a completeness table: see `dialects`");
+    anyhow::ensure!(
+        tables.any(|table| table.kind == Kind::Completeness),
+        "no dialect maps a completeness table: see `dialects`"
+    );
     let (scope, of_topics, of_rows) = (shared.scope.clone(), shared.dialects.clone(), shared.dialects.clone());
     let is_wanted = move |topic: &str| {
-        let Some((source, table)) = table_of_topic(topic) else { return false };
-        scope.contains(&source) && of_topics.find(source, table).is_some_and(|table| table.kind == Kind::Completeness)
+        let Some((source, table)) = table_of_topic(topic) else {
+            return false;
+        };
+        scope.contains(&source)
+            && of_topics
+                .find(source, table)
+                .is_some_and(|table| table.kind == Kind::Completeness)
     };
     let take = move |message: &rdkafka::message::BorrowedMessage<'_>| Some(received(&of_rows, message));
-    let (receiver, consumer) =
-        reader::start(&shared.settings, "canbao-clock", Begin::Resume(GROUP), is_wanted, take, shutdown.clone())?;
+    let (receiver, consumer) = reader::start(
+        &shared.settings,
+        "canbao-clock",
+        Begin::Resume(GROUP),
+        is_wanted,
+        take,
+        shutdown.clone(),
+    )?;
     Ok(Rows { receiver, consumer })
 }
 

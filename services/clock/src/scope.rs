@@ -34,7 +34,10 @@ mod tests {
 
     #[test]
     fn a_list_is_taken_as_it_is() {
-        let source = Source { agency: Agency::CivilAffairs, city: City::PROVINCE };
+        let source = Source {
+            agency: Agency::CivilAffairs,
+            city: City::PROVINCE,
+        };
         assert_eq!(sources(&SourceScope::Listed(vec![source]), &Policy::embedded()), [source]);
     }
 }

@@ -1,10 +1,10 @@
 //! The loop of snapshot notifications: a complete full snapshot becomes a recorded statement per table.
 
-use crate::reader::{self, Begin};
+use crate::Shared;
 use crate::notification::{self, CompleteSnapshot, UnderWay};
+use crate::reader::{self, Begin};
 use crate::store::Store;
 use crate::track::{Offsets, has_passed};
-use crate::Shared;
 use domain::date::Timestamp;
 use domain::input::SnapshotFloor;
 use domain::source::{Source, TableName};
@@ -73,8 +73,18 @@ async fn step(
 ) -> anyhow::Result<()> {
     while let Some((source, position, snapshot)) = complete.last().cloned() {
         if !shared.store.is_noticed(&position).await? {
-            let ends = shared.ends.of_sources(vec![source]).await?.remove(&source).unwrap_or_default();
-            waiting.push(Waiting { source, position, snapshot, ends });
+            let ends = shared
+                .ends
+                .of_sources(vec![source])
+                .await?
+                .remove(&source)
+                .unwrap_or_default();
+            waiting.push(Waiting {
+                source,
+                position,
+                snapshot,
+                ends,
+            });
         }
         complete.pop();
     }
@@ -93,21 +103,37 @@ async fn step(
 
 /// Records a statement for each table of the snapshot whose rows are records.
 async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
-    let Waiting { source, position, snapshot, .. } = waiting;
+    let Waiting {
+        source,
+        position,
+        snapshot,
+        ..
+    } = waiting;
     let store: &Store = &shared.store;
     let epochs = store.epochs().await?;
     let mut statements = Vec::new();
     for table in &snapshot.tables {
-        let holds_records = shared.dialects.find(*source, table).is_some_and(|table| table.kind != Kind::Completeness);
+        let holds_records = shared
+            .dialects
+            .find(*source, table)
+            .is_some_and(|table| table.kind != Kind::Completeness);
         if !holds_records {
             continue;
         }
         let topic = format!("{source}.public.{table}");
-        let offsets = shared.ends.begin_offsets(topic.clone(), Timestamp(snapshot.started.0 - MARGIN)).await?;
+        let offsets = shared
+            .ends
+            .begin_offsets(topic.clone(), Timestamp(snapshot.started.0 - MARGIN))
+            .await?;
         // A table that never had a row has no topic.
         if !offsets.is_empty() {
             let epoch = epochs.get(&topic).copied().unwrap_or(0);
-            let floor = SnapshotFloor { source: *source, table: TableName::new(table), epoch, offsets };
+            let floor = SnapshotFloor {
+                source: *source,
+                table: TableName::new(table),
+                epoch,
+                offsets,
+            };
             statements.push((table.clone(), Statement::Snapshot(floor)));
         }
     }
@@ -117,7 +143,14 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
 
 fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<mpsc::Receiver<anyhow::Result<Received>>> {
     let is_wanted = |topic: &str| notification::source_of_topic(topic).is_some();
-    let (receiver, _) = reader::start(&shared.settings, "canbao-clock-notifications", Begin::Beginning, is_wanted, received, shutdown.clone())?;
+    let (receiver, _) = reader::start(
+        &shared.settings,
+        "canbao-clock-notifications",
+        Begin::Beginning,
+        is_wanted,
+        received,
+        shutdown.clone(),
+    )?;
     Ok(receiver)
 }
 
@@ -125,5 +158,9 @@ fn received(message: &BorrowedMessage<'_>) -> Option<Received> {
     let source = notification::source_of_topic(message.topic())?;
     let notification = message.payload().and_then(notification::parse)?;
     let position = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
-    Some(Received { source, position, notification })
+    Some(Received {
+        source,
+        position,
+        notification,
+    })
 }

@@ -62,7 +62,11 @@ impl UnderWay {
                         return Ok(Ok(()));
                     }
                     match sent(shared, day).await {
-                        Ok(ends) => self.0.push(Sent { id: statement.id, ends, is_date }),
+                        Ok(ends) => self.0.push(Sent {
+                            id: statement.id,
+                            ends,
+                            is_date,
+                        }),
                         Err(error) => return Ok(Err(error)),
                     }
                 }
@@ -77,10 +81,14 @@ impl UnderWay {
             return Ok(());
         }
         let shards = shared.store.shards().await?;
-        let is_applied = |ends: &Vec<i64>| {
-            shards.len() == ends.len() && shards.iter().zip(ends).all(|(shard, end)| shard.position >= *end)
-        };
-        let applied: Vec<i64> = self.0.iter().filter(|sent| is_applied(&sent.ends)).map(|sent| sent.id).collect();
+        let is_applied =
+            |ends: &Vec<i64>| shards.len() == ends.len() && shards.iter().zip(ends).all(|(shard, end)| shard.position >= *end);
+        let applied: Vec<i64> = self
+            .0
+            .iter()
+            .filter(|sent| is_applied(&sent.ends))
+            .map(|sent| sent.id)
+            .collect();
         if !applied.is_empty() {
             shared.store.mark_sent(&applied).await?;
             tracing::info!(statements = ?applied, "every shard has applied these statements");

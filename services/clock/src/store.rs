@@ -31,7 +31,11 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Of a source that has shown nothing yet.
-    pub(crate) const NONE: Self = Self { snapshot_passed: false, seen: Timestamp(0), until: Timestamp(0) };
+    pub(crate) const NONE: Self = Self {
+        snapshot_passed: false,
+        seen: Timestamp(0),
+        until: Timestamp(0),
+    };
 }
 
 /// A statement that is neither sent nor refused.
@@ -50,8 +54,10 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) async fn connect(settings: &Settings, check: Check) -> anyhow::Result<Self> {
-        let options: PgConnectOptions =
-            settings.database_url()?.parse().map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
+        let options: PgConnectOptions = settings
+            .database_url()?
+            .parse()
+            .map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10))
@@ -59,7 +65,10 @@ impl Store {
             .await
             .context("connecting to PostgreSQL")?;
         let store = Self { pool, check };
-        store.business_date().await.context("reading the clock's tables: is the database migrated?")?;
+        store
+            .business_date()
+            .await
+            .context("reading the clock's tables: is the database migrated?")?;
         Ok(store)
     }
 
@@ -74,10 +83,14 @@ impl Store {
 
     /// Progress of every source known.
     pub(crate) async fn progress(&self) -> Result<BTreeMap<Source, Progress>> {
-        let rows = sqlx::query("select agency, city, snapshot_passed, seen, until from store.completeness").fetch_all(&self.pool).await;
+        let rows = sqlx::query("select agency, city, snapshot_passed, seen, until from store.completeness")
+            .fetch_all(&self.pool)
+            .await;
         let mut all = BTreeMap::new();
         for row in self.told(rows)? {
-            let agency = u8::try_from(row.try_get::<i16, _>("agency")?).ok().and_then(Agency::from_code);
+            let agency = u8::try_from(row.try_get::<i16, _>("agency")?)
+                .ok()
+                .and_then(Agency::from_code);
             let city = u16::try_from(row.try_get::<i16, _>("city")?).ok().and_then(City::from_code);
             let Some((agency, city)) = agency.zip(city) else {
                 return Err(sqlx::Error::Decode("store.completeness names an unknown source".into()));
@@ -94,7 +107,9 @@ impl Store {
 
     /// Saves how far sources have come; neither time ever falls.
     pub(crate) async fn save_progress(&self, progress: &BTreeMap<Source, Progress>) -> Result<()> {
-        let column = |value: fn(&Source, &Progress) -> i64| -> Vec<i64> { progress.iter().map(|(source, of)| value(source, of)).collect() };
+        let column = |value: fn(&Source, &Progress) -> i64| -> Vec<i64> {
+            progress.iter().map(|(source, of)| value(source, of)).collect()
+        };
         let done = sqlx::query(
             "insert into store.completeness as c (agency, city, seen, until)
              select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
@@ -135,14 +150,19 @@ impl Store {
             .iter()
             .map(|row| {
                 let (lowest, highest): (Option<i64>, Option<i64>) = (row.try_get("lowest")?, row.try_get("highest")?);
-                Ok(ShardView { position: row.try_get("position")?, messages: lowest.zip(highest) })
+                Ok(ShardView {
+                    position: row.try_get("position")?,
+                    messages: lowest.zip(highest),
+                })
             })
             .collect()
     }
 
     /// The last business date that every shard's log holds.
     pub(crate) async fn business_date(&self) -> Result<Option<Day>> {
-        let row = sqlx::query("select business_date from store.clock").fetch_one(&self.pool).await;
+        let row = sqlx::query("select business_date from store.clock")
+            .fetch_one(&self.pool)
+            .await;
         let date: Option<NaiveDate> = self.told(row)?.try_get("business_date")?;
         Ok(date.map(runtime::store::read::day))
     }
@@ -158,14 +178,18 @@ impl Store {
 
     /// Statements that are neither sent nor refused, in the order they were made.
     pub(crate) async fn open_statements(&self) -> Result<Vec<OpenStatement>> {
-        let rows = sqlx::query("select id, kind, body from store.statement where sent_at is null and refused is null order by id")
-            .fetch_all(&self.pool)
-            .await;
+        let rows =
+            sqlx::query("select id, kind, body from store.statement where sent_at is null and refused is null order by id")
+                .fetch_all(&self.pool)
+                .await;
         self.told(rows)?
             .iter()
             .map(|row| {
                 let Json(body): Json<Value> = row.try_get("body")?;
-                Ok(OpenStatement { id: row.try_get("id")?, statement: Statement::parse(row.try_get("kind")?, &body) })
+                Ok(OpenStatement {
+                    id: row.try_get("id")?,
+                    statement: Statement::parse(row.try_get("kind")?, &body),
+                })
             })
             .collect()
     }
@@ -206,7 +230,12 @@ impl Store {
              select * from unnest($1::text[], $2::jsonb[], $3::text[]) on conflict do nothing",
         )
         .bind(statements.iter().map(|(_, statement)| statement.kind()).collect::<Vec<_>>())
-        .bind(statements.iter().map(|(_, statement)| Json(statement.body())).collect::<Vec<_>>())
+        .bind(
+            statements
+                .iter()
+                .map(|(_, statement)| Json(statement.body()))
+                .collect::<Vec<_>>(),
+        )
         .bind(keys)
         .execute(&self.pool)
         .await;
@@ -215,7 +244,12 @@ impl Store {
 
     /// Epochs of source topics that have another than 0, by topic.
     pub(crate) async fn epochs(&self) -> Result<BTreeMap<String, u16>> {
-        let rows = sqlx::query("select topic, epoch from store.source_topic where epoch <> 0").fetch_all(&self.pool).await;
-        self.told(rows)?.iter().map(|row| Ok((row.try_get("topic")?, row.try_get::<i16, _>("epoch")?.unsigned_abs()))).collect()
+        let rows = sqlx::query("select topic, epoch from store.source_topic where epoch <> 0")
+            .fetch_all(&self.pool)
+            .await;
+        self.told(rows)?
+            .iter()
+            .map(|row| Ok((row.try_get("topic")?, row.try_get::<i16, _>("epoch")?.unsigned_abs())))
+            .collect()
     }
 }

@@ -15,7 +15,8 @@ pub type Offsets = BTreeMap<(String, i32), i64>;
 
 /// Whether a group has taken everything below `ends`. A partition that never held a message needs no commit.
 pub fn has_passed(committed: &Offsets, ends: &Offsets) -> bool {
-    ends.iter().all(|(partition, end)| *end <= committed.get(partition).copied().unwrap_or(0))
+    ends.iter()
+        .all(|(partition, end)| *end <= committed.get(partition).copied().unwrap_or(0))
 }
 
 #[derive(Debug, Clone, Default)]
@@ -51,14 +52,21 @@ pub struct Tracks {
 impl Tracks {
     /// No rows yet; each is left to settle for `settle`.
     pub fn new(settle: Duration) -> Self {
-        Self { settle, tracks: BTreeMap::new() }
+        Self {
+            settle,
+            tracks: BTreeMap::new(),
+        }
     }
 
     /// A row counted.
     pub fn row(&mut self, source: Source, time: Timestamp, now: Instant) {
         let track = self.tracks.entry(source).or_default();
         // The row that settles is kept, else a source with many rows would settle for ever.
-        let slot = if track.settling.is_none() { &mut track.settling } else { &mut track.newer };
+        let slot = if track.settling.is_none() {
+            &mut track.settling
+        } else {
+            &mut track.newer
+        };
         *slot = Some((time, now));
     }
 
@@ -66,9 +74,16 @@ impl Tracks {
     /// yet waits: noting later ones again and again would never let a lagging source through.
     pub fn settled(&self, now: Instant) -> Vec<Source> {
         let is_settled = |track: &Track| {
-            track.noted.is_none() && track.settling.is_some_and(|(_, since)| now.duration_since(since) >= self.settle)
+            track.noted.is_none()
+                && track
+                    .settling
+                    .is_some_and(|(_, since)| now.duration_since(since) >= self.settle)
         };
-        self.tracks.iter().filter(|(_, track)| is_settled(track)).map(|(source, _)| *source).collect()
+        self.tracks
+            .iter()
+            .filter(|(_, track)| is_settled(track))
+            .map(|(source, _)| *source)
+            .collect()
     }
 
     /// The end offsets of a source, noted after its row had settled.
@@ -82,13 +97,19 @@ impl Tracks {
 
     /// Sources that wait for their normaliser.
     pub fn noted(&self) -> impl Iterator<Item = (Source, &Noted)> {
-        self.tracks.iter().filter_map(|(source, track)| Some((*source, track.noted.as_ref()?)))
+        self.tracks
+            .iter()
+            .filter_map(|(source, track)| Some((*source, track.noted.as_ref()?)))
     }
 
     /// The normaliser's committed offsets of a source; `true` when it has passed what was noted.
     pub fn committed(&mut self, source: Source, committed: &Offsets) -> bool {
-        let Some(track) = self.tracks.get_mut(&source) else { return false };
-        let Some(noted) = track.noted.take_if(|noted| has_passed(committed, &noted.ends)) else { return false };
+        let Some(track) = self.tracks.get_mut(&source) else {
+            return false;
+        };
+        let Some(noted) = track.noted.take_if(|noted| has_passed(committed, &noted.ends)) else {
+            return false;
+        };
         track.read = track.read.max(Some(noted.time));
         true
     }
@@ -100,7 +121,10 @@ impl Tracks {
 
     /// Takes the sources that are ready for a pass, with the times of their rows.
     pub fn take_read(&mut self) -> Vec<(Source, Timestamp)> {
-        self.tracks.iter_mut().filter_map(|(source, track)| Some((*source, track.read.take()?))).collect()
+        self.tracks
+            .iter_mut()
+            .filter_map(|(source, track)| Some((*source, track.read.take()?)))
+            .collect()
     }
 }
 
@@ -111,7 +135,10 @@ mod tests {
     use domain::source::Agency;
 
     fn source(city: u16) -> Source {
-        Source { agency: Agency::HumanResources, city: City::from_code(city).expect("a city") }
+        Source {
+            agency: Agency::HumanResources,
+            city: City::from_code(city).expect("a city"),
+        }
     }
 
     fn offsets(offset: i64) -> Offsets {

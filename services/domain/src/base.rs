@@ -154,7 +154,9 @@ pub fn neighbourhoods<'a>(
         }
     }
     let mut waiting: Vec<(Shard, AnchorId)> = base.keys().copied().collect();
-    base.values_mut().for_each(|members| members.sort_by_key(Member::slot));
+    for members in base.values_mut() {
+        members.sort_by_key(Member::slot);
+    }
     // Guests are no evidence for identity: where a copy goes depends on home records and on the copy alone, so each goes its way once.
     while let Some((shard, anchor)) = waiting.pop() {
         let members = base.get(&(shard, anchor)).cloned().unwrap_or_default();

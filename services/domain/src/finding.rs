@@ -3,7 +3,7 @@
 use crate::date::Day;
 use crate::division::City;
 use crate::facts::coded;
-use crate::ids::{FindingId, IdKey, PersonId, RecordId};
+use crate::ids::{AnchorId, FindingId, IdKey, PersonId, RecordId};
 use crate::scheme::Scheme;
 use serde::{Deserialize, Serialize};
 
@@ -132,9 +132,12 @@ impl Finding {
         [self.rule.code(), self.scheme.map_or(0, Scheme::code)]
     }
 
-    /// Its id for a person.
-    pub fn id(&self, person: PersonId, key: &IdKey) -> FindingId {
-        key.finding(person, &self.about())
+    /// Its id for a person of a neighbourhood.
+    ///
+    /// A person who stands apart keeps their id when their number changes, but not their neighbourhood, and each neighbourhood counts the
+    /// revisions of what it tells: one id for both would be told twice with the same revision.
+    pub fn id(&self, person: PersonId, anchor: AnchorId, key: &IdKey) -> FindingId {
+        key.finding(person, anchor, &self.about())
     }
 }
 

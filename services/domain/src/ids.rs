@@ -167,9 +167,9 @@ impl IdKey {
         RecordId(self.id(b'c', &[record.bytes(), &former.digits().to_be_bytes()]))
     }
 
-    /// The id of a finding about a person; `about` is the stable code of rule and scheme.
-    pub fn finding(&self, person: PersonId, about: &[u8]) -> FindingId {
-        FindingId(self.id(b'f', &[person.bytes(), about]))
+    /// The id of a finding about a person of a neighbourhood; `about` is the stable code of rule and scheme.
+    pub fn finding(&self, person: PersonId, anchor: AnchorId, about: &[u8]) -> FindingId {
+        FindingId(self.id(b'f', &[person.bytes(), anchor.bytes(), about]))
     }
 
     /// The id of the event that announces a revision of a finding.

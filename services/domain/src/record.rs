@@ -33,7 +33,7 @@ impl Identity {
 
     /// The birth date for routing: the number's, else the stated one unless it is a placeholder.
     pub fn birth_date(&self) -> Option<Day> {
-        self.number().map(|number| number.birth_date()).or(self.birth.filter(|day| !is_placeholder(*day)))
+        self.number().map(CitizenId::birth_date).or(self.birth.filter(|day| !is_placeholder(*day)))
     }
 
     /// A row with neither number nor name is about nobody.

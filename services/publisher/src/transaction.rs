@@ -107,9 +107,8 @@ impl Transactions {
             record.payload = event.value.as_ref();
             if !event.headers.is_empty() {
                 let headers = OwnedHeaders::new_with_capacity(event.headers.len());
-                let insert = |headers: OwnedHeaders, (key, value): &(String, String)| {
-                    headers.insert(Header { key, value: Some(value) })
-                };
+                let insert =
+                    |headers: OwnedHeaders, (key, value): &(String, String)| headers.insert(Header { key, value: Some(value) });
                 record.headers = Some(event.headers.iter().fold(headers, insert));
             }
             self.enqueue(record)?;

@@ -5,6 +5,7 @@
 use crate::batch::{BEFORE_TIME, BatchError, Gates, Rules};
 use crate::difference::{Difference, sources};
 use crate::load::Loader;
+use domain::citizen_id::CitizenId;
 use domain::date::Timestamp;
 use domain::division::{City, Division};
 use domain::finding::Finding;
@@ -240,7 +241,7 @@ async fn go_live(
     for row in &rows {
         let known = told.get(&(row.shard, row.anchor, row.person)).map_or(&[][..], Vec::as_slice);
         let sources = sources(&row.members);
-        let open = OpenSide { person: row.person, region: row.region, findings: &row.findings, sources: &sources };
+        let open = OpenSide { person: row.person, anchor: row.anchor, region: row.region, findings: &row.findings, sources: &sources };
         for event in baseline(&open, known, region, &desk.rules.key) {
             desk.tell(&subject(row), state, event);
         }
@@ -314,7 +315,7 @@ async fn release_pending(
         let known = told.get(key).map_or(&[][..], Vec::as_slice);
         let sources = row.map(|row| sources(&row.members)).unwrap_or_default();
         let findings = row.map_or(&[][..], |row| row.findings.as_slice());
-        let open = OpenSide { person, region: row.and_then(|row| row.region), findings, sources: &sources };
+        let open = OpenSide { person, anchor, region: row.and_then(|row| row.region), findings, sources: &sources };
         let released = release(&open, known, state, *facts_at, &desk.rules.policy.release.at_once, &desk.rules.key);
         let gone = Subject { shard, anchor, county: None, masked_number: None, members: &[] };
         let subject = row.map_or(gone, subject);
@@ -333,7 +334,7 @@ fn subject(row: &StoredPerson) -> Subject<'_> {
         shard: row.shard,
         anchor: row.anchor,
         county: u32::try_from(row.county).ok().and_then(|county| Division::of_county(county).ok()),
-        masked_number: row.number.map(|number| number.masked()),
+        masked_number: row.number.map(CitizenId::masked),
         members: &row.members,
     }
 }

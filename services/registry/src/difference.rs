@@ -45,8 +45,10 @@ pub(crate) struct Difference {
     pub enrolments: Vec<(PersonId, RecordId, Enrolment, bool)>,
     /// Enrolments to remove.
     pub ended: Vec<RecordId>,
-    /// Due dates to remove and to add.
-    pub due: (Vec<(Day, PersonId)>, Vec<(Day, PersonId)>),
+    /// Due dates to remove.
+    pub no_longer_due: Vec<(Day, PersonId)>,
+    /// Due dates to add.
+    pub due: Vec<(Day, PersonId)>,
     /// Changes of counters by county and measure.
     pub counters: BTreeMap<(i32, i16), i64>,
     /// Persons whose open findings or region changed.
@@ -72,7 +74,8 @@ pub(crate) fn differences(
         gone: Vec::new(),
         enrolments: Vec::new(),
         ended: Vec::new(),
-        due: (Vec::new(), Vec::new()),
+        no_longer_due: Vec::new(),
+        due: Vec::new(),
         counters: BTreeMap::new(),
         reopened: Vec::new(),
     };
@@ -107,9 +110,9 @@ pub(crate) fn differences(
         difference.away = Some((described.away, before.iter().any(|row| row.person == AWAY)));
     }
     // A date that stays needs no write.
-    let stays: Vec<(Day, PersonId)> = difference.due.0.iter().filter(|due| difference.due.1.contains(due)).copied().collect();
-    difference.due.0.retain(|due| !stays.contains(due));
-    difference.due.1.retain(|due| !stays.contains(due));
+    let stays: Vec<(Day, PersonId)> = difference.no_longer_due.iter().filter(|due| difference.due.contains(due)).copied().collect();
+    difference.no_longer_due.retain(|due| !stays.contains(due));
+    difference.due.retain(|due| !stays.contains(due));
     difference.counters.retain(|_, change| *change != 0);
     difference
 }
@@ -117,7 +120,7 @@ pub(crate) fn differences(
 impl Difference {
     fn uncount(&mut self, row: &StoredPerson) {
         if let Some(day) = row.due {
-            self.due.0.push((day, row.person));
+            self.no_longer_due.push((day, row.person));
         }
         for measure in counters::measures(row.flags, &row.findings) {
             *self.counters.entry((row.county, measure)).or_default() -= 1;
@@ -126,7 +129,7 @@ impl Difference {
 
     fn count(&mut self, person: &Person) {
         if let Some(day) = person.next_due {
-            self.due.1.push((day, person.id));
+            self.due.push((day, person.id));
         }
         for measure in counters::measures(counters::flags(person), &person.findings) {
             *self.counters.entry((county(person), measure)).or_default() += 1;

@@ -117,10 +117,10 @@ async fn enrolments(connection: &mut PgConnection, differences: &[Difference]) -
 async fn due(connection: &mut PgConnection, differences: &[Difference]) -> sqlx::Result<()> {
     let (mut rows, mut old, mut days) = (CopyRows::new(4), Keys::default(), Vec::new());
     for difference in differences {
-        for (day, person) in &difference.due.1 {
+        for (day, person) in &difference.due {
             rows.row().int2(number(difference.shard)).date(*day).bytes(&difference.anchor.bytes()[..]).bytes(&person.bytes()[..]);
         }
-        for (day, person) in &difference.due.0 {
+        for (day, person) in &difference.no_longer_due {
             old.push(difference.shard, difference.anchor.bytes(), person.bytes());
             days.push(naive(*day));
         }

@@ -260,7 +260,7 @@ fn with_variable(mut problem: String, names: &[String]) -> String {
     let suffix = key.map(|(key, _)| key.to_ascii_uppercase());
     let spells = |name: &&String| suffix.as_ref().is_some_and(|key| name.ends_with(&format!("_{key}")));
     if let Some(name) = names.iter().find(spells) {
-        problem.push_str(&format!(" (environment variable {name})"));
+        problem.extend([" (environment variable ", name, ")"]);
     }
     problem
 }
@@ -272,6 +272,7 @@ fn is_host_and_port(text: &str) -> bool {
 
 const HIDDEN: &str = "***";
 
+#[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
 fn hide<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(|_| HIDDEN).serialize(serializer)
 }
@@ -281,6 +282,7 @@ fn hide_values<S: Serializer>(secrets: &BTreeMap<String, SecretString>, serializ
 }
 
 /// An address may carry `user:password@`.
+#[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
 fn hide_user_info<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     let shown = url.as_ref().map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{HIDDEN}@{host}"),

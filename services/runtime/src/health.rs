@@ -122,10 +122,9 @@ pub async fn serve(
 
 async fn readiness(State(health): State<Health>) -> impl IntoResponse {
     let problems = health.problems();
-    let body: String = problems
+    let body = problems
         .iter()
-        .map(|(name, problem)| format!("{name}: {problem}\n"))
-        .collect();
+        .fold(String::new(), |body, (name, problem)| body + name + ": " + problem + "\n");
     if problems.is_empty() {
         (StatusCode::OK, "ready\n".to_owned())
     } else {

@@ -14,6 +14,7 @@ mod positions;
 mod region;
 mod share;
 pub mod source_topic;
+mod start;
 
 use crate::config::{ConfigError, NormaliserSettings, Settings};
 use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
@@ -107,11 +108,11 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
         .connect(database_url)
         .await
         .context("connecting to PostgreSQL")?;
-    let store = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
+    let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
     kafka::watch_brokers(&settings, health.check("kafka"), shutdown.clone())?;
 
     let shared = Arc::new(Shared::new(&settings.normaliser, classify, shutdown));
-    let regions = start(&settings, &sources, &shared, store, &health, Codec::embedded())?;
+    let regions = start(&settings, &sources, &shared, &store, &health, Codec::embedded())?;
     drive(regions, || trigger.request()).await
 }
 
@@ -120,7 +121,7 @@ fn start(
     settings: &Settings,
     sources: &[Source],
     shared: &Arc<Shared>,
-    store: Arc<dyn TopicStore>,
+    store: &Arc<dyn TopicStore>,
     health: &Health,
     codec: &Codec,
 ) -> anyhow::Result<Vec<Region>> {

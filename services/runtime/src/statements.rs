@@ -50,7 +50,11 @@ impl FromStr for GoLiveRegion {
     type Err = domain::division::UnknownCity;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::City) }
+        if text == "all" {
+            Ok(Self::All)
+        } else {
+            text.parse().map(Self::City)
+        }
     }
 }
 
@@ -132,10 +136,17 @@ impl Statement {
                 .ok()
                 .and_then(|floor| {
                     let table = TableName::new(floor.table);
-                    Some(SnapshotFloor { source: source(&floor.source)?, table, epoch: floor.epoch, offsets: floor.offsets })
+                    Some(SnapshotFloor {
+                        source: source(&floor.source)?,
+                        table,
+                        epoch: floor.epoch,
+                        offsets: floor.offsets,
+                    })
                 })
                 .map(Self::Snapshot)
-                .ok_or(UnknownStatement::Body(r#"{"source": "human-resources.3201", "table": "ac02", "epoch": 0, "offsets": [0]}"#)),
+                .ok_or(UnknownStatement::Body(
+                    r#"{"source": "human-resources.3201", "table": "ac02", "epoch": 0, "offsets": [0]}"#,
+                )),
             "snapshot-passed" => text("source")
                 .and_then(source)
                 .map(Self::SnapshotPassed)
@@ -172,7 +183,10 @@ pub async fn insert(pool: &PgPool, statement: &Statement) -> Result<i64, sqlx::E
 /// # Errors
 /// When the database does not answer, or there is no such statement.
 pub async fn outcome(pool: &PgPool, id: i64) -> Result<Option<Outcome>, sqlx::Error> {
-    let row = sqlx::query("select sent_at is not null as sent, refused from store.statement where id = $1").bind(id).fetch_one(pool).await?;
+    let row = sqlx::query("select sent_at is not null as sent, refused from store.statement where id = $1")
+        .bind(id)
+        .fetch_one(pool)
+        .await?;
     if let Some(reason) = row.try_get::<Option<String>, _>("refused")? {
         return Ok(Some(Outcome::Refused(reason)));
     }
@@ -205,7 +219,12 @@ mod tests {
             Statement::BusinessDate("2026-12-01".parse().expect("a day")),
             Statement::GoLive(GoLiveRegion::All),
             Statement::GoLive("3201".parse().expect("a region")),
-            Statement::Snapshot(SnapshotFloor { source, table: TableName::new("ac02"), epoch: 1, offsets: vec![3, 0] }),
+            Statement::Snapshot(SnapshotFloor {
+                source,
+                table: TableName::new("ac02"),
+                epoch: 1,
+                offsets: vec![3, 0],
+            }),
             Statement::SnapshotPassed(source),
         ];
         for statement in statements {
@@ -220,10 +239,16 @@ mod tests {
         for (kind, body) in [
             ("business-date", serde_json::json!({ "day": "2026-02-30" })),
             ("go-live", serde_json::json!({ "region": "3301" })),
-            ("snapshot", serde_json::json!({ "source": "human-resources.3201", "table": "ac02", "epoch": 0 })),
+            (
+                "snapshot",
+                serde_json::json!({ "source": "human-resources.3201", "table": "ac02", "epoch": 0 }),
+            ),
             ("snapshot-passed", serde_json::json!([])),
         ] {
-            assert!(matches!(Statement::parse(kind, &body), Err(UnknownStatement::Body(_))), "{kind}");
+            assert!(
+                matches!(Statement::parse(kind, &body), Err(UnknownStatement::Body(_))),
+                "{kind}"
+            );
         }
     }
 }

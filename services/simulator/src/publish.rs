@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -17,6 +17,8 @@ use crate::envelope::{Message, Sink};
 
 /// How long the broker may take to create topics or to take what is in flight.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long it may take to answer at all.
+const GREETING: Duration = Duration::from_secs(10);
 /// Topics created by one request: a single node needs a moment for each partition.
 const TOPICS_PER_REQUEST: usize = 50;
 /// Messages between two looks at what the broker has taken.
@@ -33,6 +35,13 @@ pub(crate) async fn create_topics(kafka: &str, topics: &[(String, i32)]) -> anyh
         .set("bootstrap.servers", kafka)
         .create()
         .context("the admin client could not be made; see --kafka or CANBAO_KAFKA")?;
+    // Asked first, because a broker that is not there is the commonest mistake and creating would wait much longer.
+    let (admin, found) = tokio::task::spawn_blocking(move || {
+        let found = admin.inner().fetch_metadata(None, GREETING).map(|_| ());
+        (admin, found)
+    })
+    .await?;
+    found.with_context(|| format!("no broker answers at {kafka}; see --kafka or CANBAO_KAFKA"))?;
     let options = AdminOptions::new()
         .request_timeout(Some(PATIENCE))
         .operation_timeout(Some(PATIENCE));
@@ -52,6 +61,23 @@ pub(crate) async fn create_topics(kafka: &str, topics: &[(String, i32)]) -> anyh
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => bail!("topic {topic} could not be created: {code}"),
+            }
+        }
+    }
+    let topics = topics.to_vec();
+    tokio::task::spawn_blocking(move || await_leaders(&admin, &topics)).await?
+}
+
+/// Waits until every partition is served: for a moment after its creation a topic is known, but what is produced to it is refused.
+fn await_leaders(admin: &AdminClient<DefaultClientContext>, topics: &[(String, i32)]) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    for (topic, partitions) in topics {
+        for partition in 0..*partitions {
+            while let Err(error) = admin.inner().fetch_watermarks(topic, partition, GREETING) {
+                if Instant::now() > deadline {
+                    return Err(error).with_context(|| format!("partition {partition} of {topic} is not served"));
+                }
+                std::thread::sleep(Duration::from_millis(50));
             }
         }
     }

@@ -284,7 +284,7 @@ fn open_finding(finding: &Finding, person: &Person, told: &Told, key: &IdKey) ->
         ]
     });
     OpenFinding {
-        finding_id: finding.id(person.id, key).to_string(),
+        finding_id: finding.id(person.id, person.anchor, key).to_string(),
         rule: finding.rule.as_str(),
         scheme: finding.scheme.map(Scheme::as_str),
         since: finding.since.to_string(),

@@ -93,7 +93,7 @@ fn render_person(person: &Known, text: &mut String) -> Result {
         if person.findings.is_empty() { ": none" } else { "" }
     )?;
     for finding in &person.findings {
-        render_finding(finding, person.waiting, text)?;
+        render_finding(finding, person, text)?;
     }
     for told in &person.to_clear {
         writeln!(
@@ -128,7 +128,7 @@ fn section(title: &str, table: &Table, empty: bool, text: &mut String) -> Result
     table.render().lines().try_for_each(|line| writeln!(text, "  {line}"))
 }
 
-fn render_finding(finding: &OpenFinding, waiting: bool, text: &mut String) -> Result {
+fn render_finding(finding: &OpenFinding, person: &Known, text: &mut String) -> Result {
     write!(text, "  {}", finding.rule)?;
     if let Some(scheme) = finding.scheme {
         write!(text, " {scheme}")?;
@@ -153,13 +153,15 @@ fn render_finding(finding: &OpenFinding, waiting: bool, text: &mut String) -> Re
             region,
             ..
         }) => {
-            writeln!(
-                text,
-                "    announced to {region}, revision {revision}{}",
-                if waiting { "; a change waits for the sources" } else { "" }
-            )
+            let change = if person.waiting {
+                "; a change waits for the sources"
+            } else {
+                ""
+            };
+            writeln!(text, "    announced to {region}, revision {revision}{change}")
         }
-        _ if waiting => writeln!(text, "    not announced yet: waits for the sources to be complete"),
+        _ if person.region.is_none() => writeln!(text, "    not announced: nothing says in which region they count"),
+        _ if person.waiting => writeln!(text, "    not announced yet: waits for the sources to be complete"),
         _ => writeln!(text, "    not announced: its region is not live"),
     }
 }

@@ -7,7 +7,7 @@ use domain::finding::Finding;
 use domain::ids::{AnchorId, PersonId};
 use domain::release::Told;
 use domain::shard::Shard;
-use runtime::store::{counters, decode};
+use runtime::store::decode;
 use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -109,7 +109,10 @@ pub(crate) fn compare(open: &BTreeMap<PersonKey, (City, Vec<Finding>)>, known: &
 
 /// What of a person's findings was not told as it is: what it is about, and how it differs.
 fn problems(region: Option<City>, findings: &[Finding], told: &[Told]) -> Vec<(String, &'static str)> {
-    let about = |finding: &Finding| format!("{}:{}", finding.rule.as_str(), counters::about(finding));
+    let about = |finding: &Finding| match finding.scheme {
+        Some(scheme) => format!("{}:{scheme}", finding.rule.as_str()),
+        None => finding.rule.as_str().to_owned(),
+    };
     let mut found = Vec::new();
     for finding in findings {
         match told.iter().find(|told| told.finding.about() == finding.about()) {

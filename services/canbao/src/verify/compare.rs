@@ -3,6 +3,7 @@
 //! Keys and names of columns are reported, never what stands in them: a report may be shown to people who must not see persons.
 
 use anyhow::Context;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use sqlx::{PgConnection, Row};
 
@@ -87,7 +88,8 @@ const DIRECTORY: &str = "
 ///
 /// # Errors
 /// When the database does not answer.
-pub(crate) async fn tables(connection: &mut PgConnection, show: u32) -> anyhow::Result<Vec<TableReport>> {
+pub(crate) async fn tables(connection: &mut PgConnection, show: u32, progress: &ProgressBar) -> anyhow::Result<Vec<TableReport>> {
+    progress.set_length(PLANS.len() as u64 + 1);
     let mut reports = Vec::new();
     for plan in &PLANS {
         let columns: Vec<String> = sqlx::query_scalar(
@@ -100,6 +102,7 @@ pub(crate) async fn tables(connection: &mut PgConnection, show: u32) -> anyhow::
         let statement = statement(plan, &columns);
         let counted = format!("select count(*) from store.{} where {}", plan.table, plan.counted);
         reports.push(run(connection, plan.table, statement, counted, show).await?);
+        progress.inc(1);
     }
     let counted = "select count(*) from store.directory".to_owned();
     reports.push(run(connection, "directory", DIRECTORY.to_owned(), counted, show).await?);
@@ -170,10 +173,8 @@ fn statement(plan: &Plan, columns: &[String]) -> String {
         .collect::<Vec<_>>()
         .join(" and ");
     let which = |column: &String| {
-        format!(
-            "case when s.{column} is distinct from e.{column} then '{}' end",
-            column.replace('\'', "''")
-        )
+        let name = column.trim_matches('"').replace('\'', "''");
+        format!("case when s.{column} is distinct from e.{column} then '{name}' end")
     };
     let named = values.iter().map(which).collect::<Vec<_>>().join(", ");
     let differs = if values.is_empty() {

@@ -63,6 +63,18 @@ pub(crate) struct SourceLog {
     positions: Vec<Vec<u64>>,
 }
 
+/// About how many rows the log has: those of records, as the books count them.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn estimate(connection: &mut PgConnection) -> anyhow::Result<u64> {
+    let rows: i64 = sqlx::query_scalar("select coalesce(sum(value), 0)::bigint from store.books")
+        .fetch_one(connection)
+        .await
+        .context("reading the books")?;
+    Ok(rows as u64)
+}
+
 impl SourceLog {
     fn new() -> Self {
         let shards = usize::from(SHARDS);

@@ -30,6 +30,7 @@ pub struct SharedArgs {
     pub log: Option<String>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of a value parser")]
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }

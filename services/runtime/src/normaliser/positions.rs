@@ -5,6 +5,7 @@
 //! metadata, so that an offset from before a replay is recognised.
 
 use super::source_topic::{SourceTopic, TopicStore};
+use super::start::{Committed, Start, replay_of, start};
 use crate::health::Check;
 use crate::kafka::REQUEST_TIMEOUT;
 use crate::kafka::offsets::{TopicPartition, Watermarks, partitions, watermarks};
@@ -19,18 +20,6 @@ use rdkafka::{ClientContext, Offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Metadata of a committed offset.
-pub(super) fn commit_metadata(replay: u32) -> String {
-    format!("replay={replay}")
-}
-
-fn replay_of(metadata: &str) -> u32 {
-    metadata
-        .strip_prefix("replay=")
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(0)
-}
-
 #[derive(Default)]
 struct State {
     topics: BTreeMap<String, SourceTopic>,
@@ -44,32 +33,6 @@ pub(super) struct Positions {
     store: Arc<dyn TopicStore>,
     check: Check,
     state: Mutex<State>,
-}
-
-/// Where reading a partition begins.
-#[derive(Debug, PartialEq, Eq)]
-enum Start {
-    At(Offset),
-    /// The committed offset is not held by the broker any more, or not yet.
-    OutOfRange(i64),
-}
-
-/// A committed offset.
-#[derive(Debug, Clone, Copy)]
-struct Committed {
-    offset: i64,
-    /// The replay count it belongs to.
-    replay: u32,
-}
-
-/// Committed offset, recorded replay count, what the broker holds: where to begin.
-fn start(committed: Option<Committed>, replay: u32, held: Watermarks) -> Start {
-    match committed {
-        None => Start::At(Offset::Beginning),
-        Some(committed) if committed.replay < replay => Start::At(Offset::Beginning),
-        Some(Committed { offset, .. }) if held.holds(offset) => Start::At(Offset::Offset(offset)),
-        Some(Committed { offset, .. }) => Start::OutOfRange(offset),
-    }
 }
 
 impl Positions {
@@ -164,7 +127,7 @@ impl Positions {
     /// Sets where each partition begins, and holds topics whose committed offsets are gone or out of range.
     fn place(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
         let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
-        let committed = self.committed(consumer, &topics)?;
+        let committed = Self::committed(consumer, &topics)?;
         for topic in &topics {
             match (committed.keys().any(|(of, _)| of == topic), self.is_started(topic)) {
                 (true, false) => self.start(topic)?,
@@ -195,7 +158,6 @@ impl Positions {
 
     /// Committed offsets of all partitions of the topics, also of those that other replicas read.
     fn committed(
-        &self,
         consumer: &BaseConsumer<Self>,
         topics: &BTreeSet<String>,
     ) -> anyhow::Result<BTreeMap<TopicPartition, Committed>> {
@@ -279,14 +241,14 @@ impl Positions {
 
     /// Stops reading what is held.
     pub(super) fn pause_held(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
-        let held = self.assigned(consumer, |topic| self.epoch(topic).is_none())?;
+        let held = Self::assigned(consumer, |topic| self.epoch(topic).is_none())?;
         if held.count() > 0 {
             consumer.pause(&held).context("pausing held topics")?;
         }
         Ok(())
     }
 
-    fn assigned(&self, consumer: &BaseConsumer<Self>, wanted: impl Fn(&str) -> bool) -> anyhow::Result<TopicPartitionList> {
+    fn assigned(consumer: &BaseConsumer<Self>, wanted: impl Fn(&str) -> bool) -> anyhow::Result<TopicPartitionList> {
         let assignment = consumer.assignment().context("reading the assignment")?;
         let mut list = TopicPartitionList::new();
         for element in assignment.elements().iter().filter(|element| wanted(element.topic())) {
@@ -320,7 +282,7 @@ impl Positions {
             self.sight(consumer, topic)?;
         }
         if !accepted.is_empty() {
-            let mut list = self.assigned(consumer, |topic| accepted.contains(topic))?;
+            let mut list = Self::assigned(consumer, |topic| accepted.contains(topic))?;
             if list.count() > 0 {
                 self.place(consumer, &mut list)?;
                 // Not a seek: a partition whose topic was created anew while it was read cannot be sought in.
@@ -346,7 +308,7 @@ impl Positions {
             }
         }
         // A partition that was never read has no position; its committed offset is checked instead.
-        let mut unread = self.assigned(consumer, |topic| self.epoch(topic).is_some())?;
+        let mut unread = Self::assigned(consumer, |topic| self.epoch(topic).is_some())?;
         self.place(consumer, &mut unread)?;
         self.pause_held(consumer)?;
         self.report();
@@ -378,30 +340,6 @@ impl ConsumerContext for Positions {
         };
         if let Err(error) = result {
             self.state().failed.get_or_insert(error);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn starts_are_chosen_and_never_skip() {
-        let held = Watermarks { low: 10, high: 20 };
-        let committed = |offset, metadata| {
-            Some(Committed {
-                offset,
-                replay: replay_of(metadata),
-            })
-        };
-        assert_eq!(start(None, 0, held), Start::At(Offset::Beginning));
-        assert_eq!(start(committed(15, ""), 0, held), Start::At(Offset::Offset(15)));
-        assert_eq!(start(committed(20, "replay=1"), 1, held), Start::At(Offset::Offset(20)));
-        assert_eq!(start(committed(15, "replay=1"), 2, held), Start::At(Offset::Beginning));
-        let metadata = commit_metadata(1);
-        for lost in [9, 21] {
-            assert_eq!(start(committed(lost, &metadata), 1, held), Start::OutOfRange(lost));
         }
     }
 }

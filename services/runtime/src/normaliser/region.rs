@@ -12,8 +12,9 @@
 
 use super::emit::Emitter;
 use super::events::{Events, Outcome};
-use super::positions::{Positions, commit_metadata};
+use super::positions::Positions;
 use super::share::DeadLetterShare;
+use super::start::commit_metadata;
 use super::{Classify, Shared};
 use crate::debezium::{NormaliseError, table_of_topic};
 use crate::dialect::{Classified, SourceMessage};

@@ -158,7 +158,7 @@ impl World {
             &self.settings,
             &[self.source],
             &shared,
-            self.store.clone(),
+            &self.dyn_store(),
             &self.health,
             Codec::embedded(),
         )?;
@@ -171,6 +171,10 @@ impl World {
         }
         trigger.request();
         driven.await.expect("no panic")
+    }
+
+    fn dyn_store(&self) -> Arc<dyn TopicStore> {
+        self.store.clone()
     }
 
     fn committed(&self) -> i64 {
@@ -323,9 +327,9 @@ async fn changed_partitions_hold_the_topic_and_accepting_resumes_it() {
         // Accepted while the normaliser runs.
         if !std::mem::replace(&mut *accepted.lock().expect("no panic"), true) {
             world.store.with(|topics| {
-                topics
-                    .values_mut()
-                    .for_each(|topic| (topic.held, topic.partitions, topic.epoch) = (None, 2, 1));
+                for topic in topics.values_mut() {
+                    (topic.held, topic.partitions, topic.epoch) = (None, 2, 1);
+                }
             });
         }
         world.committed() == 10

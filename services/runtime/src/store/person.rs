@@ -3,6 +3,7 @@
 use super::copy::CopyRows;
 use super::{counters, encode};
 use domain::base::Person;
+use domain::citizen_id::CitizenId;
 use domain::engine::DirectoryEntry;
 use domain::facts::{CardStatus, Enrolment};
 use domain::golden::{Golden, Sourced};
@@ -222,7 +223,7 @@ pub fn version(row: &PgRow) -> sqlx::Result<Version> {
 pub fn state(person: &Person, key: &IdKey) -> (PersonState, i64) {
     let state = PersonState {
         person: person.id,
-        masked_number: person.number.map(|number| number.masked()),
+        masked_number: person.number.map(CitizenId::masked),
         standing: person.standing,
         alive: person.golden.death.is_none(),
         city: person.region,
@@ -237,7 +238,7 @@ pub fn state(person: &Person, key: &IdKey) -> (PersonState, i64) {
                 paid_through: enrolment.paid_through,
             })
             .collect(),
-        open_findings: person.findings.iter().map(|finding| finding.id(person.id, key)).collect(),
+        open_findings: person.findings.iter().map(|finding| finding.id(person.id, person.anchor, key)).collect(),
         recorded_at: domain::date::Timestamp(0),
     };
     let digest = encode_digest(&schemas::event::encode(&state));
