@@ -81,7 +81,7 @@ pub(crate) async fn look(connection: &mut PgConnection) -> anyhow::Result<(Vec<S
 async fn due(connection: &mut PgConnection, shards: &[StoredShard]) -> anyhow::Result<i64> {
     let dated: Vec<(i16, i32)> = shards
         .iter()
-        .filter_map(|shard| Some((i16::from(shard.shard.number()), days(shard.state.today?))))
+        .filter_map(|shard| Some((i16::from(shard.shard.number()), shard.state.today?.0)))
         .collect();
     let (numbers, today): (Vec<i16>, Vec<i32>) = dated.into_iter().unzip();
     sqlx::query_scalar(
@@ -93,10 +93,6 @@ async fn due(connection: &mut PgConnection, shards: &[StoredShard]) -> anyhow::R
     .fetch_one(connection)
     .await
     .context("counting who is due")
-}
-
-fn days(day: Day) -> i32 {
-    day.0
 }
 
 /// What stands in `person.records` behind the positions of the store.
