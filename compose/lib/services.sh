@@ -6,6 +6,13 @@ SERVICES=(public-security civil-affairs human-resources registry clock publisher
 # Jobs that run beside them: the simulated agencies, and the command that goes live once the first load is complete.
 JOBS=(simulator go-live)
 
+# Exports CANBAO_SCHEMA_REGISTRY_URL: where subscribers find the schemas, the configured registry or the publisher's own.
+set_schema_url() {
+    # A running publisher's port is taken by itself.
+    running publisher || keep_port publisher
+    export CANBAO_SCHEMA_REGISTRY_URL=${CANBAO_SCHEMA_REGISTRY:-http://127.0.0.1:$(port_of publisher)}
+}
+
 service_start() { # NAME
     running "$1" && return
     keep_port "$1"
@@ -42,7 +49,7 @@ write_env() {
         umask 077
         {
             echo "# Written by compose/local; source it to use canbao by hand. Holds secrets of this set-up."
-            for name in CANBAO_KAFKA CANBAO_DATABASE_URL CANBAO_ID_KEY CANBAO_DIALECTS CANBAO_SCHEMA_REGISTRY; do
+            for name in CANBAO_KAFKA CANBAO_DATABASE_URL CANBAO_ID_KEY CANBAO_DIALECTS CANBAO_SCHEMA_REGISTRY CANBAO_SCHEMA_REGISTRY_URL; do
                 [[ -z ${!name:-} ]] || printf 'export %s=%q\n' "$name" "${!name}"
             done
             # shellcheck disable=SC2016 # expanded by the shell that sources it

@@ -1,20 +1,21 @@
 //! Drives stories: through the function at once, and through shards in the order told or in any other.
 
 use crate::check;
-use crate::encode::{Encoded, Message, PARTITIONS, Step, encode};
+use crate::encode::{Encoded, Message, Step, encode};
 use crate::registry::Registry;
 use crate::story::Story;
-use crate::traffic::{Draw, Normalised, Traffic};
+use crate::topics::Topics;
+use crate::traffic::{Draw, Traffic};
 use anyhow::{Context, bail};
 use domain::base::{Base, whole};
 use domain::date::{Day, Timestamp};
 use domain::division::City;
 use domain::ids::IdKey;
-use domain::input::{Control, Input, SnapshotFloor};
+use domain::input::{Control, Input};
 use domain::policy::Policy;
 use domain::record::Change;
-use domain::source::{Agency, Source, TableName};
-use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
+use domain::source::{Agency, Source};
+use runtime::dialect::Dialects;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -74,75 +75,6 @@ pub fn dates(story: &Story) -> BTreeSet<Day> {
         .chain(story.expectations.iter().map(|expect| expect.on))
         .chain([go_live()])
         .collect()
-}
-
-/// Topics as they fill: what the normalisers make of each message, with its position.
-struct Topics<'a> {
-    rules: &'a Rules,
-    /// Next offsets.
-    ends: BTreeMap<(Source, String, u16), u64>,
-    /// A number for each partition.
-    partitions: BTreeMap<(Source, String, u16), usize>,
-    /// Begin offsets of snapshots that are not complete.
-    begun: BTreeMap<(Source, String), Vec<u64>>,
-}
-
-impl<'a> Topics<'a> {
-    fn new(rules: &'a Rules) -> Self {
-        Self {
-            rules,
-            ends: BTreeMap::new(),
-            partitions: BTreeMap::new(),
-            begun: BTreeMap::new(),
-        }
-    }
-
-    fn publish(&mut self, message: &Message, at: Timestamp) -> (usize, Normalised) {
-        let place = (message.source, message.table.clone(), message.partition);
-        let next = self.partitions.len();
-        let partition = *self.partitions.entry(place.clone()).or_insert(next);
-        let offset = self.ends.entry(place).or_insert(0);
-        let classified = normalise(
-            &self.rules.dialects,
-            &self.rules.key,
-            &SourceMessage {
-                source: message.source,
-                table: &message.table,
-                partition: message.partition,
-                offset: *offset,
-                epoch: 0,
-                timestamp: at,
-                key: Some(&message.key),
-                value: message.value.as_deref(),
-            },
-        );
-        *offset += 1;
-        let inputs = match classified {
-            Classified::Inputs(inputs) => inputs,
-            Classified::Control(_) => Vec::new(),
-            Classified::DeadLetter { unreadable, .. } => unreadable.into_iter().map(Input::Change).collect(),
-        };
-        (partition, (at, inputs))
-    }
-
-    fn begin(&mut self, source: Source, table: &str) {
-        let end = |partition| self.ends.get(&(source, table.to_owned(), partition)).copied().unwrap_or(0);
-        let offsets = (0..PARTITIONS).map(end).collect();
-        self.begun.insert((source, table.to_owned()), offsets);
-    }
-
-    fn complete(&mut self, source: Source, table: &str) -> anyhow::Result<SnapshotFloor> {
-        let offsets = self
-            .begun
-            .remove(&(source, table.to_owned()))
-            .context("a snapshot is complete that never began")?;
-        Ok(SnapshotFloor {
-            source,
-            table: TableName::new(table),
-            epoch: 0,
-            offsets,
-        })
-    }
 }
 
 fn changes(inputs: Vec<Input>) -> impl Iterator<Item = Change> {

@@ -12,5 +12,6 @@ pub mod on_servers;
 pub mod registry;
 pub mod servers;
 pub mod story;
+mod topics;
 pub mod traffic;
 pub mod world;

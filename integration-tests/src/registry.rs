@@ -11,15 +11,12 @@ use domain::date::{Day, Timestamp};
 use domain::division::City;
 use domain::finding::Finding;
 use domain::ids::{AnchorId, FindingId, IdKey, PersonId};
-use domain::input::{Control, Input};
+use domain::input::{Control, Input, MessageBody};
 use domain::policy::Policy;
-use domain::release::{Event, EventKind, OpenSide, Told, baseline, release};
+use domain::release::{Event, EventKind, OpenSide, Told, baseline, heir, release};
 use domain::shard::Shard;
 use domain::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The date before the first tick, as in the registry.
-const BEFORE_TIME: Day = Day(0);
 
 type Place = (Shard, AnchorId);
 type PersonKey = (Shard, AnchorId, PersonId);
@@ -53,6 +50,7 @@ impl Base for Registry {
         let touched = self.world.apply(entries, &due_of);
         for touched in touched {
             self.describe((touched.shard, touched.anchor), touched.at);
+            self.carry((touched.shard, touched.anchor));
         }
         let controls = || {
             entries.iter().filter_map(|entry| {
@@ -97,7 +95,7 @@ impl Registry {
     fn describe(&mut self, place: Place, at: Timestamp) {
         let store = self.world.shard(place.0);
         let members = store.neighbourhoods.get(&place.1).map_or(&[][..], Vec::as_slice);
-        let today = store.state.today.unwrap_or(BEFORE_TIME);
+        let today = store.state.business_date();
         let described = describe(place.1, members, &self.policy, today, &self.key);
         let before = self.persons.remove(&place).unwrap_or_default();
         if !store.state.live.is_empty() {
@@ -113,6 +111,55 @@ impl Registry {
         if described != Described::default() {
             self.persons.insert(place, described);
         }
+    }
+
+    /// Sends on what was told about persons who are gone from a neighbourhood.
+    fn carry(&mut self, place: Place) {
+        let persons = self.persons.get(&place).map_or(&[][..], |described| &described.persons);
+        let mut here = Vec::new();
+        let mut sent = Vec::new();
+        for ((shard, anchor, person), told) in &self.told {
+            if (*shard, *anchor) != place || persons.iter().any(|known| known.id == *person) {
+                continue;
+            }
+            for told in told.iter().filter(|told| told.open) {
+                let about = told.finding.about();
+                let stands = persons
+                    .iter()
+                    .any(|known| known.findings.iter().any(|finding| finding.about() == about));
+                if stands { &mut here } else { &mut sent }.push(about);
+            }
+        }
+        self.world.carried.extend(here.into_iter().map(|about| (place, about)));
+        let members = self
+            .world
+            .shard(place.0)
+            .neighbourhoods
+            .get(&place.1)
+            .map_or(&[][..], Vec::as_slice);
+        if let Some((shard, to)) = heir(place.1, members, &self.key).filter(|_| !sent.is_empty()) {
+            self.world.send(place.0, shard, MessageBody::Carry { to, about: sent });
+        }
+    }
+
+    /// Whether what was told about somebody who is gone stands of another person now, here or where their records went.
+    fn has_left(&self, (shard, anchor, _): &PersonKey, told: &[Told]) -> bool {
+        let persons = self
+            .persons
+            .get(&(*shard, *anchor))
+            .map_or(&[][..], |described| &described.persons);
+        let members = self
+            .world
+            .shard(*shard)
+            .neighbourhoods
+            .get(anchor)
+            .map_or(&[][..], Vec::as_slice);
+        let stands = |told: &Told| {
+            persons
+                .iter()
+                .any(|known| known.findings.iter().any(|finding| finding.about() == told.finding.about()))
+        };
+        told.iter().any(stands) || heir(*anchor, members, &self.key).is_some()
     }
 
     fn person(&self, key: &PersonKey) -> Option<&Person> {
@@ -161,9 +208,25 @@ impl Registry {
                 region: None,
                 findings: &[],
                 sources: &[],
+                arrived: &[],
+                left: false,
             };
-            let open = person.map_or(nobody, |person| open_side(person, &sources));
             let known = self.told.get(&key).map_or(&[][..], Vec::as_slice);
+            let arrived: Vec<[u8; 2]> = self
+                .world
+                .carried
+                .iter()
+                .filter(|(place, _)| *place == (key.0, key.1))
+                .map(|(_, about)| *about)
+                .collect();
+            let nobody = OpenSide {
+                left: self.has_left(&key, known),
+                ..nobody
+            };
+            let open = OpenSide {
+                arrived: &arrived,
+                ..person.map_or(nobody, |person| open_side(person, &sources))
+            };
             let released = release(&open, known, state, at, &self.policy.release.at_once, &self.key);
             if !released.waiting {
                 self.pending.remove(&key);
@@ -260,6 +323,8 @@ fn open_side<'a>(person: &'a Person, sources: &'a [Source]) -> OpenSide<'a> {
         region: person.region,
         findings: &person.findings,
         sources,
+        arrived: &[],
+        left: false,
     }
 }
 

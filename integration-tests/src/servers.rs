@@ -119,7 +119,11 @@ impl Servers {
             );
         }
         let table = |source| completeness_row(source, Timestamp(0)).map(|(table, _)| (topic_of(source, table), 1));
-        let heartbeats = sources().into_iter().map(table).collect::<anyhow::Result<Vec<_>>>()?.into_iter();
+        let heartbeats = sources()
+            .into_iter()
+            .map(table)
+            .collect::<anyhow::Result<Vec<_>>>()?
+            .into_iter();
         let tables = tables
             .iter()
             .map(|(source, table)| (topic_of(*source, table), i32::from(PARTITIONS)));
@@ -379,9 +383,14 @@ impl Drop for Servers {
 /// The row by which a source says that it is complete up to `time`, and its table: a heartbeat of a system of record, the batch row
 /// (批次表) of civil affairs' exchange database.
 fn completeness_row(source: Source, time: Timestamp) -> anyhow::Result<(&'static str, serde_json::Value)> {
-    let text = chrono::DateTime::from_timestamp_millis(time.0).context("a time")?.to_rfc3339();
+    let text = chrono::DateTime::from_timestamp_millis(time.0)
+        .context("a time")?
+        .to_rfc3339();
     Ok(if source.agency == Agency::CivilAffairs {
-        ("batch_control", serde_json::json!({ "id": 1, "data_date": time.day_in_shanghai().0, "row_count": 0, "loaded_at": text }))
+        (
+            "batch_control",
+            serde_json::json!({ "id": 1, "data_date": time.day_in_shanghai().0, "row_count": 0, "loaded_at": text }),
+        )
     } else {
         ("heartbeat", serde_json::json!({ "id": 1, "ts": text }))
     })

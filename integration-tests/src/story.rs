@@ -35,6 +35,10 @@ pub struct Story {
     /// What subscribers must have been told by the end; nothing else.
     #[serde(default)]
     pub told: Vec<Told>,
+    /// Its silence lies before a business date, and on real servers, where business dates are long past for the sources' own clocks,
+    /// no source is silent then: what was told is not compared there.
+    #[serde(default)]
+    pub silent_by_date: bool,
 }
 
 /// Somebody as rows state them.

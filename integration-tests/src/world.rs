@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 use domain::date::{Day, Timestamp};
 use domain::engine::{DirectoryEntry, Need, Workspace};
 use domain::ids::{AnchorId, IdKey, RecordId};
-use domain::input::{Control, Input, Message};
+use domain::input::{Control, Input, Message, MessageBody};
 use domain::neighbourhood::Member;
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
@@ -52,6 +52,8 @@ pub struct World {
     directory: HashMap<RecordId, DirectoryEntry>,
     /// Messages between shards by sender and receiver, in order, since the beginning.
     pub outbox: BTreeMap<(Shard, Shard), Vec<Message>>,
+    /// Findings told elsewhere about persons who came to a neighbourhood.
+    pub carried: BTreeSet<((Shard, AnchorId), [u8; 2])>,
 }
 
 impl World {
@@ -63,6 +65,7 @@ impl World {
             shards,
             directory: HashMap::new(),
             outbox: BTreeMap::new(),
+            carried: BTreeSet::new(),
         }
     }
 
@@ -122,6 +125,14 @@ impl World {
         self.store(workspace)
     }
 
+    /// Sends a message of the registry itself, beside those of the engine.
+    pub fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
+        let mut workspace = Workspace::default();
+        workspace.open(from, self.shard(from).state.clone());
+        workspace.send(from, to, body);
+        self.store(workspace);
+    }
+
     fn store(&mut self, workspace: Workspace) -> Vec<Touched> {
         for (record, entry) in workspace.claimed {
             let before = self.directory.insert(record, entry);
@@ -134,6 +145,8 @@ impl World {
         for (shard, work) in workspace.shards {
             let store = self.shards.get_mut(&shard).expect("every shard has a store");
             store.state = work.state;
+            self.carried
+                .extend(work.carried.into_iter().map(|(anchor, about)| ((shard, anchor), about)));
             for (to, message) in work.messages {
                 self.outbox.entry((shard, to)).or_default().push(message);
             }

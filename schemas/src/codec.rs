@@ -12,14 +12,14 @@ use domain::input::Input;
 use message::ShardMessage;
 use record::{EntityRecord, PersonRecord};
 
-/// Encodes an input under the ids of the embedded registry; see [`Codec::encode_input`].
+/// Encodes an input under the ids of this process; see [`Codec::encode_input`].
 pub fn encode_input(input: &Input) -> Vec<u8> {
-    Codec::embedded().encode_input(input)
+    Codec::current().encode_input(input)
 }
 
-/// Decodes a value of `person.records` under the ids of the embedded registry; see [`Codec::decode_input`].
+/// Decodes a value of `person.records` under the ids of this process; see [`Codec::decode_input`].
 pub fn decode_input(bytes: &[u8]) -> Result<Input, DecodeError> {
-    Codec::embedded().decode_input(bytes)
+    Codec::current().decode_input(bytes)
 }
 
 impl Codec {

@@ -14,12 +14,12 @@ pub use codes::{FindingStatus, Remedy, Scope};
 pub use dead_letter::{DeadLetter, Header};
 pub use person::{EnrolmentState, PersonState};
 
-/// Encodes a value under the ids of the embedded registry; see [`Codec::encode`].
+/// Encodes a value under the ids of this process; see [`Codec::encode`].
 pub fn encode<T: Payload>(value: &T) -> Vec<u8> {
-    Codec::embedded().encode(value)
+    Codec::current().encode(value)
 }
 
-/// Decodes a value under the ids of the embedded registry; see [`Codec::decode`].
+/// Decodes a value under the ids of this process; see [`Codec::decode`].
 pub fn decode<T: Payload + DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    Codec::embedded().decode(bytes)
+    Codec::current().decode(bytes)
 }

@@ -8,7 +8,7 @@ use apache_avro::util::max_allocation_bytes;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Bytes before the datum.
 const FRAME: usize = 5;
@@ -58,8 +58,13 @@ pub enum DecodeError {
     },
 }
 
+/// Ids were chosen after values had been encoded or decoded under others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("values were already encoded or decoded under other schema ids")]
+pub struct OtherIdsInUse;
+
 /// Encodes and decodes values under the schema ids of one registry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Codec {
     /// In the order of [`registry::all`].
     ids: Vec<u32>,
@@ -88,10 +93,30 @@ static ENGINES: LazyLock<Vec<Engine>> = LazyLock::new(|| {
 
 static EMBEDDED: LazyLock<Codec> = LazyLock::new(|| Codec::with_ids(|version| version.id));
 
+/// Set once: values of two registries in one process could not be told apart.
+static CURRENT: OnceLock<Codec> = OnceLock::new();
+
 impl Codec {
     /// The codec with the ids of the embedded registry.
     pub fn embedded() -> &'static Self {
         &EMBEDDED
+    }
+
+    /// The codec of this process: the one installed, else the embedded one, which from then on stays.
+    pub fn current() -> &'static Self {
+        CURRENT.get_or_init(|| EMBEDDED.clone())
+    }
+
+    /// Makes this the codec of the process, before any value is encoded or decoded. Again with the same ids is harmless.
+    ///
+    /// # Errors
+    /// When other ids are in use already.
+    pub fn install(self) -> Result<(), OtherIdsInUse> {
+        if CURRENT.get_or_init(|| self.clone()) == &self {
+            Ok(())
+        } else {
+            Err(OtherIdsInUse)
+        }
     }
 
     /// A codec with the ids that another registry gave to the shipped versions.

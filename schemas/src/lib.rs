@@ -9,4 +9,4 @@ pub mod framing;
 pub mod registry;
 mod wire;
 
-pub use framing::{Codec, DecodeError};
+pub use framing::{Codec, DecodeError, OtherIdsInUse};

@@ -185,6 +185,13 @@ pub fn subjects() -> Vec<String> {
     subjects
 }
 
+/// The subjects of a kind, sorted.
+pub fn subjects_of(kind: Kind) -> Vec<String> {
+    let mut subjects = subjects();
+    subjects.retain(|subject| Kind::of_subject(subject) == Some(kind));
+    subjects
+}
+
 /// The topic of a kind of alerts of a city.
 pub fn alert_topic(kind: AlertKind, city: City) -> String {
     format!("alerts.{}.{city}", kind.as_str())

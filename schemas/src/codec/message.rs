@@ -29,6 +29,7 @@ enum Body<'a> {
     Guest(GuestCopy<'a>),
     ClaimOrDrop(ClaimOrDrop),
     Withdraw(Withdraw),
+    Carry(Carry),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +66,13 @@ struct Withdraw {
     appended_at: Timestamp,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Carry {
+    #[serde(with = "plain")]
+    to: AnchorId,
+    about: Vec<u16>,
+}
+
 impl Payload for ShardMessage<'_> {
     const KIND: Kind = Kind::ShardMessage;
 }
@@ -98,6 +106,10 @@ impl<'a> From<&'a Message> for ShardMessage<'a> {
                 from: *from,
                 record: *record,
                 appended_at: *appended_at,
+            }),
+            MessageBody::Carry { to, about } => Body::Carry(Carry {
+                to: *to,
+                about: about.iter().map(|about| u16::from_be_bytes(*about)).collect(),
             }),
         };
         Self {
@@ -140,6 +152,10 @@ impl ShardMessage<'_> {
                 from,
                 record,
                 appended_at,
+            },
+            Body::Carry(Carry { to, about }) => MessageBody::Carry {
+                to,
+                about: about.into_iter().map(u16::to_be_bytes).collect(),
             },
         };
         Some(Message {

@@ -233,6 +233,7 @@ fn message() -> impl Strategy<Value = Message> {
             record,
             appended_at
         }),
+        (anchor(), proptest::collection::vec(any::<[u8; 2]>(), 0..4)).prop_map(|(to, about)| MessageBody::Carry { to, about }),
     ];
     (shard(), 0..=i64::MAX as u64, body).prop_map(|(from, sequence, body)| Message { from, sequence, body })
 }

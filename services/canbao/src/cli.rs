@@ -3,7 +3,7 @@
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{configuration, exec, lag, output, person, source, statements, store};
+use crate::{configuration, exec, lag, output, person, register, source, statements, store};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use domain::date::Day;
@@ -11,6 +11,7 @@ use domain::division::City;
 use domain::finding::AlertKind;
 use runtime::config::{Settings, SharedArgs};
 use runtime::normaliser::source_topic::Acceptance;
+use runtime::schema_ids;
 use runtime::statements::{GoLiveRegion, Statement};
 use secrecy::{ExposeSecret, SecretString};
 use std::convert::Infallible;
@@ -80,8 +81,10 @@ enum Command {
     },
     /// Bring the database to this version
     Migrate,
-    /// Check settings, dialects, policy and key without touching anything
+    /// Check settings, dialects, policy and key, and with a schema registry that it has every schema; changes nothing
     CheckConfig,
+    /// Register this release's schemas with the configured schema registry, after its compatibility check
+    RegisterSchemas,
     /// Print the settings in force; secrets as ***
     PrintConfig,
     /// Recompute the base from the source log, compare row by row, and check the books against the brokers
@@ -232,8 +235,13 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
     match command {
         Command::Run { .. } | Command::Simulate { .. } => Ok(Verdict::Good),
         Command::CheckConfig => {
-            let checked = configuration::check(&settings)?;
+            let checked = configuration::check(&settings).await?;
             format.print(&checked, configuration::render)?;
+            Ok(Verdict::Good)
+        }
+        Command::RegisterSchemas => {
+            let registered = register::register(&settings).await?;
+            format.print(&registered, |registered| register::render(registered))?;
             Ok(Verdict::Good)
         }
         Command::PrintConfig => {
@@ -255,6 +263,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
                 kinds: kind,
                 cities: city,
             };
+            schema_ids::adopt(&settings).await?;
             tokio::task::block_in_place(|| alerts::print(&settings, &choice, format))?;
             Ok(Verdict::Good)
         }
@@ -282,6 +291,7 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
                 books: !without_books,
                 show,
             };
+            schema_ids::adopt(settings).await?;
             let report = verify::verify(settings, &pool, &plan).await?;
             format.print(&report, verify::render)?;
             return Ok(report.verdict());
@@ -325,8 +335,13 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let accepted = source::accept(settings, &pool, &topic, acceptance).await?;
             format.print(&accepted, |accepted| source::render_accepted(accepted))?;
         }
-        Command::Run { .. } | Command::Simulate { .. } | Command::CheckConfig | Command::PrintConfig | Command::Alerts { .. } => {
-        }
+        // Those that need no store have been run.
+        Command::Run { .. }
+        | Command::Simulate { .. }
+        | Command::CheckConfig
+        | Command::RegisterSchemas
+        | Command::PrintConfig
+        | Command::Alerts { .. } => {}
     }
     Ok(Verdict::Good)
 }

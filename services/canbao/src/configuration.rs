@@ -1,9 +1,10 @@
-//! `check-config` and `print-config`: what the settings say, without touching anything.
+//! `check-config` and `print-config`: what the settings say, without changing anything.
 
 use anyhow::Context;
 use domain::policy::Policy;
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
+use runtime::schema_ids::SchemaRegistry;
 use serde::Serialize;
 
 /// What `check-config` found usable.
@@ -15,6 +16,8 @@ pub struct Checked {
     pub policy_version: u32,
     /// First business date the policy is meant for.
     pub policy_valid_from: String,
+    /// The configured schema registry's ids of the shipped schemas; `None` when the embedded registry is in force.
+    pub schema_ids: Option<Vec<u32>>,
 }
 
 /// The policy in force: the configured file, else the one this program carries.
@@ -45,7 +48,7 @@ pub fn dialects(settings: &Settings) -> anyhow::Result<Dialects> {
 ///
 /// # Errors
 /// The problems, one a line.
-pub fn check(settings: &Settings) -> anyhow::Result<Checked> {
+pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     let mut problems = Vec::new();
     let mut note = |problem: Option<anyhow::Error>| problems.extend(problem.map(|problem| format!("{problem:#}")));
     note(settings.database_url().err().map(Into::into));
@@ -56,6 +59,9 @@ pub fn check(settings: &Settings) -> anyhow::Result<Checked> {
         .as_ref()
         .map_or((0, String::new()), |policy| (policy.version, policy.valid_from.to_string()));
     note(policy.err());
+    let schema_ids = schema_ids(settings).await;
+    let (schema_ids, problem) = schema_ids.map_or_else(|problem| (None, Some(problem)), |ids| (ids, None));
+    note(problem);
     anyhow::ensure!(
         problems.is_empty(),
         "the configuration is not usable:\n  {}",
@@ -65,13 +71,25 @@ pub fn check(settings: &Settings) -> anyhow::Result<Checked> {
         dialects: settings.dialects.len(),
         policy_version: version,
         policy_valid_from: valid_from,
+        schema_ids,
     })
+}
+
+async fn schema_ids(settings: &Settings) -> anyhow::Result<Option<Vec<u32>>> {
+    match SchemaRegistry::configured(settings)? {
+        Some(registry) => Ok(Some(registry.ids().await?)),
+        None => Ok(None),
+    }
 }
 
 /// The checked settings as text.
 pub fn render(checked: &Checked) -> String {
+    let schemas = match &checked.schema_ids {
+        Some(ids) => format!("the configured registry's schema ids {ids:?}"),
+        None => "the embedded schema ids".to_owned(),
+    };
     format!(
-        "the configuration is usable: {} directories of dialects, policy version {} from {}\n",
+        "the configuration is usable: {} directories of dialects, policy version {} from {}, {schemas}\n",
         checked.dialects, checked.policy_version, checked.policy_valid_from
     )
 }
@@ -80,14 +98,22 @@ pub fn render(checked: &Checked) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_problem_is_named_at_once() {
+    #[tokio::test]
+    async fn every_problem_is_named_at_once() {
         let settings = Settings {
             policy: Some("missing.toml".into()),
+            // Nobody listens on the port of "discard".
+            schema_registry: Some("http://127.0.0.1:9".into()),
             ..Settings::default()
         };
-        let text = check(&settings).unwrap_err().to_string();
-        for word in ["CANBAO_DATABASE_URL", "CANBAO_ID_KEY", "CANBAO_DIALECTS", "missing.toml"] {
+        let text = check(&settings).await.unwrap_err().to_string();
+        for word in [
+            "CANBAO_DATABASE_URL",
+            "CANBAO_ID_KEY",
+            "CANBAO_DIALECTS",
+            "missing.toml",
+            "schema registry",
+        ] {
             assert!(text.contains(word), "{text}");
         }
     }

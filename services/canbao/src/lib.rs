@@ -5,7 +5,7 @@
 //!
 //! [`verify`] is the proof of the one principle (design 2): it recomputes the base from the source log with the function the registry
 //! uses and compares row by row, then checks the books against the brokers. Everything else is a window: [`alerts`], [`person`],
-//! [`lag`]; or a statement: [`statements`], [`source`]. `run` and `simulate` become the binary of that name beside this one.
+//! [`lag`]; or a statement: [`statements`], [`source`], [`register`]. `run` and `simulate` become the binary of that name beside this one.
 
 pub mod alerts;
 mod cli;
@@ -14,6 +14,7 @@ mod exec;
 pub mod lag;
 pub mod output;
 pub mod person;
+pub mod register;
 mod reread;
 pub mod source;
 pub mod statements;

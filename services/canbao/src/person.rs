@@ -199,9 +199,8 @@ async fn business_date(connection: &mut PgConnection, shard: Shard) -> anyhow::R
     let today = shards
         .into_iter()
         .find(|stored| stored.shard == shard)
-        .and_then(|stored| stored.state.today);
-    // The registry's date before the first tick: nothing is overdue on it.
-    Ok(today.unwrap_or(Day(0)))
+        .map(|stored| stored.state.business_date());
+    today.context("the shard has no row: was `canbao migrate` run?")
 }
 
 /// What subscribers were told, and whether something waits.

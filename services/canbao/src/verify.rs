@@ -89,7 +89,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
     let rules = Rules {
         key: key.clone(),
         policy,
-        today: rest::date_of(*today),
+        today: today.unwrap_or(domain::shard_state::BEFORE_TIME),
         floors: std::mem::take(floors),
     };
     let computing = bar("recomputing the base", "neighbourhoods");

@@ -73,6 +73,8 @@ pub struct ShardWork {
     pub neighbourhoods: HashMap<AnchorId, Loaded>,
     /// Messages to send, with their receivers, in order.
     pub messages: Vec<(Shard, Message)>,
+    /// Findings told elsewhere about persons who came here: neighbourhood, and what they are about.
+    pub carried: Vec<(AnchorId, [u8; 2])>,
 }
 
 /// What a batch holds of the base.
@@ -91,7 +93,7 @@ pub struct Workspace {
 impl Workspace {
     /// Adds a shard with its state.
     pub fn open(&mut self, shard: Shard, state: ShardState) {
-        self.shards.insert(shard, ShardWork { state, neighbourhoods: HashMap::new(), messages: Vec::new() });
+        self.shards.insert(shard, ShardWork { state, neighbourhoods: HashMap::new(), messages: Vec::new(), carried: Vec::new() });
     }
 
     /// Gives the members of a neighbourhood, as stored.
@@ -230,6 +232,10 @@ impl Workspace {
                 self.loaded(shard, *to)?.remove((*record, Some(*from)), *appended_at);
                 Ok(())
             }
+            MessageBody::Carry { to, about } => {
+                self.work(shard).carried.extend(about.iter().map(|about| (*to, *about)));
+                Ok(())
+            }
         }
     }
 
@@ -269,6 +275,11 @@ impl Workspace {
     /// Records that had no directory entry before this batch.
     pub fn is_new(&self, record: &RecordId) -> bool {
         self.created.contains(record)
+    }
+
+    /// Queues a message of `from` beside those of the engine itself.
+    pub fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
+        self.work(from).send(from, to, body);
     }
 
     fn claim(&mut self, record: RecordId, entry: DirectoryEntry) {

@@ -48,6 +48,11 @@ impl Rule {
         }
     }
 
+    /// Whether its findings go with the person to another number: a conflict is about the number, and stays with it.
+    pub fn travels(self) -> bool {
+        self != Self::IdentityConflict
+    }
+
     /// Claims that something is absent are only knowable from complete streams of every source in scope (design 4).
     pub fn claims_absence(self) -> bool {
         matches!(self, Self::NeverEnrolled | Self::Lapsed)

@@ -67,6 +67,13 @@ pub enum MessageBody {
         /// When the broker appended the fact that caused the withdrawal.
         appended_at: Timestamp,
     },
+    /// Findings that subscribers were told about a person who now lives at `to`: opening them there is no news (design 4).
+    Carry {
+        /// The neighbourhood the person went to.
+        to: AnchorId,
+        /// What the findings are about, see [`Finding::about`](crate::finding::Finding::about).
+        about: Vec<[u8; 2]>,
+    },
 }
 
 /// A guest copy (客居副本): counts for golden record, enrolments and findings, never as evidence for identity.
@@ -127,7 +134,7 @@ impl Message {
     pub fn anchor(&self) -> AnchorId {
         match &self.body {
             MessageBody::ClaimOrDrop { anchor, .. } => *anchor,
-            MessageBody::Guest { to, .. } | MessageBody::Withdraw { to, .. } => *to,
+            MessageBody::Guest { to, .. } | MessageBody::Withdraw { to, .. } | MessageBody::Carry { to, .. } => *to,
         }
     }
 }

@@ -5,9 +5,12 @@
 
 use crate::date::{Day, Timestamp};
 use crate::division::City;
+use crate::engine::outgoing;
 use crate::facts::coded;
 use crate::finding::{Finding, Rule};
 use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId};
+use crate::neighbourhood::Member;
+use crate::shard::Shard;
 use crate::shard_state::ShardState;
 use crate::source::Source;
 use serde::{Deserialize, Serialize};
@@ -79,6 +82,10 @@ pub struct OpenSide<'a> {
     pub findings: &'a [Finding],
     /// The sources of the person's records.
     pub sources: &'a [Source],
+    /// What findings are about that were told of this person elsewhere, before they came here: opening them is no news.
+    pub arrived: &'a [[u8; 2]],
+    /// The person is gone from here because their records belong to a person elsewhere: clearing is no news.
+    pub left: bool,
 }
 
 /// What a release came to.
@@ -106,10 +113,11 @@ fn is_complete(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Tim
 pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at: Timestamp, at_once: &[Rule], key: &IdKey) -> Released {
     let mut released = Released::default();
     let live = open.region.filter(|region| state.live.contains(region));
+    let cause = |moved: bool| if moved { Cause::Moved } else { Cause::News };
     for finding in open.findings {
         let id = finding.id(open.person, open.anchor, key);
         let known = told.iter().find(|told| told.finding.about() == finding.about());
-        let steps = opening(finding, live, known);
+        let steps = opening(finding, live, known, cause(open.arrived.contains(&finding.about())));
         if steps.is_empty() {
             continue;
         }
@@ -134,7 +142,7 @@ pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at:
         }
         let id = known.finding.id(known.person, open.anchor, key);
         let told = Told { revision: known.revision + 1, open: false, ..known.clone() };
-        released.events.push(Event { id: key.event(id, told.revision), finding_id: id, kind: EventKind::Clear, cause: Cause::News, told });
+        released.events.push(Event { id: key.event(id, told.revision), finding_id: id, kind: EventKind::Clear, cause: cause(open.left && known.finding.rule.travels()), told });
     }
     released
 }
@@ -142,10 +150,10 @@ pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at:
 type Step<'a> = (EventKind, Cause, City, &'a Finding);
 
 /// The events that bring subscribers from what they know to an open finding.
-fn opening<'a>(finding: &'a Finding, live: Option<City>, known: Option<&'a Told>) -> Vec<Step<'a>> {
+fn opening<'a>(finding: &'a Finding, live: Option<City>, known: Option<&'a Told>, first: Cause) -> Vec<Step<'a>> {
     match (known.filter(|told| told.open), live) {
         (None, None) => Vec::new(),
-        (None, Some(region)) => vec![(EventKind::Open, Cause::News, region, finding)],
+        (None, Some(region)) => vec![(EventKind::Open, first, region, finding)],
         (Some(told), Some(region)) if told.region == region => {
             if told.finding == *finding {
                 Vec::new()
@@ -177,6 +185,11 @@ pub fn baseline(open: &OpenSide<'_>, told: &[Told], region: City, key: &IdKey) -
             Event { id: key.event(id, revision), finding_id: id, kind: EventKind::Open, cause: Cause::Baseline, told }
         })
         .collect()
+}
+
+/// Where the findings told about persons who are gone from a neighbourhood carry over to: where its first record went.
+pub fn heir(here: AnchorId, members: &[Member], key: &IdKey) -> Option<(Shard, AnchorId)> {
+    outgoing(here, members, key).into_values().next().map(|(shard, anchor, _)| (shard, anchor))
 }
 
 /// What a difference caused by a date rests on: everything before that day began.

@@ -40,7 +40,15 @@ impl Default for ShardState {
     }
 }
 
+/// The date before the first tick (业务日期未定): nothing is overdue on it.
+pub const BEFORE_TIME: Day = Day(0);
+
 impl ShardState {
+    /// The date that findings are judged on.
+    pub fn business_date(&self) -> Day {
+        self.today.unwrap_or(BEFORE_TIME)
+    }
+
     /// Whether a message was heard before.
     pub fn has_seen(&self, message: &Message) -> bool {
         message.sequence < self.heard[slot(message.from)]

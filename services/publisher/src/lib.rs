@@ -5,6 +5,9 @@
 //! passed is deleted and never sent again. One process serves all shards by default; several share them by
 //! `publisher.shards`, each with a `publisher.transactional_id` of its own, by which an older process of the same share is
 //! fenced.
+//!
+//! On its health port it serves the embedded schema registry (Confluent's API, for reading), so that standard clients decode what it
+//! publishes: their `schema.registry.url` is `http://` and that port. When another registry is configured, that one is to be asked.
 
 pub mod outbox;
 pub mod position;
@@ -13,9 +16,19 @@ mod publish;
 pub mod transaction;
 
 use anyhow::Context;
+use axum::Router;
+use runtime::config::Settings;
 use runtime::kafka::admin::ensure_topics;
 use runtime::kafka::{topics, watch_brokers};
 use runtime::service::Service;
+
+/// What subscribers can ask on the health port: the schemas, unless a registry of their own is configured, whose ids differ.
+pub fn routes(settings: &Settings) -> Router {
+    if settings.schema_registry.is_some() {
+        return Router::new();
+    }
+    runtime::schema_registry::router()
+}
 
 /// Runs until shutdown.
 ///

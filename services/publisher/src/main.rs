@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    runtime::service::main("publisher", publisher::run)
+    runtime::service::main_with_routes("publisher", publisher::routes, publisher::run)
 }

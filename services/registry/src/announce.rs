@@ -2,16 +2,17 @@
 //!
 //! Runs after the batch's persons are written, in the same transaction.
 
-use crate::batch::{BEFORE_TIME, BatchError, Gates, Rules};
+use crate::batch::{BatchError, Gates, Rules};
+use crate::carry;
 use crate::difference::{Difference, sources};
 use crate::load::Loader;
 use domain::citizen_id::CitizenId;
 use domain::date::Timestamp;
 use domain::division::{City, Division};
 use domain::finding::Finding;
-use domain::ids::{AnchorId, PersonId};
+use domain::ids::{AnchorId, IdKey, PersonId};
 use domain::neighbourhood::Member;
-use domain::release::{Cause, Event, OpenSide, Told, baseline, release};
+use domain::release::{Cause, Event, OpenSide, Told, baseline, heir, release};
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
 use runtime::store::copy::CopyRows;
@@ -21,9 +22,6 @@ use runtime::store::{counters, decode, encode};
 use schemas::event::{self, AlertEvent, Context, Evidence, FindingState};
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Pending persons that one batch looks at per shard; the rest follow with the next vector of completeness.
-const PENDING_PER_BATCH: i64 = 5_000;
 
 type PersonKey = (Shard, AnchorId, PersonId);
 
@@ -55,7 +53,13 @@ pub(crate) async fn announce(
         }
     }
     release_pending(connection, &mut desk, loader, &wanted).await?;
-    desk.finish(connection).await
+    let events = desk.finish(connection).await?;
+    for shard in &gates.complete {
+        if let Some(complete) = loader.workspace.shards[shard].state.complete.values().min() {
+            carry::forget(connection, *shard, *complete).await?;
+        }
+    }
+    Ok(events)
 }
 
 /// Where events are collected before they are written.
@@ -89,7 +93,7 @@ impl Desk<'_> {
         let context = Context {
             masked_number: subject.masked_number.clone(),
             region: subject.county,
-            business_date: state.today.unwrap_or(BEFORE_TIME),
+            business_date: state.business_date(),
             evidence: evidence(&told.told.finding, subject.members),
             announced_at: self.now,
         };
@@ -241,7 +245,7 @@ async fn go_live(
     for row in &rows {
         let known = told.get(&(row.shard, row.anchor, row.person)).map_or(&[][..], Vec::as_slice);
         let sources = sources(&row.members);
-        let open = OpenSide { person: row.person, anchor: row.anchor, region: row.region, findings: &row.findings, sources: &sources };
+        let open = OpenSide { person: row.person, anchor: row.anchor, region: row.region, findings: &row.findings, sources: &sources, arrived: &[], left: false };
         for event in baseline(&open, known, region, &desk.rules.key) {
             desk.tell(&subject(row), state, event);
         }
@@ -252,10 +256,9 @@ async fn go_live(
 /// Persons of a shard whose newest fact some source is complete past.
 async fn pending(connection: &mut PgConnection, shard: Shard, state: &ShardState) -> Result<Vec<(PersonKey, Timestamp)>, BatchError> {
     let Some(newest) = state.complete.values().max() else { return Ok(Vec::new()) };
-    let rows = sqlx::query("select anchor, person, facts_at from store.pending where shard = $1 and facts_at <= $2 limit $3")
+    let rows = sqlx::query("select anchor, person, facts_at from store.pending where shard = $1 and facts_at <= $2")
         .bind(i16::from(shard.number()))
         .bind(newest.0)
-        .bind(PENDING_PER_BATCH)
         .fetch_all(connection)
         .await?;
     Ok(rows
@@ -305,6 +308,7 @@ async fn release_pending(
     let keys: BTreeSet<PersonKey> = wanted.keys().copied().collect();
     let neighbourhoods: BTreeSet<(Shard, AnchorId)> = keys.iter().map(|(shard, anchor, _)| (*shard, *anchor)).collect();
     // Read again, not taken from the loader: this batch may have changed them.
+    let arrived = carry::arrived(connection, &neighbourhoods).await?;
     let rows = read::neighbourhoods(connection, &neighbourhoods.into_iter().collect::<Vec<_>>()).await?;
     let rows: BTreeMap<PersonKey, StoredPerson> = rows.into_iter().map(|row| ((row.shard, row.anchor, row.person), row)).collect();
     let told = told(connection, &keys).await?;
@@ -315,7 +319,9 @@ async fn release_pending(
         let known = told.get(key).map_or(&[][..], Vec::as_slice);
         let sources = row.map(|row| sources(&row.members)).unwrap_or_default();
         let findings = row.map_or(&[][..], |row| row.findings.as_slice());
-        let open = OpenSide { person, anchor, region: row.and_then(|row| row.region), findings, sources: &sources };
+        let arrived = arrived.get(&(shard, anchor)).map_or(&[][..], Vec::as_slice);
+        let left = row.is_none() && has_left(&rows, (shard, anchor), known, &desk.rules.key);
+        let open = OpenSide { person, anchor, region: row.and_then(|row| row.region), findings, sources: &sources, arrived, left };
         let released = release(&open, known, state, *facts_at, &desk.rules.policy.release.at_once, &desk.rules.key);
         let gone = Subject { shard, anchor, county: None, masked_number: None, members: &[] };
         let subject = row.map_or(gone, subject);
@@ -327,6 +333,15 @@ async fn release_pending(
         }
     }
     Ok(())
+}
+
+/// Whether what was told about somebody who is gone stands of another person now, here or where their records went.
+fn has_left(rows: &BTreeMap<PersonKey, StoredPerson>, (shard, anchor): (Shard, AnchorId), told: &[Told], key: &IdKey) -> bool {
+    let here: Vec<&StoredPerson> = rows.values().filter(|row| row.shard == shard && row.anchor == anchor).collect();
+    let stands = |told: &Told| here.iter().any(|row| row.findings.iter().any(|finding| finding.about() == told.finding.about()));
+    let mut members: Vec<Member> = here.iter().flat_map(|row| row.members.iter().cloned()).collect();
+    members.sort_by_key(Member::slot);
+    told.iter().any(stands) || heir(anchor, &members, key).is_some()
 }
 
 fn subject(row: &StoredPerson) -> Subject<'_> {

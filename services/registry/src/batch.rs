@@ -5,12 +5,13 @@
 //! Repeating a batch after a failure is safe: what was committed lies below the position and is skipped.
 
 use crate::announce;
+use crate::carry;
 use crate::difference::{Difference, differences};
 use crate::entries::Entry;
 use crate::load::Loader;
 use crate::write;
 use domain::base::describe;
-use domain::date::{Day, Timestamp};
+use domain::date::Timestamp;
 use domain::engine::Outcome;
 use domain::ids::{AnchorId, IdKey};
 use domain::input::{Control, Input, Message, SnapshotFloor};
@@ -21,8 +22,6 @@ use runtime::store::read::{self, ReadError};
 use sqlx::{Connection, PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The date before the first tick: nothing is overdue on it.
-pub(crate) const BEFORE_TIME: Day = Day(0);
 /// Persons due by date that one batch works off, so that live traffic is never far behind.
 const DUE_PER_BATCH: i64 = 2_000;
 
@@ -147,6 +146,7 @@ pub async fn apply(
     write::directory(&mut transaction, &loader.workspace).await?;
     write::employers(&mut transaction, &mut employers, &mut logged).await?;
     let events = announce::announce(&mut transaction, &loader, rules, &differences, &gates, &mut outbox, now).await?;
+    carry::carry(&mut transaction, &mut loader, rules, &differences, now).await?;
     let messages = write::messages(&mut transaction, &mut loader.workspace).await?;
     write::log(&mut transaction, &logged).await?;
     write::positions(&mut transaction, &loader.workspace, &positions, &outbox).await?;
@@ -262,7 +262,7 @@ async fn work_off(connection: &mut PgConnection, loader: &mut Loader, due: &BTre
 fn describe_touched(loader: &Loader, rules: &Rules) -> Vec<Difference> {
     let mut all = Vec::new();
     for (shard, work) in &loader.workspace.shards {
-        let today = work.state.today.unwrap_or(BEFORE_TIME);
+        let today = work.state.business_date();
         for (anchor, loaded) in &work.neighbourhoods {
             let Some(at) = loaded.touched else { continue };
             let described = describe(*anchor, &loaded.members, &rules.policy, today, &rules.key);

@@ -151,6 +151,6 @@ fn is_fatal(error: &rdkafka::error::KafkaError) -> bool {
     use rdkafka::error::RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
-        Some(Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::Fatal | Code::UnknownTopicOrPartition | Code::TopicAuthorizationFailed)
+        Some(Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::Fatal | Code::TopicAuthorizationFailed)
     )
 }

@@ -8,6 +8,7 @@
 
 mod announce;
 pub mod batch;
+mod carry;
 pub mod consume;
 mod difference;
 pub mod entries;

@@ -96,7 +96,7 @@ impl Loader {
             Input::Change(Change::Delete(deletion)) => Some(deletion.id),
             Input::Message(message) => match &message.body {
                 MessageBody::ClaimOrDrop { record, .. } => Some(*record),
-                MessageBody::Guest { .. } | MessageBody::Withdraw { .. } => None,
+                MessageBody::Guest { .. } | MessageBody::Withdraw { .. } | MessageBody::Carry { .. } => None,
             },
             Input::Entity(_) | Input::Control(_) => None,
         }

@@ -152,6 +152,15 @@ create table store.pending (
     primary key (shard, anchor, person)
 );
 
+-- Findings told elsewhere about persons who have come to a neighbourhood: opening them there is no news. Short-lived.
+create table store.carried (
+    shard       smallint not null,
+    anchor      bytea not null,
+    about       smallint not null,              -- rule * 256 + scheme
+    arrived_at  bigint not null,                -- ms
+    primary key (shard, anchor, about)
+);
+
 -- Events on their way to the broker, in order per shard; the publisher deletes what it has published.
 create table store.outbox (
     shard       smallint not null,

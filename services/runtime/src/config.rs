@@ -21,8 +21,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Environment variables that steer the reading of settings and are none themselves.
-const NOT_SETTINGS: [&str; 1] = ["CANBAO_CONFIG"];
+/// Environment variables that are no settings: one steers their reading, the other tells subscribers where schemas are served.
+const NOT_SETTINGS: [&str; 2] = ["CANBAO_CONFIG", "CANBAO_SCHEMA_REGISTRY_URL"];
 
 /// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,8 @@ pub struct Settings {
     /// Directories with dialect files (方言映射), searched in order.
     #[serde(with = "lists::paths")]
     pub dialects: Vec<PathBuf>,
-    /// A Confluent-compatible schema registry; without one the embedded registry's ids are used.
+    /// Address of a Confluent-compatible schema registry whose ids are used, with its API's path (Apicurio's is `/apis/ccompat/v7`);
+    /// without one the embedded registry's. Chosen before the first value is written: ids stand in stored values.
     #[serde(serialize_with = "hide_user_info")]
     pub schema_registry: Option<String>,
     /// Where health and metrics are served; port 0 takes a free one and logs it.

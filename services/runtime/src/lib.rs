@@ -4,6 +4,7 @@ pub mod dialect;
 pub mod config;
 pub mod health;
 pub mod kafka;
+pub mod schema_ids;
 pub mod schema_registry;
 pub mod service;
 pub mod shutdown;

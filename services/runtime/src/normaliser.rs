@@ -112,7 +112,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     kafka::watch_brokers(&settings, health.check("kafka"), shutdown.clone())?;
 
     let shared = Arc::new(Shared::new(&settings.normaliser, classify, shutdown));
-    let regions = start(&settings, &sources, &shared, &store, &health, Codec::embedded())?;
+    let regions = start(&settings, &sources, &shared, &store, &health, Codec::current())?;
     drive(regions, || trigger.request()).await
 }
 

@@ -72,11 +72,10 @@ async fn schema_text(Path(id): Path<String>) -> Result<Response, Failure> {
 
 async fn schema_versions(Path(id): Path<String>) -> Answer {
     let found = by_id(&id)?;
-    let subjects = registry::subjects()
-        .into_iter()
-        .filter(|subject| registry::Kind::of_subject(subject) == Some(found.kind));
+    let subjects = registry::subjects_of(found.kind);
     Ok(Body(
         subjects
+            .into_iter()
             .map(|subject| json!({ "subject": subject, "version": found.version }))
             .collect(),
     ))

@@ -2,6 +2,7 @@
 
 use crate::config::{Settings, SharedArgs};
 use crate::health::{self, Health};
+use crate::schema_ids::{self, SchemaError};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
 use crate::telemetry::Telemetry;
 use axum::Router;
@@ -33,20 +34,23 @@ struct Arguments {
     shared: SharedArgs,
 }
 
-/// Runs a service: reads flags and settings, starts logs, metrics, health port and signal handling, then `work`.
+/// Runs a service: reads flags and settings, starts logs, metrics, health port and signal handling, takes the schema ids of the
+/// configured registry, then `work`.
 ///
-/// Exit code 0 after an orderly end, 1 when the work failed, 2 when the settings are unusable.
+/// Exit code 0 after an orderly end, 1 when the work failed, 2 when the settings, or
+/// what the schema registry holds, are unusable.
 pub fn main<W, F>(name: &'static str, work: W) -> ExitCode
 where
     W: FnOnce(Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    main_with_routes(name, Router::new(), work)
+    main_with_routes(name, |_| Router::new(), work)
 }
 
-/// [`main`], with further routes on the health port.
-pub fn main_with_routes<W, F>(name: &'static str, routes: Router, work: W) -> ExitCode
+/// [`main`], with further routes on the health port, such as the settings ask for.
+pub fn main_with_routes<R, W, F>(name: &'static str, routes: R, work: W) -> ExitCode
 where
+    R: FnOnce(&Settings) -> Router,
     W: FnOnce(Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -67,13 +71,15 @@ where
         Ok(runtime) => runtime,
         Err(error) => return refuse(name, &error.into()),
     };
+    let routes = routes(&settings);
     match runtime.block_on(supervise(name, settings, telemetry, routes, work)) {
         Ok(()) => {
             tracing::info!(service = name, "ended in order");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let code = if error.is::<crate::config::ConfigError>() {
+            let schemas_unusable = error.downcast_ref().is_some_and(|error: &SchemaError| !error.is_passing());
+            let code = if schemas_unusable || error.is::<crate::config::ConfigError>() {
                 EXIT_UNUSABLE
             } else {
                 1
@@ -95,18 +101,24 @@ where
     W: FnOnce(Service) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let (trigger, shutdown) = Shutdown::on_signals(Duration::from_secs(settings.drain_seconds.into()))?;
+    let (trigger, mut shutdown) = Shutdown::on_signals(Duration::from_secs(settings.drain_seconds.into()))?;
     let health = Health::default();
     let (_, server) = health::serve(settings.http, health.clone(), telemetry, routes, shutdown.clone()).await?;
     tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), "started");
-    let result = work(Service {
-        name,
-        settings,
-        health,
-        shutdown,
-        trigger: trigger.clone(),
-    })
-    .await;
+    // Before anything is encoded or decoded: a value read under another registry's ids would be taken for another.
+    let result = match schema_ids::adopt_patiently(&settings, &health, &mut shutdown).await {
+        Ok(true) => {
+            let service = Service {
+                name,
+                settings,
+                health,
+                shutdown,
+                trigger: trigger.clone(),
+            };
+            work(service).await
+        }
+        ended => ended.map(|_| ()),
+    };
     trigger.request();
     // The server ends with its last connection; a scraper that stays connected must not hold the process up.
     let _ = tokio::time::timeout(Duration::from_secs(1), server).await;

@@ -150,7 +150,7 @@ pub(crate) fn check(
             .insert((*offset, *record));
     }
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let work = |share: Vec<&Stretch>| account(reading, share, log, &dead, &in_flight);
+    let work = |share: Vec<&Stretch>| account(reading, &share, log, &dead, &in_flight);
     let mut books = std::thread::scope(|scope| -> anyhow::Result<Vec<PartitionBook>> {
         let started: Vec<_> = shares(stretches, workers)
             .into_iter()
@@ -183,7 +183,7 @@ fn shares(stretches: &[Stretch], count: usize) -> Vec<Vec<&Stretch>> {
 /// Reads a share of the stretches again and accounts for each.
 fn account(
     reading: &Reading<'_>,
-    share: Vec<&Stretch>,
+    share: &[&Stretch],
     log: &SourceLog,
     dead: &DeadLetters,
     in_flight: &InFlight,

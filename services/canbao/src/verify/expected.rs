@@ -14,7 +14,7 @@ use domain::ids::{AnchorId, IdKey, RecordId};
 use domain::input::SnapshotFloor;
 use domain::neighbourhood::Member;
 use domain::policy::Policy;
-use domain::record::{Change, SourceRecord};
+use domain::record::Change;
 use domain::shard::Shard;
 use indicatif::ProgressBar;
 use runtime::store::copy::CopyRows;
@@ -271,19 +271,13 @@ fn seat(change: &Change, rules: &Rules) -> Seat {
                 version: record.version,
                 deleted: false,
             };
-            if is_retired(record, &rules.floors) {
+            if rules.floors.iter().any(|floor| floor.retires_record(record, &rules.key)) {
                 Seat::Retired(entry)
             } else {
                 Seat::Entered(entry)
             }
         }
     }
-}
-
-fn is_retired(record: &SourceRecord, floors: &[SnapshotFloor]) -> bool {
-    floors
-        .iter()
-        .any(|floor| floor.source == record.source && floor.table == record.table && floor.retires(&record.version))
 }
 
 async fn write_directory(connection: &mut PgConnection, log: &SourceLog, rules: &Rules) -> anyhow::Result<()> {

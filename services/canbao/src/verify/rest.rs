@@ -2,7 +2,6 @@
 
 use crate::topics::Reader;
 use anyhow::Context;
-use domain::date::Day;
 use domain::ids::RecordId;
 use domain::input::{Control, Input};
 use domain::shard::Shard;
@@ -190,12 +189,6 @@ impl Tail {
         rest.messages += self.messages;
         rest.controls_behind = self.controls;
     }
-}
-
-/// The business date a shard derives its persons on.
-pub(crate) fn date_of(today: Option<Day>) -> Day {
-    // The registry's date before the first tick: nothing is overdue on it.
-    today.unwrap_or(Day(0))
 }
 
 /// Every shard's number, to be sure that none is missing.
