@@ -15,7 +15,7 @@ use crate::neighbourhood::{Member, place};
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
 use crate::shard_state::ShardState;
-use crate::source::Version;
+use crate::source::{Source, TableName, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A row of the directory (目录): where a record was last claimed. In-place updates do not raise it.
@@ -86,6 +86,8 @@ pub struct Workspace {
     created: BTreeSet<RecordId>,
     /// Records whose directory entry changed.
     pub claimed: BTreeMap<RecordId, DirectoryEntry>,
+    /// Tables in which a key appeared in a second partition within an epoch: their positions are no longer comparable.
+    pub strays: BTreeSet<(Source, TableName)>,
     /// The shards of the batch.
     pub shards: BTreeMap<Shard, ShardWork>,
 }
@@ -168,6 +170,7 @@ impl Workspace {
             return Ok(Outcome::Superseded);
         }
         if let Some(held) = self.home_version(shard, anchor, record.id)? {
+            self.watch_partition(record, &held);
             return Ok(match version.cmp(&held) {
                 std::cmp::Ordering::Less => Outcome::Superseded,
                 std::cmp::Ordering::Equal => Outcome::Repeated,
@@ -179,6 +182,7 @@ impl Workspace {
         }
         let entry = self.entry(record.id)?;
         if let Some(entry) = entry {
+            self.watch_partition(record, &entry.version);
             if entry.version >= version {
                 return Ok(older_than(version, entry.version));
             }
@@ -269,6 +273,12 @@ impl Workspace {
         if !entry.deleted && entry.shard != shard {
             let body = MessageBody::ClaimOrDrop { record, anchor: entry.anchor, version, appended_at };
             self.work(shard).send(shard, entry.shard, body);
+        }
+    }
+
+    fn watch_partition(&mut self, record: &SourceRecord, known: &Version) {
+        if record.version.epoch == known.epoch && record.version.partition != known.partition {
+            self.strays.insert((record.source, record.table.clone()));
         }
     }
 

@@ -17,6 +17,8 @@ pub struct ShardState {
     pub today: Option<Day>,
     /// Up to when each source in scope is complete; 0 before its first full snapshot has passed.
     pub complete: BTreeMap<Source, Timestamp>,
+    /// Version of the policy that its persons were described under; 0 before the first.
+    pub policy: u32,
     /// Regions whose findings are announced.
     pub live: BTreeSet<City>,
     /// The newest complete snapshot of each table.
@@ -32,6 +34,7 @@ impl Default for ShardState {
         Self {
             today: None,
             complete: BTreeMap::new(),
+            policy: 0,
             live: BTreeSet::new(),
             floors: Vec::new(),
             heard: vec![0; usize::from(SHARDS)],

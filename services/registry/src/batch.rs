@@ -61,6 +61,14 @@ pub enum BatchError {
         /// The backend its row names.
         owner: Option<i32>,
     },
+    /// This process has an older policy than the base.
+    #[error("the base stands under policy version {known}, this process has version {version}: give it the newer policy file")]
+    OlderPolicy {
+        /// The version the base was described under.
+        known: u32,
+        /// The version of this process.
+        version: u32,
+    },
     /// Entries are missing between the base and the log.
     #[error("shard {shard}: the log goes on at {found}, the base stands at {expected}: entries are missing and must not be skipped")]
     Gap {
@@ -138,11 +146,15 @@ pub async fn apply(
     for (shard, floor, at) in std::mem::take(&mut gates.snapshots) {
         retire(&mut transaction, &mut loader, rules, shard, &floor, at).await?;
     }
+    for shard in loader.workspace.shards.keys().copied().collect::<Vec<_>>() {
+        adopt_policy(&mut transaction, &mut loader, shard, rules.policy.version).await?;
+    }
     let still_due = work_off(&mut transaction, &mut loader, &gates.due).await?;
     loader.workspace.settle(&rules.key);
 
     let differences = describe_touched(&loader, rules);
     write::persons(&mut transaction, &differences).await?;
+    write::hold_strays(&mut transaction, &loader.workspace).await?;
     write::directory(&mut transaction, &loader.workspace).await?;
     write::employers(&mut transaction, &mut employers, &mut logged).await?;
     let events = announce::announce(&mut transaction, &loader, rules, &differences, &gates, &mut outbox, now).await?;
@@ -226,6 +238,29 @@ async fn retire(
         .collect();
     for (anchor, record) in gone {
         while let Err(need) = loader.workspace.retire(shard, anchor, record, floor, at, &rules.key) {
+            loader.need(connection, need).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Describes a shard's persons anew when the policy is a newer one than theirs: one pass over the shard.
+async fn adopt_policy(connection: &mut PgConnection, loader: &mut Loader, shard: Shard, version: u32) -> Result<(), BatchError> {
+    let Some(work) = loader.workspace.shards.get_mut(&shard) else { return Ok(()) };
+    let known = work.state.policy;
+    if known > version {
+        return Err(BatchError::OlderPolicy { known, version });
+    }
+    if known == version {
+        return Ok(());
+    }
+    work.state.policy = version;
+    let today = facts_at_start_of(work.state.business_date());
+    let stored = read::shard_persons(connection, shard).await?;
+    loader.give(Vec::new(), stored);
+    let anchors: Vec<AnchorId> = loader.workspace.shards[&shard].neighbourhoods.keys().copied().collect();
+    for anchor in anchors {
+        while let Err(need) = loader.workspace.touch(shard, anchor, today) {
             loader.need(connection, need).await?;
         }
     }

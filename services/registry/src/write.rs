@@ -162,6 +162,22 @@ async fn counts(connection: &mut PgConnection, counters: &BTreeMap<(Shard, i32, 
     Ok(())
 }
 
+/// Holds the topics in which a key appeared in a second partition: only an operator can say which position is the later one.
+pub(crate) async fn hold_strays(connection: &mut PgConnection, workspace: &Workspace) -> sqlx::Result<()> {
+    for (source, table) in &workspace.strays {
+        let topics = format!("{source}.%.{}", table.as_str());
+        tracing::error!(%source, table = table.as_str(), "a key appeared in a second partition; its topic is held");
+        sqlx::query(
+            "update store.source_topic set held = 'a key appeared in a second partition: positions are no longer comparable; run `canbao source accept '
+             || topic || ' --restart`' where topic like $1 and held is null",
+        )
+        .bind(topics)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
 /// The directory entries that rose. An entry another transaction created meanwhile makes this one fail and be repeated.
 pub(crate) async fn directory(connection: &mut PgConnection, workspace: &Workspace) -> sqlx::Result<()> {
     let (mut insert, mut update) = (CopyRows::new(person::DIRECTORY_COLUMNS), CopyRows::new(person::DIRECTORY_COLUMNS));
