@@ -302,13 +302,12 @@ pub fn outline(found: &Base, expected: &Base) -> String {
         .keys()
         .chain(expected.keys())
         .filter(|place| found.get(place) != expected.get(place));
-    places
-        .map(|place| {
-            format!(
-                "\n  {place:?}: found {}, expected {}",
-                text(found, place),
-                text(expected, place)
-            )
-        })
-        .collect()
+    let lines = places.map(|place| {
+        format!(
+            "\n  {place:?}: found {}, expected {}",
+            text(found, place),
+            text(expected, place)
+        )
+    });
+    lines.collect::<Vec<_>>().concat()
 }

@@ -68,7 +68,9 @@ impl Base for Registry {
         }
         let complete = controls().filter(|(_, control)| matches!(control, Control::Completeness(_)));
         let complete: BTreeSet<Shard> = complete.map(|(shard, _)| shard).collect();
-        complete.into_iter().for_each(|shard| self.release(shard));
+        for shard in complete {
+            self.release(shard);
+        }
     }
 }
 
@@ -188,7 +190,9 @@ impl Registry {
                     .map(|event| (key, event)),
             );
         }
-        events.into_iter().for_each(|(key, event)| self.tell(key, event));
+        for (key, event) in events {
+            self.tell(key, event);
+        }
     }
 
     fn release(&mut self, shard: Shard) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The order of arrival, the services that crash and the connectors that send again are drawn by a seed.
 fn seed() -> u64 {
-    std::env::var("CANBAO_SEED")
+    std::env::var("STORY_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(20_250_301)

@@ -226,11 +226,13 @@ impl Sources {
                     for at in from..self.partitions[partition].len() {
                         let (row, mut inputs) = self.partitions[partition][at].clone();
                         let (_, version) = self.version(row);
-                        inputs.iter_mut().for_each(|input| match input {
-                            Input::Change(Change::Upsert(record)) => record.version = version,
-                            Input::Change(Change::Delete(deletion)) => deletion.version = version,
-                            _ => {}
-                        });
+                        for input in &mut inputs {
+                            match input {
+                                Input::Change(Change::Upsert(record)) => record.version = version,
+                                Input::Change(Change::Delete(deletion)) => deletion.version = version,
+                                _ => {}
+                            }
+                        }
                         self.push(row, inputs);
                     }
                 }
@@ -285,7 +287,9 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
         partitions: vec![Vec::new(); 6],
         ..Sources::default()
     };
-    history.iter().for_each(|(row, happening)| sources.happen(*row, happening));
+    for (row, happening) in history {
+        sources.happen(*row, happening);
+    }
     let changes: Vec<&Change> = sources
         .partitions
         .iter()
@@ -303,14 +307,13 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
 
     let mut traffic = Traffic::default();
     for (partition, messages) in sources.partitions.iter().enumerate() {
-        messages
-            .iter()
-            .for_each(|(_, inputs)| traffic.publish(partition, (Timestamp(0), inputs.clone())));
+        for (_, inputs) in messages {
+            traffic.publish(partition, (Timestamp(0), inputs.clone()));
+        }
     }
-    sources
-        .floors
-        .iter()
-        .for_each(|floor| traffic.tell(Timestamp(0), Control::Snapshot(floor.clone())));
+    for floor in &sources.floors {
+        traffic.tell(Timestamp(0), Control::Snapshot(floor.clone()));
+    }
     let mut world = World::new(key());
     traffic.run(&mut world, Some(&mut Draw::new(seed)));
     world

@@ -3,9 +3,9 @@
 use integration_tests::drive::{Rules, check_at_once, check_in_order, check_shuffled};
 use integration_tests::story::{Story, all};
 
-/// Orders of arrival tried for each story; `CANBAO_SEEDS` asks for more.
+/// Orders of arrival tried for each story; `STORY_SEEDS` asks for more.
 fn seeds() -> u64 {
-    std::env::var("CANBAO_SEEDS")
+    std::env::var("STORY_SEEDS")
         .ok()
         .and_then(|seeds| seeds.parse().ok())
         .unwrap_or(100)

@@ -4,6 +4,7 @@ use crate::batch::{self, Applied, BatchError, Rules};
 use crate::entries::{Entry, Handed};
 use crate::{owner, relay};
 use anyhow::Context;
+use domain::date::{Day, Month};
 use domain::shard::Shard;
 use rdkafka::producer::FutureProducer;
 use runtime::store::{log, person};
@@ -33,6 +34,8 @@ pub struct Plan {
 struct Link {
     connection: PgConnection,
     backend: i32,
+    /// Nothing was relayed over it yet.
+    is_new: bool,
 }
 
 /// A writer's state between batches.
@@ -46,7 +49,8 @@ pub struct Writer {
     shards: BTreeSet<Shard>,
     /// Shards with persons due, as far as is known.
     due: BTreeSet<Shard>,
-    months: BTreeSet<i64>,
+    /// Months whose part of the source log exists.
+    months: BTreeSet<Month>,
 }
 
 impl Writer {
@@ -104,6 +108,7 @@ impl Writer {
         let mut link = self.link().await?;
         // What the last owner committed but did not relay comes before anything new.
         let relayed = relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
+        link.is_new = false;
         self.link = Some(link);
         tracing::info!(shards = self.shards.len(), relayed, "shards taken over");
         Ok(())
@@ -140,10 +145,10 @@ impl Writer {
 
     async fn attempt(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
         for entry in entries {
-            // Thirty days are less than any month: each month is asked for at least once.
-            let month = entry.logged_at / (30 * 86_400_000);
-            if self.months.insert(month) || month_changes_near(entry.logged_at) {
+            let month = Day(entry.logged_at.div_euclid(86_400_000) as i32).month();
+            if !self.months.contains(&month) {
                 log::ensure_month(&self.pool, entry.logged_at).await?;
+                self.months.insert(month);
             }
         }
         let started = Instant::now();
@@ -155,8 +160,10 @@ impl Writer {
         }
         self.due.extend(&applied.due);
         observe(&applied, entries.len(), started);
-        if !applied.messages.is_empty() {
-            relay::relay(&mut link.connection, &self.producer, &shards).await?;
+        if !applied.messages.is_empty() || link.is_new {
+            // After a new connection, also what a batch of the last one may have committed without our learning of it.
+            relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
+            link.is_new = false;
         }
         // A connection that failed above is dropped with its locks; a new one takes the shards over.
         self.link = Some(link);
@@ -187,7 +194,7 @@ impl Writer {
         }
         let backend = owner::backend(&mut connection).await?;
         self.backend = Some(backend);
-        Ok(Link { connection, backend })
+        Ok(Link { connection, backend, is_new: true })
     }
 }
 
@@ -198,13 +205,6 @@ const SETTINGS: [&str; 4] = [
     "set enable_mergejoin = off",
     "set idle_in_transaction_session_timeout = '60s'",
 ];
-
-/// Within a day of a thirty-day boundary either month may be the one.
-fn month_changes_near(logged_at: i64) -> bool {
-    let days = logged_at / 86_400_000;
-    let today = domain::date::Day(days as i32);
-    today.ymd().2 == 1 && logged_at % 86_400_000 < 60_000
-}
 
 /// Fills a batch until it is full, the wait is over, or something other than an entry comes.
 async fn collect(handed: &mut mpsc::Receiver<Handed>, entries: &mut Vec<Entry>, plan: &Plan) -> Option<Handed> {
