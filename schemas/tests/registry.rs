@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 const STORED: &[(u32, &str, u32, &str)] = &[
     (1, "cn.canbao.PersonRecord", 1, "5917e530f9431017"),
     (2, "cn.canbao.EntityRecord", 1, "14e818c59abc616f"),
-    (3, "cn.canbao.ShardMessage", 1, "ab141e69dc89fe5b"),
+    (3, "cn.canbao.ShardMessage", 1, "bb7a31b96aeab170"),
     (4, "cn.canbao.Control", 1, "aa7294bd3e139af2"),
     (5, "cn.canbao.AlertEvent", 1, "45475ed89a48a24f"),
     (6, "cn.canbao.FindingState", 1, "8d61df88b6e002c9"),

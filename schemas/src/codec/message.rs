@@ -40,6 +40,8 @@ struct GuestCopy<'a> {
     to: AnchorId,
     #[serde(with = "list")]
     path: Vec<AnchorId>,
+    #[serde(with = "plain")]
+    appended_at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,10 +82,11 @@ impl Payload for ShardMessage<'_> {
 impl<'a> From<&'a Message> for ShardMessage<'a> {
     fn from(message: &'a Message) -> Self {
         let body = match &message.body {
-            MessageBody::Guest { to, guest } => Body::Guest(GuestCopy {
+            MessageBody::Guest { to, guest, appended_at } => Body::Guest(GuestCopy {
                 record: (&guest.record).into(),
                 to: *to,
                 path: guest.path.clone(),
+                appended_at: *appended_at,
             }),
             MessageBody::ClaimOrDrop {
                 record,
@@ -128,6 +131,7 @@ impl ShardMessage<'_> {
                 Change::Upsert(record) => MessageBody::Guest {
                     to: copy.to,
                     guest: Guest { path: copy.path, record },
+                    appended_at: copy.appended_at,
                 },
                 Change::Delete(_) => return None,
             },

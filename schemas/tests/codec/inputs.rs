@@ -223,9 +223,10 @@ fn message() -> impl Strategy<Value = Message> {
                 appended_at,
             }
         }),
-        (anchor(), path, record(facts())).prop_map(|(to, path, record)| MessageBody::Guest {
+        (anchor(), path, record(facts()), timestamp()).prop_map(|(to, path, record, appended_at)| MessageBody::Guest {
             to,
-            guest: Guest { path, record }
+            guest: Guest { path, record },
+            appended_at
         }),
         (anchor(), anchor(), record_id(), timestamp()).prop_map(|(to, from, record, appended_at)| MessageBody::Withdraw {
             to,

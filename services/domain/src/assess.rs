@@ -109,10 +109,15 @@ impl Case<'_> {
     }
 }
 
+/// Facts a finding names at most.
+const MOST_EVIDENCE: usize = 50;
+
 /// Sorts and deduplicates evidence.
+///
+/// At most [`MOST_EVIDENCE`], the lowest: a number that thousands of records share must not make a finding that no topic takes.
 fn evidence(found: impl IntoIterator<Item = (EvidenceRole, RecordId)>) -> Vec<Evidence> {
     let sorted: BTreeSet<Evidence> = found.into_iter().map(|(role, record)| Evidence { role, record }).collect();
-    sorted.into_iter().collect()
+    sorted.into_iter().take(MOST_EVIDENCE).collect()
 }
 
 /// Sorts and deduplicates cities.

@@ -50,7 +50,10 @@ pub struct Person {
 impl Person {
     /// Relations that exist (存续): an ended one does not count as enrolled.
     pub fn surviving(&self) -> impl Iterator<Item = &Enrolment> {
-        self.enrolments.iter().map(|(_, enrolment)| enrolment).filter(|enrolment| enrolment.status != ContributionStatus::Ended)
+        self.enrolments
+            .iter()
+            .map(|(_, enrolment)| enrolment)
+            .filter(|enrolment| enrolment.status != ContributionStatus::Ended)
     }
 }
 
@@ -74,8 +77,12 @@ pub fn describe(anchor: AnchorId, members: &[Member], policy: &Policy, today: Da
             placed.members.iter().for_each(|at| here[*at] = true);
             let records: Vec<&SourceRecord> = placed.members.iter().map(|at| &members[*at].record).collect();
             let golden = golden(&records, placed.number, today);
-            let view =
-                PersonView { standing: placed.standing, golden: &golden, members: &records, conflicting: &placed.conflicting };
+            let view = PersonView {
+                standing: placed.standing,
+                golden: &golden,
+                members: &records,
+                conflicting: &placed.conflicting,
+            };
             let assessment = assess(&view, policy, today);
             let mut enrolments: Vec<(RecordId, Enrolment)> = records
                 .iter()
@@ -111,7 +118,12 @@ pub fn describe(anchor: AnchorId, members: &[Member], policy: &Policy, today: Da
             }
         })
         .collect();
-    let away = members.iter().zip(&here).filter(|(_, here)| !**here).map(|(member, _)| member.clone()).collect();
+    let away = members
+        .iter()
+        .zip(&here)
+        .filter(|(_, here)| !**here)
+        .map(|(member, _)| member.clone())
+        .collect();
     Described { persons, away }
 }
 
@@ -150,7 +162,9 @@ pub fn neighbourhoods<'a>(
         let Change::Upsert(record) = change else { continue };
         let retired = floors.iter().any(|floor| floor.retires_record(record, key));
         if !retired {
-            base.entry((record.home(), record.anchor(key))).or_default().push(Member::home(record.clone()));
+            base.entry((record.home(), record.anchor(key)))
+                .or_default()
+                .push(Member::home(record.clone()));
         }
     }
     let mut waiting: Vec<(Shard, AnchorId)> = base.keys().copied().collect();

@@ -84,8 +84,7 @@ impl CitizenId {
     #[must_use]
     pub fn from_parts(division: u32, birth_date: Day, sequence: u16) -> Option<Self> {
         let (year, month, day) = birth_date.ymd();
-        let date = Day::from_ymd(year, month, day)
-            .map(|_| u64::from(year.unsigned_abs() * 10_000 + month * 100 + day))?;
+        let date = Day::from_ymd(year, month, day).map(|_| u64::from(year.unsigned_abs() * 10_000 + month * 100 + day))?;
         let fits = division < 1_000_000 && sequence < 1000;
         fits.then(|| Self((u64::from(division) * 100_000_000 + date) * 1000 + u64::from(sequence)))
     }
@@ -109,11 +108,7 @@ impl CitizenId {
     /// The sex inside the number: the parity of its 17th digit, odd for men.
     #[must_use]
     pub const fn sex(self) -> Sex {
-        if self.0 % 2 == 1 {
-            Sex::Male
-        } else {
-            Sex::Female
-        }
+        if self.0 % 2 == 1 { Sex::Male } else { Sex::Female }
     }
 
     /// The six digits of the division that assigned the number; for a foreign permanent
@@ -245,20 +240,14 @@ mod tests {
     #[case("１１０１０５１９４９１２３１００２Ｘ")]
     #[case("11010519491231002Ⅹ")] // roman ten
     fn dirt_is_put_right(#[case] text: &str) {
-        assert_eq!(
-            CitizenId::parse(text),
-            CitizenId::parse("11010519491231002X")
-        );
+        assert_eq!(CitizenId::parse(text), CitizenId::parse("11010519491231002X"));
     }
 
     #[test]
     fn reads_its_parts() {
         let number = CitizenId::parse("320583199912310022").expect("valid");
         assert_eq!(number.division(), 320_583);
-        assert_eq!(
-            number.birth_date(),
-            Day::from_ymd(1999, 12, 31).expect("a day")
-        );
+        assert_eq!(number.birth_date(), Day::from_ymd(1999, 12, 31).expect("a day"));
         assert_eq!(number.sex(), Sex::Female);
         assert_eq!(number.check_character(), '2');
         assert_eq!(number.masked(), "3205************22");
@@ -283,11 +272,8 @@ mod tests {
     }
 
     fn numbers() -> impl Strategy<Value = CitizenId> {
-        (0..1_000_000_u32, -60_000..40_000_i32, 0..1000_u16).prop_map(
-            |(division, day, sequence)| {
-                CitizenId::from_parts(division, Day(day), sequence).expect("parts in range")
-            },
-        )
+        (0..1_000_000_u32, -60_000..40_000_i32, 0..1000_u16)
+            .prop_map(|(division, day, sequence)| CitizenId::from_parts(division, Day(day), sequence).expect("parts in range"))
     }
 
     proptest! {

@@ -41,9 +41,7 @@ impl Day {
     /// has no such day.
     #[must_use]
     pub fn from_ymd(year: i32, month: u32, day: u32) -> Option<Self> {
-        let valid = YEARS.contains(&year)
-            && (1..=12).contains(&month)
-            && (1..=days_in_month(year, month)).contains(&day);
+        let valid = YEARS.contains(&year) && (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
         valid.then(|| days_from_civil(year, month, day))
     }
 
@@ -53,8 +51,7 @@ impl Day {
         let since_era = i64::from(self.0) + EPOCH_FROM_ERA;
         let era = since_era.div_euclid(ERA_DAYS);
         let day_of_era = since_era.rem_euclid(ERA_DAYS);
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         // Months counted from March, so that the leap day is the last of the year.
         let shifted_month = (5 * day_of_year + 2) / 153;
@@ -65,11 +62,7 @@ impl Day {
             shifted_month - 9
         };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        (
-            narrow(year),
-            narrow(month).unsigned_abs(),
-            narrow(day).unsigned_abs(),
-        )
+        (narrow(year), narrow(month).unsigned_abs(), narrow(day).unsigned_abs())
     }
 
     /// The month this day lies in.
@@ -110,11 +103,7 @@ impl Day {
     #[must_use]
     pub fn age_at(self, as_of: Self) -> i32 {
         let years = as_of.year() - self.year();
-        if self.add_years(years) > as_of {
-            years - 1
-        } else {
-            years
-        }
+        if self.add_years(years) > as_of { years - 1 } else { years }
     }
 
     /// Day of the week, 0 for Monday to 6 for Sunday.
@@ -345,10 +334,7 @@ mod tests {
     fn a_day_begins_at_four_in_the_afternoon_utc() {
         let midnight = day("2026-01-01").start_in_shanghai();
         assert_eq!(midnight, Timestamp(1_767_196_800_000));
-        assert_eq!(
-            Timestamp(midnight.0 - 1).day_in_shanghai(),
-            day("2025-12-31")
-        );
+        assert_eq!(Timestamp(midnight.0 - 1).day_in_shanghai(), day("2025-12-31"));
     }
 
     #[test]

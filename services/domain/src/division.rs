@@ -106,10 +106,7 @@ impl Division {
         };
         while row.last_year < year {
             let next_year = row.last_year + 1;
-            match row
-                .successor
-                .and_then(|code| table::in_force(code, next_year))
-            {
+            match row.successor.and_then(|code| table::in_force(code, next_year)) {
                 Some(successor) => row = successor,
                 None => return Succession::Unresolved,
             }
@@ -215,10 +212,7 @@ mod tests {
     #[case("320502101", "2026-01-01", "320508")] // streets of a dead county are lost
     #[case("3208", "2026-01-01", "3208")]
     fn follows(#[case] code: &str, #[case] as_of: &str, #[case] expected: &str) {
-        assert_eq!(
-            division(code).current(day(as_of)),
-            Succession::Current(division(expected))
-        );
+        assert_eq!(division(code).current(day(as_of)), Succession::Current(division(expected)));
     }
 
     #[rstest]

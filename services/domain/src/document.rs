@@ -111,9 +111,7 @@ impl FromStr for DocumentKind {
 
     fn from_str(name: &str) -> Result<Self, UnknownDocumentKind> {
         let mut kinds = Self::ALL.iter().copied();
-        kinds
-            .find(|kind| kind.as_str() == name)
-            .ok_or(UnknownDocumentKind)
+        kinds.find(|kind| kind.as_str() == name).ok_or(UnknownDocumentKind)
     }
 }
 
@@ -211,16 +209,12 @@ impl Document {
         }
         let number = self.number.reveal();
         match self.kind {
-            Kind::ResidentIdentity | Kind::ResidencePermit => {
-                CitizenId::parse(number).map(|_| ()).into()
-            }
+            Kind::ResidentIdentity | Kind::ResidencePermit => CitizenId::parse(number).map(|_| ()).into(),
             Kind::PermanentResidence if number.starts_with(|c: char| c.is_ascii_alphabetic()) => {
                 check_old_permanent_residence(number).into()
             }
             Kind::PermanentResidence => CitizenId::parse(number).map(|_| ()).into(),
-            Kind::SocialSecurityNumber if number.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                check_order_16(number).into()
-            }
+            Kind::SocialSecurityNumber if number.starts_with(|c: char| c.is_ascii_alphabetic()) => check_order_16(number).into(),
             Kind::SocialSecurityNumber => CitizenId::parse(number).map(|_| ()).into(),
             Kind::HongKongPermit | Kind::MacaoPermit => match number.strip_prefix(['H', 'M']) {
                 Some(digits) => check_permit_digits(digits).into(),
@@ -283,11 +277,7 @@ fn check_order_16(number: &str) -> Result<(), NumberError> {
         && bytes[4..]
             .iter()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    if matches {
-        Ok(())
-    } else {
-        Err(NumberError::Characters)
-    }
+    if matches { Ok(()) } else { Err(NumberError::Characters) }
 }
 
 #[cfg(test)]
@@ -306,30 +296,14 @@ mod tests {
     #[rstest]
     #[case(Kind::ResidentIdentity, "11010519491231002x", Valid)]
     #[case(Kind::ResidentIdentity, "610104620927690", Valid)]
-    #[case(
-        Kind::ResidentIdentity,
-        "340524198001010013",
-        Invalid(NumberError::Checksum)
-    )]
+    #[case(Kind::ResidentIdentity, "340524198001010013", Invalid(NumberError::Checksum))]
     #[case(Kind::ResidentIdentity, "H12345678", Invalid(NumberError::Length))]
     #[case(Kind::ResidencePermit, "810000199408230021", Valid)]
     #[case(Kind::PermanentResidence, "911398199012310021", Valid)]
     #[case(Kind::PermanentResidence, "kaz 110090123105", Valid)]
-    #[case(
-        Kind::PermanentResidence,
-        "KAZ110090123106",
-        Invalid(NumberError::Checksum)
-    )]
-    #[case(
-        Kind::PermanentResidence,
-        "KAZ11009012310",
-        Invalid(NumberError::Length)
-    )]
-    #[case(
-        Kind::PermanentResidence,
-        "KA1110090123105",
-        Invalid(NumberError::Characters)
-    )]
+    #[case(Kind::PermanentResidence, "KAZ110090123106", Invalid(NumberError::Checksum))]
+    #[case(Kind::PermanentResidence, "KAZ11009012310", Invalid(NumberError::Length))]
+    #[case(Kind::PermanentResidence, "KA1110090123105", Invalid(NumberError::Characters))]
     #[case(Kind::PermanentResidence, "9113981990", Invalid(NumberError::Length))]
     #[case(Kind::HongKongPermit, "h12345678", Valid)]
     #[case(Kind::MacaoPermit, "M1234567801", Valid)]
@@ -342,18 +316,10 @@ mod tests {
     #[case(Kind::TaiwanPermit, "123456780", Invalid(NumberError::Length))]
     #[case(Kind::TaiwanPermit, "830000199201300022", Valid)]
     #[case(Kind::SocialSecurityNumber, "DEU0C01X00T47", Valid)]
-    #[case(
-        Kind::SocialSecurityNumber,
-        "DEUXC01X00T47",
-        Invalid(NumberError::Characters)
-    )]
+    #[case(Kind::SocialSecurityNumber, "DEUXC01X00T47", Invalid(NumberError::Characters))]
     #[case(Kind::SocialSecurityNumber, "DEU0C01", Invalid(NumberError::Length))]
     #[case(Kind::SocialSecurityNumber, "320501199003070012", Valid)]
-    #[case(
-        Kind::SocialSecurityNumber,
-        "320501199003070013",
-        Invalid(NumberError::Checksum)
-    )]
+    #[case(Kind::SocialSecurityNumber, "320501199003070013", Invalid(NumberError::Checksum))]
     #[case(Kind::ForeignPassport, "C01X00T47", Unchecked)]
     #[case(Kind::MilitaryOfficer, "南字第01234567号", Unchecked)]
     #[case(Kind::Unstated, "C01X00T47", Unchecked)]

@@ -10,9 +10,7 @@ use crate::text;
 /// Characters of unified social credit codes by value: digits and letters without I O S V Z.
 const CREDIT_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 /// Weights of the first 17 characters (GB 32100): powers of three modulo 31.
-const CREDIT_WEIGHTS: [usize; 17] = [
-    1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28,
-];
+const CREDIT_WEIGHTS: [usize; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
 /// Weights of the first eight characters of organisation codes (GB 11714).
 const ORGANISATION_WEIGHTS: [usize; 8] = [3, 7, 9, 10, 5, 8, 4, 2];
 /// Check characters of organisation codes by 11 − (weighted sum modulo 11), from 1 on.
@@ -84,11 +82,7 @@ fn parse_credit(code: String) -> Result<SocialCreditCode, EmployerCodeError> {
     let values: Option<Vec<usize>> = code.as_bytes().iter().map(value).collect();
     let values = values.ok_or(EmployerCodeError::Characters)?;
     let (check, stem) = values.split_last().ok_or(EmployerCodeError::Length)?;
-    let sum: usize = stem
-        .iter()
-        .zip(CREDIT_WEIGHTS)
-        .map(|(value, weight)| value * weight)
-        .sum();
+    let sum: usize = stem.iter().zip(CREDIT_WEIGHTS).map(|(value, weight)| value * weight).sum();
     if (31 - sum % 31) % 31 == *check {
         Ok(SocialCreditCode(code))
     } else {
@@ -97,12 +91,7 @@ fn parse_credit(code: String) -> Result<SocialCreditCode, EmployerCodeError> {
 }
 
 fn parse_organisation(code: String) -> Result<OrganisationCode, EmployerCodeError> {
-    let value = |c: char| {
-        c.is_ascii()
-            .then(|| c.to_digit(36))
-            .flatten()
-            .map(|value| value as usize)
-    };
+    let value = |c: char| c.is_ascii().then(|| c.to_digit(36)).flatten().map(|value| value as usize);
     let values: Option<Vec<usize>> = code.chars().map(value).collect();
     let values = values.ok_or(EmployerCodeError::Characters)?;
     let sum: usize = values
@@ -186,10 +175,7 @@ mod tests {
     fn specimens(#[case] text: &str) {
         let code = EmployerCode::parse(text).expect("valid");
         assert_eq!(code.to_string(), text.replace('-', ""));
-        assert_eq!(
-            EmployerCode::parse(&format!(" {} ", text.to_lowercase())),
-            Ok(code)
-        );
+        assert_eq!(EmployerCode::parse(&format!(" {} ", text.to_lowercase())), Ok(code));
     }
 
     #[rstest]
@@ -213,9 +199,7 @@ mod tests {
     #[test]
     fn unit_numbers() {
         assert_eq!(
-            UnitNumber::parse(" ３２01-7 ")
-                .map(|number| number.to_string())
-                .as_deref(),
+            UnitNumber::parse(" ３２01-7 ").map(|number| number.to_string()).as_deref(),
             Some("3201-7")
         );
         assert_eq!(UnitNumber::parse("\u{3000}"), None);

@@ -95,7 +95,15 @@ pub struct Workspace {
 impl Workspace {
     /// Adds a shard with its state.
     pub fn open(&mut self, shard: Shard, state: ShardState) {
-        self.shards.insert(shard, ShardWork { state, neighbourhoods: HashMap::new(), messages: Vec::new(), carried: Vec::new() });
+        self.shards.insert(
+            shard,
+            ShardWork {
+                state,
+                neighbourhoods: HashMap::new(),
+                messages: Vec::new(),
+                carried: Vec::new(),
+            },
+        );
     }
 
     /// Gives the members of a neighbourhood, as stored.
@@ -104,7 +112,11 @@ impl Workspace {
     /// When the shard was not opened.
     pub fn give_neighbourhood(&mut self, shard: Shard, anchor: AnchorId, members: Vec<Member>) {
         let work = self.shards.get_mut(&shard).expect("the shard is open");
-        work.neighbourhoods.entry(anchor).or_insert_with(|| Loaded { before: members.clone(), members, touched: None });
+        work.neighbourhoods.entry(anchor).or_insert_with(|| Loaded {
+            before: members.clone(),
+            members,
+            touched: None,
+        });
     }
 
     /// Gives the directory entry of a record, as stored and locked.
@@ -154,12 +166,22 @@ impl Workspace {
         key: &IdKey,
     ) -> Result<(), Need> {
         let held = self.loaded(shard, anchor)?.home(record).map(|member| &member.record);
-        let Some(version) = held.filter(|held| floor.retires_record(held, key)).map(|held| held.version) else { return Ok(()) };
+        let Some(version) = held.filter(|held| floor.retires_record(held, key)).map(|held| held.version) else {
+            return Ok(());
+        };
         let entry = self.entry(record)?;
         self.loaded(shard, anchor)?.remove_home(record, at);
         // Whoever claimed it since knows better than this copy.
         if entry.is_some_and(|entry| !entry.deleted && entry.shard == shard && entry.anchor == anchor) {
-            self.claim(record, DirectoryEntry { shard, anchor, version, deleted: true });
+            self.claim(
+                record,
+                DirectoryEntry {
+                    shard,
+                    anchor,
+                    version,
+                    deleted: true,
+                },
+            );
         }
         Ok(())
     }
@@ -170,7 +192,7 @@ impl Workspace {
             return Ok(Outcome::Superseded);
         }
         if let Some(held) = self.home_version(shard, anchor, record.id)? {
-            self.watch_partition(record, &held);
+            self.watch_partition(record.source, &record.table, version, held);
             return Ok(match version.cmp(&held) {
                 std::cmp::Ordering::Less => Outcome::Superseded,
                 std::cmp::Ordering::Equal => Outcome::Repeated,
@@ -182,7 +204,7 @@ impl Workspace {
         }
         let entry = self.entry(record.id)?;
         if let Some(entry) = entry {
-            self.watch_partition(record, &entry.version);
+            self.watch_partition(record.source, &record.table, version, entry.version);
             if entry.version >= version {
                 return Ok(older_than(version, entry.version));
             }
@@ -198,7 +220,15 @@ impl Workspace {
             self.unseat(shard, record.id, entry, version, at);
         }
         self.loaded(shard, anchor)?.put(Member::home(record.clone()), at);
-        self.claim(record.id, DirectoryEntry { shard, anchor, version, deleted: false });
+        self.claim(
+            record.id,
+            DirectoryEntry {
+                shard,
+                anchor,
+                version,
+                deleted: false,
+            },
+        );
         Ok(Outcome::Applied)
     }
 
@@ -206,6 +236,7 @@ impl Workspace {
         let (record, version, at) = (deletion.id, deletion.version, deletion.appended_at);
         let mut anchor = AnchorId::default();
         if let Some(entry) = self.entry(record)? {
+            self.watch_partition(deletion.source, &deletion.table, version, entry.version);
             if entry.version >= version {
                 return Ok(older_than(version, entry.version));
             }
@@ -220,19 +251,37 @@ impl Workspace {
             }
             self.unseat(shard, record, entry, version, at);
         }
-        self.claim(record, DirectoryEntry { shard, anchor, version, deleted: true });
+        self.claim(
+            record,
+            DirectoryEntry {
+                shard,
+                anchor,
+                version,
+                deleted: true,
+            },
+        );
         Ok(Outcome::Applied)
     }
 
     fn message(&mut self, shard: Shard, message: &Message) -> Result<(), Need> {
         match &message.body {
-            MessageBody::ClaimOrDrop { record, anchor, appended_at, .. } => self.claim_or_drop(shard, *record, *anchor, *appended_at),
-            MessageBody::Guest { to, guest } => {
-                let at = guest.record.appended_at;
+            MessageBody::ClaimOrDrop {
+                record,
+                anchor,
+                appended_at,
+                ..
+            } => self.claim_or_drop(shard, *record, *anchor, *appended_at),
+            MessageBody::Guest { to, guest, appended_at } => {
+                let at = guest.record.appended_at.max(*appended_at);
                 self.loaded(shard, *to)?.put(guest.clone().into(), at);
                 Ok(())
             }
-            MessageBody::Withdraw { to, from, record, appended_at } => {
+            MessageBody::Withdraw {
+                to,
+                from,
+                record,
+                appended_at,
+            } => {
                 self.loaded(shard, *to)?.remove((*record, Some(*from)), *appended_at);
                 Ok(())
             }
@@ -245,7 +294,9 @@ impl Workspace {
 
     /// Claims with the version really held, or drops the copy (design 3).
     fn claim_or_drop(&mut self, shard: Shard, record: RecordId, anchor: AnchorId, at: Timestamp) -> Result<(), Need> {
-        let Some(held) = self.home_version(shard, anchor, record)? else { return Ok(()) };
+        let Some(held) = self.home_version(shard, anchor, record)? else {
+            return Ok(());
+        };
         let Some(entry) = self.entry(record)? else { return Ok(()) };
         let seated_here = !entry.deleted && entry.shard == shard && entry.anchor == anchor;
         if seated_here {
@@ -257,28 +308,44 @@ impl Workspace {
         }
         if !entry.deleted && entry.shard == shard {
             // Its copy may be newer than its claim, and newer than this one.
-            if self.home_version(shard, entry.anchor, record)?.is_some_and(|seated| seated >= held) {
+            if self
+                .home_version(shard, entry.anchor, record)?
+                .is_some_and(|seated| seated >= held)
+            {
                 self.loaded(shard, anchor)?.remove_home(record, at);
                 return Ok(());
             }
             self.loaded(shard, entry.anchor)?.remove_home(record, at);
         }
         self.unseat(shard, record, entry, held, at);
-        self.claim(record, DirectoryEntry { shard, anchor, version: held, deleted: false });
+        self.claim(
+            record,
+            DirectoryEntry {
+                shard,
+                anchor,
+                version: held,
+                deleted: false,
+            },
+        );
         Ok(())
     }
 
     /// Tells the shard that loses a record.
     fn unseat(&mut self, shard: Shard, record: RecordId, entry: DirectoryEntry, version: Version, appended_at: Timestamp) {
         if !entry.deleted && entry.shard != shard {
-            let body = MessageBody::ClaimOrDrop { record, anchor: entry.anchor, version, appended_at };
+            let body = MessageBody::ClaimOrDrop {
+                record,
+                anchor: entry.anchor,
+                version,
+                appended_at,
+            };
             self.work(shard).send(shard, entry.shard, body);
         }
     }
 
-    fn watch_partition(&mut self, record: &SourceRecord, known: &Version) {
-        if record.version.epoch == known.epoch && record.version.partition != known.partition {
-            self.strays.insert((record.source, record.table.clone()));
+    fn watch_partition(&mut self, source: Source, table: &TableName, version: Version, known: Version) {
+        if version.epoch == known.epoch && version.partition != known.partition {
+            self.strays.insert((source, table.clone()));
         }
     }
 
@@ -309,7 +376,10 @@ impl Workspace {
     }
 
     fn loaded(&mut self, shard: Shard, anchor: AnchorId) -> Result<&mut Loaded, Need> {
-        self.work(shard).neighbourhoods.get_mut(&anchor).ok_or(Need::Neighbourhood(shard, anchor))
+        self.work(shard)
+            .neighbourhoods
+            .get_mut(&anchor)
+            .ok_or(Need::Neighbourhood(shard, anchor))
     }
 
     fn work(&mut self, shard: Shard) -> &mut ShardWork {
@@ -334,7 +404,11 @@ impl Workspace {
 }
 
 fn older_than(version: Version, held: Version) -> Outcome {
-    if version == held { Outcome::Repeated } else { Outcome::Superseded }
+    if version == held {
+        Outcome::Repeated
+    } else {
+        Outcome::Superseded
+    }
 }
 
 impl ShardWork {
@@ -349,8 +423,10 @@ impl Loaded {
         self.touched = Some(self.touched.map_or(at, |before| before.max(at)));
     }
 
-    fn home(&self, record: RecordId) -> Option<&Member> {
-        self.members.iter().find(|member| member.record.id == record && !member.is_guest())
+    /// The home copy of a record, if it is here.
+    pub fn home(&self, record: RecordId) -> Option<&Member> {
+        let found = self.members.binary_search_by_key(&(record, None), Member::slot).ok()?;
+        Some(&self.members[found])
     }
 
     fn put(&mut self, member: Member, at: Timestamp) {
@@ -382,8 +458,14 @@ pub(crate) fn outgoing(here: AnchorId, members: &[Member], key: &IdKey) -> BTree
             let member = &members[at];
             let mut path = member.path.clone();
             path.push(here);
-            let guest = Guest { path, record: member.record.clone() };
-            (member.record.id, (Shard::of_birth_date(heir.birth_date()), key.number(heir), guest))
+            let guest = Guest {
+                path,
+                record: member.record.clone(),
+            };
+            (
+                member.record.id,
+                (Shard::of_birth_date(heir.birth_date()), key.number(heir), guest),
+            )
         })
         .collect()
 }
@@ -394,12 +476,27 @@ fn guest_messages(here: AnchorId, loaded: &Loaded, at: Timestamp, key: &IdKey) -
     let mut messages = Vec::new();
     for (record, (shard, to, guest)) in &after {
         if before.get(record).is_none_or(|(_, was, copy)| was != to || copy != guest) {
-            messages.push((*shard, MessageBody::Guest { to: *to, guest: guest.clone() }));
+            messages.push((
+                *shard,
+                MessageBody::Guest {
+                    to: *to,
+                    guest: guest.clone(),
+                    appended_at: at,
+                },
+            ));
         }
     }
     for (record, (shard, to, _)) in &before {
         if after.get(record).is_none_or(|(_, now, _)| now != to) {
-            messages.push((*shard, MessageBody::Withdraw { to: *to, from: here, record: *record, appended_at: at }));
+            messages.push((
+                *shard,
+                MessageBody::Withdraw {
+                    to: *to,
+                    from: here,
+                    record: *record,
+                    appended_at: at,
+                },
+            ));
         }
     }
     messages

@@ -158,7 +158,12 @@ impl IdKey {
     pub fn record(&self, source: Source, table: &TableName, key: &str) -> RecordId {
         RecordId(self.id(
             b'r',
-            &[&[source.agency.code()], &source.city.code().to_be_bytes(), table.as_str().as_bytes(), key.as_bytes()],
+            &[
+                &[source.agency.code()],
+                &source.city.code().to_be_bytes(),
+                table.as_str().as_bytes(),
+                key.as_bytes(),
+            ],
         ))
     }
 

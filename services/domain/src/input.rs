@@ -55,6 +55,8 @@ pub enum MessageBody {
         to: AnchorId,
         /// The copy.
         guest: Guest,
+        /// When the broker appended the fact that sent it, such as the correction: it may be much younger than the copy.
+        appended_at: Timestamp,
     },
     /// The copy of `record` that came from `from` no longer belongs at `to`.
     Withdraw {
@@ -123,7 +125,8 @@ impl SnapshotFloor {
     pub fn retires_record(&self, record: &SourceRecord, key: &IdKey) -> bool {
         let of_table = self.source == record.source && self.table == record.table;
         let is_row = || {
-            !matches!(record.facts, Facts::Correction(_)) || record.id == key.record(record.source, &record.table, record.key.reveal())
+            !matches!(record.facts, Facts::Correction(_))
+                || record.id == key.record(record.source, &record.table, record.key.reveal())
         };
         of_table && self.retires(&record.version) && is_row()
     }

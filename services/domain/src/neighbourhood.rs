@@ -30,7 +30,10 @@ pub struct Member {
 impl Member {
     /// A record at home.
     pub fn home(record: SourceRecord) -> Self {
-        Self { record, path: Vec::new() }
+        Self {
+            record,
+            path: Vec::new(),
+        }
     }
 
     /// Whether this is a guest copy.
@@ -46,7 +49,10 @@ impl Member {
 
 impl From<Guest> for Member {
     fn from(guest: Guest) -> Self {
-        Self { record: guest.record, path: guest.path }
+        Self {
+            record: guest.record,
+            path: guest.path,
+        }
     }
 }
 
@@ -88,7 +94,10 @@ pub fn place(here: AnchorId, members: &[Member], key: &IdKey) -> Placement {
     let mut indexes: Vec<usize> = newest.into_values().collect();
     indexes.sort_unstable();
 
-    let number = indexes.iter().filter(|at| !members[**at].is_guest()).find_map(|at| members[*at].record.group_number());
+    let number = indexes
+        .iter()
+        .filter(|at| !members[**at].is_guest())
+        .find_map(|at| members[*at].record.group_number());
     let mut ground = Ground::survey(members, &indexes, here, key);
     let mut placement = Placement::default();
     let mut holder: Vec<usize> = Vec::new();
@@ -144,8 +153,18 @@ pub fn place(here: AnchorId, members: &[Member], key: &IdKey) -> Placement {
     }
     if !holder.is_empty() {
         // A number that was somebody's before is no name for who holds it now (design 3, "Ids").
-        let id = if ground.heirs.is_empty() { here.into() } else { lowest(members, &holder).into() };
-        placement.persons.push(PlacedPerson { id, standing: Standing::Holder, number, members: holder, conflicting });
+        let id = if ground.heirs.is_empty() {
+            here.into()
+        } else {
+            lowest(members, &holder).into()
+        };
+        placement.persons.push(PlacedPerson {
+            id,
+            standing: Standing::Holder,
+            number,
+            members: holder,
+            conflicting,
+        });
     }
     placement.persons.sort_by_key(|person| person.id);
     placement
@@ -153,7 +172,11 @@ pub fn place(here: AnchorId, members: &[Member], key: &IdKey) -> Placement {
 
 /// Which of two copies of one record counts: the newest version, a home before a guest, the shorter way, the lower path.
 fn rank(member: &Member) -> (crate::source::Version, bool, std::cmp::Reverse<(usize, &[AnchorId])>) {
-    (member.record.version, !member.is_guest(), std::cmp::Reverse((member.path.len(), &member.path)))
+    (
+        member.record.version,
+        !member.is_guest(),
+        std::cmp::Reverse((member.path.len(), &member.path)),
+    )
 }
 
 /// The lowest record of a group, at home if any is.
@@ -182,7 +205,13 @@ struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     fn survey(members: &'a [Member], indexes: &[usize], here: AnchorId, key: &'a IdKey) -> Self {
-        let homes = || indexes.iter().map(|at| &members[*at]).filter(|member| !member.is_guest()).map(|member| &member.record);
+        let homes = || {
+            indexes
+                .iter()
+                .map(|at| &members[*at])
+                .filter(|member| !member.is_guest())
+                .map(|member| &member.record)
+        };
         let authority: Vec<&SourceRecord> = homes()
             .filter(|record| {
                 record.source.agency == Agency::PublicSecurity
@@ -199,8 +228,18 @@ impl<'a> Ground<'a> {
             })
             .collect();
         heirs.sort_unstable_by_key(|(record, _, heir)| (*heir, *record));
-        let holder = if authority.is_empty() { None } else { one_name(authority.iter().copied()) };
-        Self { authority, holder, heirs, here, key }
+        let holder = if authority.is_empty() {
+            None
+        } else {
+            one_name(authority.iter().copied())
+        };
+        Self {
+            authority,
+            holder,
+            heirs,
+            here,
+            key,
+        }
     }
 
     /// Without public security the holder is the one name that all who stay share.
@@ -228,10 +267,16 @@ impl<'a> Ground<'a> {
 
     /// Where a member's person went, if a correction says so and the holder does not claim the member.
     fn heir_of(&self, member: &Member) -> Option<CitizenId> {
-        if self.heirs.is_empty() || member.path.len() >= MAX_HOPS || self.authority.iter().any(|record| record.id == member.record.id) {
+        if self.heirs.is_empty()
+            || member.path.len() >= MAX_HOPS
+            || self.authority.iter().any(|record| record.id == member.record.id)
+        {
             return None;
         }
-        let own = self.heirs.iter().filter(|(record, ..)| *record == member.record.id && !member.is_guest());
+        let own = self
+            .heirs
+            .iter()
+            .filter(|(record, ..)| *record == member.record.id && !member.is_guest());
         let candidates: Vec<CitizenId> = if own.clone().next().is_some() {
             own.map(|(.., heir)| *heir).collect()
         } else {

@@ -33,7 +33,9 @@ impl Identity {
 
     /// The birth date for routing: the number's, else the stated one unless it is a placeholder.
     pub fn birth_date(&self) -> Option<Day> {
-        self.number().map(CitizenId::birth_date).or(self.birth.filter(|day| !is_placeholder(*day)))
+        self.number()
+            .map(CitizenId::birth_date)
+            .or(self.birth.filter(|day| !is_placeholder(*day)))
     }
 
     /// A row with neither number nor name is about nobody.
@@ -43,7 +45,9 @@ impl Identity {
 
     /// The shard of this identity; `None` when there is neither a birth date nor a name to route by.
     pub fn shard(&self) -> Option<Shard> {
-        self.birth_date().map(Shard::of_birth_date).or(self.name.as_ref().map(Shard::of_name))
+        self.birth_date()
+            .map(Shard::of_birth_date)
+            .or(self.name.as_ref().map(Shard::of_name))
     }
 }
 
@@ -87,7 +91,8 @@ impl SourceRecord {
 
     /// The neighbourhood the record belongs to.
     pub fn anchor(&self, key: &IdKey) -> AnchorId {
-        self.group_number().map_or_else(|| self.id.into(), |number| key.number(number))
+        self.group_number()
+            .map_or_else(|| self.id.into(), |number| key.number(number))
     }
 }
 

@@ -102,15 +102,27 @@ fn is_complete(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Tim
     if at_once.contains(&rule) {
         return true;
     }
-    // Of who is gone nobody knows which source may bring them back: all of them count.
+    // Without sources nobody knows which one may bring a fact back: all of them count.
     let concerned = |source: &Source| rule.claims_absence() || sources.is_empty() || sources.contains(source);
-    state.complete.iter().filter(|(source, _)| concerned(source)).all(|(_, until)| *until >= facts_at) && !state.complete.is_empty()
+    state
+        .complete
+        .iter()
+        .filter(|(source, _)| concerned(source))
+        .all(|(_, until)| *until >= facts_at)
+        && !state.complete.is_empty()
 }
 
 /// Compares what is open with what was told, and makes the events that may be told now.
 ///
 /// `facts_at` is the append time of the newest fact behind the difference; `at_once` are the rules that policy releases without waiting.
-pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at: Timestamp, at_once: &[Rule], key: &IdKey) -> Released {
+pub fn release(
+    open: &OpenSide<'_>,
+    told: &[Told],
+    state: &ShardState,
+    facts_at: Timestamp,
+    at_once: &[Rule],
+    key: &IdKey,
+) -> Released {
     let mut released = Released::default();
     let live = open.region.filter(|region| state.live.contains(region));
     let cause = |moved: bool| if moved { Cause::Moved } else { Cause::News };
@@ -121,28 +133,57 @@ pub fn release(open: &OpenSide<'_>, told: &[Told], state: &ShardState, facts_at:
         if steps.is_empty() {
             continue;
         }
-        if !is_complete(finding.rule, state, open.sources, facts_at, at_once) {
+        // An amendment may come from a fact that went away, like a clearing.
+        let sources = if known.is_some_and(|told| told.open) {
+            &[]
+        } else {
+            open.sources
+        };
+        if !is_complete(finding.rule, state, sources, facts_at, at_once) {
             released.waiting = true;
             continue;
         }
         let mut revision = known.map_or(0, |told| told.revision);
         for (kind, cause, region, finding) in steps {
             revision += 1;
-            let told = Told { person: open.person, revision, open: kind != EventKind::Clear, region, finding: finding.clone() };
-            released.events.push(Event { id: key.event(id, revision), finding_id: id, kind, cause, told });
+            let told = Told {
+                person: open.person,
+                revision,
+                open: kind != EventKind::Clear,
+                region,
+                finding: finding.clone(),
+            };
+            released.events.push(Event {
+                id: key.event(id, revision),
+                finding_id: id,
+                kind,
+                cause,
+                told,
+            });
         }
     }
     for known in told.iter().filter(|told| told.open) {
         if open.findings.iter().any(|finding| finding.about() == known.finding.about()) {
             continue;
         }
-        if !is_complete(known.finding.rule, state, open.sources, facts_at, at_once) {
+        // Which source may bring the fact back cannot be seen from the records that are left: all count.
+        if !is_complete(known.finding.rule, state, &[], facts_at, at_once) {
             released.waiting = true;
             continue;
         }
         let id = known.finding.id(known.person, open.anchor, key);
-        let told = Told { revision: known.revision + 1, open: false, ..known.clone() };
-        released.events.push(Event { id: key.event(id, told.revision), finding_id: id, kind: EventKind::Clear, cause: cause(open.left && known.finding.rule.travels()), told });
+        let told = Told {
+            revision: known.revision + 1,
+            open: false,
+            ..known.clone()
+        };
+        released.events.push(Event {
+            id: key.event(id, told.revision),
+            finding_id: id,
+            kind: EventKind::Clear,
+            cause: cause(open.left && known.finding.rule.travels()),
+            told,
+        });
     }
     released
 }
@@ -180,16 +221,34 @@ pub fn baseline(open: &OpenSide<'_>, told: &[Told], region: City, key: &IdKey) -
         .filter(|finding| !told.iter().any(|told| told.open && told.finding.about() == finding.about()))
         .map(|finding| {
             let id = finding.id(open.person, open.anchor, key);
-            let revision = 1 + told.iter().find(|told| told.finding.about() == finding.about()).map_or(0, |told| told.revision);
-            let told = Told { person: open.person, revision, open: true, region, finding: finding.clone() };
-            Event { id: key.event(id, revision), finding_id: id, kind: EventKind::Open, cause: Cause::Baseline, told }
+            let revision = 1 + told
+                .iter()
+                .find(|told| told.finding.about() == finding.about())
+                .map_or(0, |told| told.revision);
+            let told = Told {
+                person: open.person,
+                revision,
+                open: true,
+                region,
+                finding: finding.clone(),
+            };
+            Event {
+                id: key.event(id, revision),
+                finding_id: id,
+                kind: EventKind::Open,
+                cause: Cause::Baseline,
+                told,
+            }
         })
         .collect()
 }
 
 /// Where the findings told about persons who are gone from a neighbourhood carry over to: where its first record went.
 pub fn heir(here: AnchorId, members: &[Member], key: &IdKey) -> Option<(Shard, AnchorId)> {
-    outgoing(here, members, key).into_values().next().map(|(shard, anchor, _)| (shard, anchor))
+    outgoing(here, members, key)
+        .into_values()
+        .next()
+        .map(|(shard, anchor, _)| (shard, anchor))
 }
 
 /// What a difference caused by a date rests on: everything before that day began.

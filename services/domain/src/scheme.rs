@@ -80,7 +80,10 @@ impl Scheme {
 
     /// Paid by the year: lapses by contribution year, never by months (domain facts 4).
     pub fn is_paid_by_year(self) -> bool {
-        matches!(self, Self::ResidentPension | Self::ResidentMedical | Self::RuralCooperativeMedical)
+        matches!(
+            self,
+            Self::ResidentPension | Self::ResidentMedical | Self::RuralCooperativeMedical
+        )
     }
 }
 
@@ -99,7 +102,11 @@ impl FromStr for Scheme {
     type Err = UnknownScheme;
 
     fn from_str(text: &str) -> Result<Self, UnknownScheme> {
-        Self::ALL.iter().copied().find(|scheme| scheme.as_str() == text).ok_or(UnknownScheme)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|scheme| scheme.as_str() == text)
+            .ok_or(UnknownScheme)
     }
 }
 

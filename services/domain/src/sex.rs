@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// The standard has two ways of not knowing: `Unknown` (0, nobody knows) and `Unstated` (9, the
 /// form left it out). Neither contradicts anything; see [`Sex::contradicts`].
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum Sex {
     /// 未知的性别, code 0.
     Unknown,
@@ -57,10 +55,7 @@ impl Sex {
     /// Whether the two cannot belong to one person: both stated, and different.
     #[must_use]
     pub const fn contradicts(self, other: Self) -> bool {
-        matches!(
-            (self, other),
-            (Self::Male, Self::Female) | (Self::Female, Self::Male)
-        )
+        matches!((self, other), (Self::Male, Self::Female) | (Self::Female, Self::Male))
     }
 }
 

@@ -57,7 +57,10 @@ impl fmt::Display for Shard {
 
 /// Placeholder birth dates (占位日期) count as missing: they would crowd one shard with people who share nothing.
 pub fn is_placeholder(birth: Day) -> bool {
-    matches!(birth.ymd(), (1900 | 1901 | 1970, 1, 1) | (1899, 12, 30 | 31) | (1111, 11, 11) | (9999, 12, 31))
+    matches!(
+        birth.ymd(),
+        (1900 | 1901 | 1970, 1, 1) | (1899, 12, 30 | 31) | (1111, 11, 11) | (9999, 12, 31)
+    )
 }
 
 /// The finaliser of SplitMix64: spreads consecutive days over the shards, the same on every machine and for ever.
@@ -69,7 +72,9 @@ fn mix(value: u64) -> u64 {
 }
 
 fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

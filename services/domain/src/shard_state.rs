@@ -3,7 +3,7 @@
 use crate::date::{Day, Timestamp};
 use crate::division::City;
 use crate::ids::IdKey;
-use crate::input::{Message, SnapshotFloor};
+use crate::input::{Control, Message, SnapshotFloor};
 use crate::record::SourceRecord;
 use crate::shard::{SHARDS, Shard};
 use crate::source::Source;
@@ -89,8 +89,27 @@ impl ShardState {
         self.live.insert(region);
     }
 
+    /// Whether a statement would change nothing: it was made before.
+    pub fn has_heard(&self, control: &Control) -> bool {
+        match control {
+            Control::GoLive(region) => self.live.contains(region),
+            Control::Snapshot(floor) => self.floors.iter().any(|known| {
+                known.source == floor.source
+                    && known.table == floor.table
+                    && (known.epoch, &known.offsets) >= (floor.epoch, &floor.offsets)
+            }),
+            Control::BusinessDate(day) => self.today >= Some(*day),
+            // Completeness heard again is a chance to release what waited for something else.
+            Control::Completeness(_) => false,
+        }
+    }
+
     pub(crate) fn raise_floor(&mut self, floor: SnapshotFloor) {
-        match self.floors.iter_mut().find(|known| known.source == floor.source && known.table == floor.table) {
+        match self
+            .floors
+            .iter_mut()
+            .find(|known| known.source == floor.source && known.table == floor.table)
+        {
             Some(known) if (known.epoch, &known.offsets) < (floor.epoch, &floor.offsets) => *known = floor,
             Some(_) => {}
             None => self.floors.push(floor),

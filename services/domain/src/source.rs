@@ -59,7 +59,10 @@ impl FromStr for Agency {
     type Err = UnknownAgency;
 
     fn from_str(text: &str) -> Result<Self, UnknownAgency> {
-        Self::ALL.into_iter().find(|agency| agency.as_str() == text).ok_or(UnknownAgency)
+        Self::ALL
+            .into_iter()
+            .find(|agency| agency.as_str() == text)
+            .ok_or(UnknownAgency)
     }
 }
 

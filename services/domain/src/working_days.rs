@@ -47,10 +47,7 @@ mod tests {
     #[test]
     fn holidays_do_not_count() {
         let holidays = [day("2026-01-06"), day("2026-01-10"), day("2026-01-07")];
-        assert_eq!(
-            day("2026-01-05").plus_working_days(2, &holidays),
-            day("2026-01-09")
-        );
+        assert_eq!(day("2026-01-05").plus_working_days(2, &holidays), day("2026-01-09"));
     }
 
     proptest! {

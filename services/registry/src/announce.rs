@@ -35,7 +35,15 @@ pub(crate) async fn announce(
     outbox: &mut BTreeMap<Shard, i64>,
     now: Timestamp,
 ) -> Result<usize, BatchError> {
-    let mut desk = Desk { rules, outbox, now, rows: CopyRows::new(6), told: Vec::new(), settled: Vec::new(), events: 0 };
+    let mut desk = Desk {
+        rules,
+        outbox,
+        now,
+        rows: CopyRows::new(6),
+        told: Vec::new(),
+        settled: Vec::new(),
+        events: 0,
+    };
     publish_persons(&mut desk, differences);
     note_pending(connection, loader, differences).await?;
     for (shard, region) in &gates.live {
@@ -46,12 +54,24 @@ pub(crate) async fn announce(
         wanted.extend(pending(connection, *shard, &loader.workspace.shards[shard].state).await?);
     }
     if !rules.policy.release.at_once.is_empty() {
-        for difference in differences.iter().filter(|difference| !loader.workspace.shards[&difference.shard].state.live.is_empty()) {
+        for difference in differences
+            .iter()
+            .filter(|difference| !loader.workspace.shards[&difference.shard].state.live.is_empty())
+        {
             for person in &difference.reopened {
-                wanted.entry((difference.shard, difference.anchor, *person)).or_insert(difference.touched);
+                wanted
+                    .entry((difference.shard, difference.anchor, *person))
+                    .or_insert(difference.touched);
             }
         }
     }
+    // Who was told of in the baseline just now waits for the next vector: what was told is not in the store yet.
+    let baseline: BTreeSet<PersonKey> = desk
+        .told
+        .iter()
+        .map(|(shard, anchor, event)| (*shard, *anchor, event.told.person))
+        .collect();
+    wanted.retain(|key, _| !baseline.contains(key));
     release_pending(connection, &mut desk, loader, &wanted).await?;
     let events = desk.finish(connection).await?;
     for shard in &gates.complete {
@@ -85,7 +105,14 @@ struct Subject<'a> {
 impl Desk<'_> {
     fn put(&mut self, shard: Shard, topic: &str, key: &[u8], headers: Option<&[u8]>, value: Option<&[u8]>) {
         let sequence = self.outbox.get_mut(&shard).expect("the shard is locked");
-        self.rows.row().int2(i16::from(shard.number())).int8(*sequence).text(topic).bytes(key).bytes(headers).bytes(value);
+        self.rows
+            .row()
+            .int2(i16::from(shard.number()))
+            .int8(*sequence)
+            .text(topic)
+            .bytes(key)
+            .bytes(headers)
+            .bytes(value);
         *sequence += 1;
     }
 
@@ -112,15 +139,21 @@ impl Desk<'_> {
     }
 
     async fn finish(self, connection: &mut PgConnection) -> Result<usize, BatchError> {
-        self.rows.send(connection, "copy store.outbox from stdin (format binary)").await?;
+        self.rows
+            .send(connection, "copy store.outbox from stdin (format binary)")
+            .await?;
         // Of several events of one finding the last one is what subscribers know.
         let mut last: BTreeMap<(Shard, AnchorId, PersonId, i16), &Event> = BTreeMap::new();
         for (shard, anchor, event) in &self.told {
-            last.insert((*shard, *anchor, event.told.person, counters::about(&event.told.finding)), event);
+            last.insert(
+                (*shard, *anchor, event.told.person, counters::about(&event.told.finding)),
+                event,
+            );
         }
         if !last.is_empty() {
             let (mut shards, mut anchors, mut persons, mut about) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            let (mut findings, mut revisions, mut open, mut regions, mut bodies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            let (mut findings, mut revisions, mut open, mut regions, mut bodies) =
+                (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for ((shard, anchor, person, what), event) in last {
                 shards.push(i16::from(shard.number()));
                 anchors.push(anchor.bytes().to_vec());
@@ -186,16 +219,34 @@ fn evidence(finding: &Finding, members: &[Member]) -> Vec<Evidence> {
         .collect()
 }
 
+/// The key of a person in `person.registry`: while one without a number moves, their id stands in two places for a moment, and leaving
+/// one must not delete them from the other.
+fn registry_key(difference: &Difference, person: PersonId) -> Vec<u8> {
+    format!("{person}.{}.{}", difference.shard, difference.anchor).into_bytes()
+}
+
 fn publish_persons(desk: &mut Desk<'_>, differences: &[Difference]) {
     for difference in differences {
         for person in &difference.gone {
-            desk.put(difference.shard, "person.registry", person.to_string().as_bytes(), None, None);
+            desk.put(
+                difference.shard,
+                "person.registry",
+                &registry_key(difference, *person),
+                None,
+                None,
+            );
         }
         for put in difference.put.iter().filter(|put| put.publish) {
             let mut state = put.state.clone();
             state.recorded_at = desk.now;
             let value = event::encode(&state);
-            desk.put(difference.shard, "person.registry", put.person.id.to_string().as_bytes(), None, Some(&value));
+            desk.put(
+                difference.shard,
+                "person.registry",
+                &registry_key(difference, put.person.id),
+                None,
+                Some(&value),
+            );
         }
     }
 }
@@ -245,7 +296,15 @@ async fn go_live(
     for row in &rows {
         let known = told.get(&(row.shard, row.anchor, row.person)).map_or(&[][..], Vec::as_slice);
         let sources = sources(&row.members);
-        let open = OpenSide { person: row.person, anchor: row.anchor, region: row.region, findings: &row.findings, sources: &sources, arrived: &[], left: false };
+        let open = OpenSide {
+            person: row.person,
+            anchor: row.anchor,
+            region: row.region,
+            findings: &row.findings,
+            sources: &sources,
+            arrived: &[],
+            left: false,
+        };
         for event in baseline(&open, known, region, &desk.rules.key) {
             desk.tell(&subject(row), state, event);
         }
@@ -254,8 +313,14 @@ async fn go_live(
 }
 
 /// Persons of a shard whose newest fact some source is complete past.
-async fn pending(connection: &mut PgConnection, shard: Shard, state: &ShardState) -> Result<Vec<(PersonKey, Timestamp)>, BatchError> {
-    let Some(newest) = state.complete.values().max() else { return Ok(Vec::new()) };
+async fn pending(
+    connection: &mut PgConnection,
+    shard: Shard,
+    state: &ShardState,
+) -> Result<Vec<(PersonKey, Timestamp)>, BatchError> {
+    let Some(newest) = state.complete.values().max() else {
+        return Ok(Vec::new());
+    };
     let rows = sqlx::query("select anchor, person, facts_at from store.pending where shard = $1 and facts_at <= $2")
         .bind(i16::from(shard.number()))
         .bind(newest.0)
@@ -291,7 +356,10 @@ async fn told(connection: &mut PgConnection, keys: &BTreeSet<PersonKey>) -> Resu
     for row in rows {
         let at = row.try_get::<i64, _>("ordinality")? as usize - 1;
         let body: &[u8] = row.try_get("body")?;
-        found.entry(keys[at]).or_default().push(decode("announcement", body).map_err(read::ReadError::from)?);
+        found
+            .entry(keys[at])
+            .or_default()
+            .push(decode("announcement", body).map_err(read::ReadError::from)?);
     }
     Ok(found)
 }
@@ -310,7 +378,10 @@ async fn release_pending(
     // Read again, not taken from the loader: this batch may have changed them.
     let arrived = carry::arrived(connection, &neighbourhoods).await?;
     let rows = read::neighbourhoods(connection, &neighbourhoods.into_iter().collect::<Vec<_>>()).await?;
-    let rows: BTreeMap<PersonKey, StoredPerson> = rows.into_iter().map(|row| ((row.shard, row.anchor, row.person), row)).collect();
+    let rows: BTreeMap<PersonKey, StoredPerson> = rows
+        .into_iter()
+        .map(|row| ((row.shard, row.anchor, row.person), row))
+        .collect();
     let told = told(connection, &keys).await?;
     for (key, facts_at) in wanted {
         let (shard, anchor, person) = *key;
@@ -321,9 +392,30 @@ async fn release_pending(
         let findings = row.map_or(&[][..], |row| row.findings.as_slice());
         let arrived = arrived.get(&(shard, anchor)).map_or(&[][..], Vec::as_slice);
         let left = row.is_none() && has_left(&rows, (shard, anchor), known, &desk.rules.key);
-        let open = OpenSide { person, anchor, region: row.and_then(|row| row.region), findings, sources: &sources, arrived, left };
-        let released = release(&open, known, state, *facts_at, &desk.rules.policy.release.at_once, &desk.rules.key);
-        let gone = Subject { shard, anchor, county: None, masked_number: None, members: &[] };
+        let open = OpenSide {
+            person,
+            anchor,
+            region: row.and_then(|row| row.region),
+            findings,
+            sources: &sources,
+            arrived,
+            left,
+        };
+        let released = release(
+            &open,
+            known,
+            state,
+            *facts_at,
+            &desk.rules.policy.release.at_once,
+            &desk.rules.key,
+        );
+        let gone = Subject {
+            shard,
+            anchor,
+            county: None,
+            masked_number: None,
+            members: &[],
+        };
         let subject = row.map_or(gone, subject);
         for event in released.events {
             desk.tell(&subject, state, event);
@@ -337,18 +429,26 @@ async fn release_pending(
 
 /// Whether what was told about somebody who is gone stands of another person now, here or where their records went.
 fn has_left(rows: &BTreeMap<PersonKey, StoredPerson>, (shard, anchor): (Shard, AnchorId), told: &[Told], key: &IdKey) -> bool {
-    let here: Vec<&StoredPerson> = rows.values().filter(|row| row.shard == shard && row.anchor == anchor).collect();
-    let stands = |told: &Told| here.iter().any(|row| row.findings.iter().any(|finding| finding.about() == told.finding.about()));
+    let here: Vec<&StoredPerson> = rows
+        .values()
+        .filter(|row| row.shard == shard && row.anchor == anchor)
+        .collect();
+    let stands = |told: &Told| {
+        here.iter()
+            .any(|row| row.findings.iter().any(|finding| finding.about() == told.finding.about()))
+    };
     let mut members: Vec<Member> = here.iter().flat_map(|row| row.members.iter().cloned()).collect();
     members.sort_by_key(Member::slot);
     told.iter().any(stands) || heir(anchor, &members, key).is_some()
 }
 
 fn subject(row: &StoredPerson) -> Subject<'_> {
-        Subject {
+    Subject {
         shard: row.shard,
         anchor: row.anchor,
-        county: u32::try_from(row.county).ok().and_then(|county| Division::of_county(county).ok()),
+        county: u32::try_from(row.county)
+            .ok()
+            .and_then(|county| Division::of_county(county).ok()),
         masked_number: row.number.map(CitizenId::masked),
         members: &row.members,
     }

@@ -70,7 +70,9 @@ pub enum BatchError {
         version: u32,
     },
     /// Entries are missing between the base and the log.
-    #[error("shard {shard}: the log goes on at {found}, the base stands at {expected}: entries are missing and must not be skipped")]
+    #[error(
+        "shard {shard}: the log goes on at {found}, the base stands at {expected}: entries are missing and must not be skipped"
+    )]
     Gap {
         /// The shard.
         shard: Shard,
@@ -114,23 +116,30 @@ pub async fn apply(
     let mut outbox: BTreeMap<Shard, i64> = BTreeMap::new();
     for row in stored {
         if row.owner != Some(backend) {
-            return Err(BatchError::NotOwner { shard: row.shard, owner: row.owner });
+            return Err(BatchError::NotOwner {
+                shard: row.shard,
+                owner: row.owner,
+            });
         }
         positions.insert(row.shard, row.position);
         outbox.insert(row.shard, row.outbox_next);
         loader.workspace.open(row.shard, row.state);
     }
     let mut logged = decode(entries, &mut positions)?;
-    let now = Timestamp(entries.iter().map(|entry| entry.logged_at).max().unwrap_or(0));
+    let now = newest(entries, &loader);
 
-    let inputs: Vec<(Shard, &Input)> =
-        logged.iter().filter_map(|logged| Some((logged.entry.shard, logged.input.as_ref()?))).collect();
+    let inputs: Vec<(Shard, &Input)> = logged
+        .iter()
+        .filter_map(|logged| Some((logged.entry.shard, logged.input.as_ref()?)))
+        .collect();
     loader.prefetch(&mut transaction, &inputs, &rules.key).await?;
     let mut employers = Vec::new();
-    let mut gates = Gates { due: due.clone(), ..Gates::default() };
+    let mut gates = Gates::default();
     for logged in &mut logged {
         let Some(input) = &logged.input else { continue };
         let shard = logged.entry.shard;
+        // A go-live said twice must not make a baseline of what is on its way to being news.
+        let heard = matches!(input, Input::Control(control) if loader.workspace.shards[&shard].state.has_heard(control));
         logged.outcome = Some(loop {
             match loader.workspace.apply(shard, input, &rules.key) {
                 Ok(outcome) => break outcome,
@@ -139,8 +148,8 @@ pub async fn apply(
         });
         match input {
             Input::Entity(entity) => employers.push((shard, entity.clone())),
-            Input::Control(control) => gates.note(shard, control, Timestamp(logged.entry.logged_at)),
-            Input::Change(_) | Input::Message(_) => {}
+            Input::Control(control) if !heard => gates.note(shard, control, Timestamp(logged.entry.logged_at)),
+            Input::Change(_) | Input::Message(_) | Input::Control(_) => {}
         }
     }
     for (shard, floor, at) in std::mem::take(&mut gates.snapshots) {
@@ -149,7 +158,9 @@ pub async fn apply(
     for shard in loader.workspace.shards.keys().copied().collect::<Vec<_>>() {
         adopt_policy(&mut transaction, &mut loader, shard, rules.policy.version).await?;
     }
-    let still_due = work_off(&mut transaction, &mut loader, &gates.due).await?;
+    let mut still_due = work_off(&mut transaction, &mut loader, due).await?;
+    // Who is due since a tick of this batch follows in the next ones: live traffic does not wait for a date.
+    still_due.extend(&gates.ticked);
     loader.workspace.settle(&rules.key);
 
     let differences = describe_touched(&loader, rules);
@@ -164,29 +175,59 @@ pub async fn apply(
     write::positions(&mut transaction, &loader.workspace, &positions, &outbox).await?;
     transaction.commit().await?;
 
-    let mut applied = Applied { messages, due: still_due, events, ..Applied::default() };
+    let mut applied = Applied {
+        messages,
+        due: still_due,
+        events,
+        ..Applied::default()
+    };
     for logged in &logged {
         *applied.outcomes.entry(write::outcome_name(logged.outcome)).or_default() += 1;
     }
     Ok(applied)
 }
 
+/// The time of a batch: when the broker appended its newest entry, or when the date began that it works off.
+fn newest(entries: &[Entry], loader: &Loader) -> Timestamp {
+    let dates = loader
+        .workspace
+        .shards
+        .values()
+        .map(|work| facts_at_start_of(work.state.business_date()));
+    entries
+        .iter()
+        .map(|entry| Timestamp(entry.logged_at))
+        .chain(dates)
+        .max()
+        .unwrap_or(Timestamp(0))
+}
+
 /// Decodes the entries that the base does not have yet, and raises the positions past them.
 fn decode<'a>(entries: &'a [Entry], positions: &mut BTreeMap<Shard, i64>) -> Result<Vec<Logged<'a>>, BatchError> {
     let mut logged = Vec::with_capacity(entries.len());
     for entry in entries {
-        let Some(position) = positions.get_mut(&entry.shard) else { continue };
+        let Some(position) = positions.get_mut(&entry.shard) else {
+            continue;
+        };
         if entry.position < *position {
             continue;
         }
         if entry.position > *position {
-            return Err(BatchError::Gap { shard: entry.shard, expected: *position, found: entry.position });
+            return Err(BatchError::Gap {
+                shard: entry.shard,
+                expected: *position,
+                found: entry.position,
+            });
         }
         *position += 1;
         let input = schemas::codec::decode_input(&entry.body)
             .inspect_err(|error| tracing::error!(shard = %entry.shard, position = entry.position, %error, "an entry cannot be decoded; it stays in the source log"))
             .ok();
-        logged.push(Logged { entry, input, outcome: None });
+        logged.push(Logged {
+            entry,
+            input,
+            outcome: None,
+        });
     }
     Ok(logged)
 }
@@ -194,8 +235,8 @@ fn decode<'a>(entries: &'a [Entry], positions: &mut BTreeMap<Shard, i64>) -> Res
 /// What the controls of a batch ask for beyond the shard's state.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
-    /// Shards with persons due.
-    pub due: BTreeSet<Shard>,
+    /// Shards whose date rose.
+    ticked: BTreeSet<Shard>,
     /// Shards that learned of completeness: pending differences may be released.
     pub complete: BTreeSet<Shard>,
     /// Regions that went live.
@@ -207,7 +248,7 @@ impl Gates {
     fn note(&mut self, shard: Shard, control: &Control, at: Timestamp) {
         match control {
             Control::BusinessDate(_) => {
-                self.due.insert(shard);
+                self.ticked.insert(shard);
             }
             Control::Completeness(_) => {
                 self.complete.insert(shard);
@@ -246,7 +287,9 @@ async fn retire(
 
 /// Describes a shard's persons anew when the policy is a newer one than theirs: one pass over the shard.
 async fn adopt_policy(connection: &mut PgConnection, loader: &mut Loader, shard: Shard, version: u32) -> Result<(), BatchError> {
-    let Some(work) = loader.workspace.shards.get_mut(&shard) else { return Ok(()) };
+    let Some(work) = loader.workspace.shards.get_mut(&shard) else {
+        return Ok(());
+    };
     let known = work.state.policy;
     if known > version {
         return Err(BatchError::OlderPolicy { known, version });
@@ -268,10 +311,16 @@ async fn adopt_policy(connection: &mut PgConnection, loader: &mut Loader, shard:
 }
 
 /// Touches the persons whose date has come, a slice at a time; says which shards have more.
-async fn work_off(connection: &mut PgConnection, loader: &mut Loader, due: &BTreeSet<Shard>) -> Result<BTreeSet<Shard>, BatchError> {
+async fn work_off(
+    connection: &mut PgConnection,
+    loader: &mut Loader,
+    due: &BTreeSet<Shard>,
+) -> Result<BTreeSet<Shard>, BatchError> {
     let mut more = BTreeSet::new();
     for shard in due {
-        let Some(today) = loader.workspace.shards[shard].state.today else { continue };
+        let Some(today) = loader.workspace.shards[shard].state.today else {
+            continue;
+        };
         let rows = sqlx::query("select anchor from store.due where shard = $1 and day <= $2 order by day, anchor limit $3")
             .bind(i16::from(shard.number()))
             .bind(read::naive(today))
@@ -281,8 +330,10 @@ async fn work_off(connection: &mut PgConnection, loader: &mut Loader, due: &BTre
         if rows.len() as i64 == DUE_PER_BATCH {
             more.insert(*shard);
         }
-        let anchors: BTreeSet<(Shard, AnchorId)> =
-            rows.iter().filter_map(|row| Some((*shard, AnchorId::from_slice(row.try_get("anchor").ok()?)?))).collect();
+        let anchors: BTreeSet<(Shard, AnchorId)> = rows
+            .iter()
+            .filter_map(|row| Some((*shard, AnchorId::from_slice(row.try_get("anchor").ok()?)?)))
+            .collect();
         loader.neighbourhoods(connection, anchors.clone()).await?;
         for (shard, anchor) in anchors {
             // Loaded just above; what the date changes rests on everything before the date began.

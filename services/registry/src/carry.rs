@@ -26,7 +26,11 @@ pub(crate) async fn carry(
 ) -> Result<(), BatchError> {
     let mut arrived: BTreeSet<(Place, [u8; 2])> = BTreeSet::new();
     for (shard, work) in &mut loader.workspace.shards {
-        arrived.extend(std::mem::take(&mut work.carried).into_iter().map(|(anchor, about)| ((*shard, anchor), about)));
+        arrived.extend(
+            std::mem::take(&mut work.carried)
+                .into_iter()
+                .map(|(anchor, about)| ((*shard, anchor), about)),
+        );
     }
     let lost: BTreeMap<Place, &Difference> = differences
         .iter()
@@ -40,11 +44,18 @@ pub(crate) async fn carry(
         if difference.put.iter().any(|put| put.person.id == person) {
             continue;
         }
-        let here = difference.put.iter().any(|put| put.person.findings.iter().any(|finding| finding.about() == about));
+        let here = difference
+            .put
+            .iter()
+            .any(|put| put.person.findings.iter().any(|finding| finding.about() == about));
         let (shard, anchor) = place;
         if here {
             arrived.insert((place, about));
-        } else if let Some((to_shard, to)) = heir(anchor, &loader.workspace.shards[&shard].neighbourhoods[&anchor].members, &rules.key) {
+        } else if let Some((to_shard, to)) = heir(
+            anchor,
+            &loader.workspace.shards[&shard].neighbourhoods[&anchor].members,
+            &rules.key,
+        ) {
             sent.entry((shard, to_shard, to)).or_default().push(about);
         }
     }
@@ -90,9 +101,24 @@ async fn keep(connection: &mut PgConnection, arrived: &BTreeSet<(Place, [u8; 2])
          select shard, anchor, about, $4 from unnest($1::smallint[], $2::bytea[], $3::smallint[]) as k(shard, anchor, about)
          on conflict (shard, anchor, about) do update set arrived_at = excluded.arrived_at",
     )
-    .bind(arrived.iter().map(|((shard, _), _)| i16::from(shard.number())).collect::<Vec<_>>())
-    .bind(arrived.iter().map(|((_, anchor), _)| anchor.bytes().to_vec()).collect::<Vec<_>>())
-    .bind(arrived.iter().map(|(_, about)| i16::from_be_bytes(*about)).collect::<Vec<_>>())
+    .bind(
+        arrived
+            .iter()
+            .map(|((shard, _), _)| i16::from(shard.number()))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        arrived
+            .iter()
+            .map(|((_, anchor), _)| anchor.bytes().to_vec())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        arrived
+            .iter()
+            .map(|(_, about)| i16::from_be_bytes(*about))
+            .collect::<Vec<_>>(),
+    )
     .bind(now.0)
     .execute(connection)
     .await?;
@@ -116,7 +142,10 @@ pub(crate) async fn arrived(
     let mut found: BTreeMap<Place, Vec<[u8; 2]>> = BTreeMap::new();
     for row in rows {
         let at = row.try_get::<i64, _>("ordinality")? as usize - 1;
-        found.entry(*places[at]).or_default().push(row.try_get::<i16, _>("about")?.to_be_bytes());
+        found
+            .entry(*places[at])
+            .or_default()
+            .push(row.try_get::<i16, _>("about")?.to_be_bytes());
     }
     Ok(found)
 }

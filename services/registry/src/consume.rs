@@ -56,7 +56,9 @@ impl Ownership {
             writer.blocking_send(Handed::Assigned(shards)).context("a writer stopped")?;
         }
         tracing::info!(shards = shards.len(), "shards assigned");
-        consumer.assign(&resumed).context("the broker's assignment could not be taken")
+        consumer
+            .assign(&resumed)
+            .context("the broker's assignment could not be taken")
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> anyhow::Result<()> {
@@ -83,7 +85,11 @@ impl Ownership {
         let shards = shards.clone();
         let count = self.writers.len();
         self.writers.iter().enumerate().filter_map(move |(at, writer)| {
-            let own: BTreeSet<Shard> = shards.iter().copied().filter(|shard| writer_of(*shard, count) == at).collect();
+            let own: BTreeSet<Shard> = shards
+                .iter()
+                .copied()
+                .filter(|shard| writer_of(*shard, count) == at)
+                .collect();
             (!own.is_empty()).then_some((writer, own))
         })
     }
@@ -94,7 +100,11 @@ fn writer_of(shard: Shard, writers: usize) -> usize {
 }
 
 fn shards_of(partitions: &TopicPartitionList) -> BTreeSet<Shard> {
-    partitions.elements().iter().filter_map(|element| u8::try_from(element.partition()).ok().and_then(Shard::new)).collect()
+    partitions
+        .elements()
+        .iter()
+        .filter_map(|element| u8::try_from(element.partition()).ok().and_then(Shard::new))
+        .collect()
 }
 
 /// Polls until `stop` or a failure; blocks its thread.
@@ -115,9 +125,18 @@ pub fn consume(
         .set("partition.assignment.strategy", "range")
         .set("max.poll.interval.ms", "600000");
     let count = writers.len();
-    let ownership = Ownership { handle, pool, writers, failure: Mutex::new(None) };
-    let consumer: BaseConsumer<Ownership> = config.create_with_context(ownership).context("the consumer could not be made")?;
-    consumer.subscribe(&[TOPIC]).context("person.records could not be subscribed to")?;
+    let ownership = Ownership {
+        handle,
+        pool,
+        writers,
+        failure: Mutex::new(None),
+    };
+    let consumer: BaseConsumer<Ownership> = config
+        .create_with_context(ownership)
+        .context("the consumer could not be made")?;
+    consumer
+        .subscribe(&[TOPIC])
+        .context("person.records could not be subscribed to")?;
     while !*stop.borrow() {
         let polled = consumer.poll(Duration::from_millis(50));
         if let Some(error) = consumer.context().failure.lock().expect("no panic holds this lock").take() {
@@ -141,7 +160,9 @@ pub fn consume(
             logged_at: message.timestamp().to_millis().unwrap_or(0),
             body: message.payload().unwrap_or_default().to_vec(),
         };
-        consumer.context().writers[writer_of(shard, count)].blocking_send(Handed::Entry(entry)).context("a writer stopped")?;
+        consumer.context().writers[writer_of(shard, count)]
+            .blocking_send(Handed::Entry(entry))
+            .context("a writer stopped")?;
     }
     consumer.unsubscribe();
     Ok(())

@@ -82,8 +82,8 @@ pub(crate) fn differences(
     difference.enrolments(before, &described.persons);
     for row in before {
         difference.uncount(row);
-        let stays = described.persons.iter().any(|person| person.id == row.person)
-            || (row.person == AWAY && !described.away.is_empty());
+        let stays =
+            described.persons.iter().any(|person| person.id == row.person) || (row.person == AWAY && !described.away.is_empty());
         if !stays {
             difference.remove.push(row.person);
             if row.person != AWAY {
@@ -97,20 +97,32 @@ pub(crate) fn differences(
     for person in described.persons {
         let row = before.iter().find(|row| row.person == person.id);
         difference.count(&person);
-        let unchanged =
-            row.map_or(person.findings.is_empty(), |row| row.findings == person.findings && row.region == person.region);
+        let unchanged = row.map_or(person.findings.is_empty(), |row| {
+            row.findings == person.findings && row.region == person.region
+        });
         if !unchanged {
             difference.reopened.push(person.id);
         }
         let (state, published) = state(&person, &rules.key);
         let publish = row.is_none_or(|row| row.published != published);
-        difference.put.push(Put { exists: row.is_some(), person, state, published, publish });
+        difference.put.push(Put {
+            exists: row.is_some(),
+            person,
+            state,
+            published,
+            publish,
+        });
     }
     if !described.away.is_empty() {
         difference.away = Some((described.away, before.iter().any(|row| row.person == AWAY)));
     }
     // A date that stays needs no write.
-    let stays: Vec<(Day, PersonId)> = difference.no_longer_due.iter().filter(|due| difference.due.contains(due)).copied().collect();
+    let stays: Vec<(Day, PersonId)> = difference
+        .no_longer_due
+        .iter()
+        .filter(|due| difference.due.contains(due))
+        .copied()
+        .collect();
     difference.no_longer_due.retain(|due| !stays.contains(due));
     difference.due.retain(|due| !stays.contains(due));
     difference.counters.retain(|_, change| *change != 0);

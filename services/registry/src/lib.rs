@@ -15,8 +15,8 @@ pub mod entries;
 mod load;
 pub mod owner;
 pub mod relay;
-pub mod writer;
 mod write;
+pub mod writer;
 
 use anyhow::Context;
 use domain::policy::Policy;
@@ -42,7 +42,10 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let database = PgConnectOptions::from_str(settings.database_url()?)
         .map_err(|_| anyhow::anyhow!("the database address cannot be read"))?
         .application_name("canbao-registry");
-    let pool = PgPoolOptions::new().max_connections(4).connect_with(database.clone().application_name("canbao-registry-aside")).await
+    let pool = PgPoolOptions::new()
+        .max_connections(4)
+        .connect_with(database.clone().application_name("canbao-registry-aside"))
+        .await
         .context("the database cannot be reached")?;
     let policy = match &settings.policy {
         Some(file) => Policy::parse(&std::fs::read_to_string(file).context("the policy file cannot be read")?)?,
@@ -51,7 +54,10 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let plan = Plan {
         batch_rows: settings.registry.batch_rows as usize,
         batch_wait: Duration::from_millis(u64::from(settings.registry.batch_millis)),
-        rules: batch::Rules { key: settings.id_key()?, policy },
+        rules: batch::Rules {
+            key: settings.id_key()?,
+            policy,
+        },
         database,
     };
     kafka::admin::ensure_topics(settings, &[kafka::topics::person_records()]).await?;
@@ -61,7 +67,13 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     for _ in 0..settings.registry.writers.max(1) {
         let (sender, receiver) = mpsc::channel(AHEAD);
         senders.push(sender);
-        let producer = kafka::idempotent_producer(settings, "registry-relay").create().context("the relay's producer could not be made")?;
+        // A message that expires alone would let later ones pass it, and the receiver would take it for a repeat: none expires, the relay
+        // itself loses patience.
+        let mut producer = kafka::idempotent_producer(settings, "registry-relay");
+        producer
+            .set("delivery.timeout.ms", "0")
+            .set("enable.gapless.guarantee", "true");
+        let producer = producer.create().context("the relay's producer could not be made")?;
         writers.spawn(Writer::new(plan.clone(), pool.clone(), producer).run(receiver));
     }
     let config = kafka::group_consumer(settings, "registry", GROUP);

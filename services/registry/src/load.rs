@@ -24,10 +24,21 @@ pub struct Loader {
 
 impl Loader {
     /// Loads what the entries of a batch will most likely need.
-    pub async fn prefetch(&mut self, connection: &mut PgConnection, inputs: &[(Shard, &Input)], key: &IdKey) -> Result<(), ReadError> {
-        let anchors = inputs.iter().filter_map(|(shard, input)| Some((*shard, anchor_of(input, key)?))).collect();
+    pub async fn prefetch(
+        &mut self,
+        connection: &mut PgConnection,
+        inputs: &[(Shard, &Input)],
+        key: &IdKey,
+    ) -> Result<(), ReadError> {
+        let anchors = inputs
+            .iter()
+            .filter_map(|(shard, input)| Some((*shard, anchor_of(input, key)?)))
+            .collect();
         self.neighbourhoods(connection, anchors).await?;
-        let records: BTreeSet<RecordId> = inputs.iter().filter_map(|(shard, input)| self.unseated(*shard, input, key)).collect();
+        let records: BTreeSet<RecordId> = inputs
+            .iter()
+            .filter_map(|(shard, input)| self.unseated(*shard, input, key))
+            .collect();
         self.directory(connection, records).await?;
         let moved = self
             .workspace
@@ -49,7 +60,11 @@ impl Loader {
     }
 
     /// Loads neighbourhoods that are not here yet.
-    pub async fn neighbourhoods(&mut self, connection: &mut PgConnection, wanted: BTreeSet<(Shard, AnchorId)>) -> Result<(), ReadError> {
+    pub async fn neighbourhoods(
+        &mut self,
+        connection: &mut PgConnection,
+        wanted: BTreeSet<(Shard, AnchorId)>,
+    ) -> Result<(), ReadError> {
         let missing: Vec<(Shard, AnchorId)> = wanted.into_iter().filter(|key| !self.rows.contains_key(key)).collect();
         let stored = read::neighbourhoods(connection, &missing).await?;
         self.give(missing, stored);
@@ -74,7 +89,10 @@ impl Loader {
     }
 
     async fn directory(&mut self, connection: &mut PgConnection, wanted: BTreeSet<RecordId>) -> Result<(), ReadError> {
-        let missing: Vec<RecordId> = wanted.into_iter().filter(|record| !self.workspace.directory.contains_key(record)).collect();
+        let missing: Vec<RecordId> = wanted
+            .into_iter()
+            .filter(|record| !self.workspace.directory.contains_key(record))
+            .collect();
         let entries = read::lock_directory(connection, &missing).await?;
         for (record, entry) in entries {
             self.workspace.give_directory(record, Some(entry));
@@ -90,8 +108,7 @@ impl Loader {
         match input {
             Input::Change(Change::Upsert(record)) => {
                 let loaded = self.workspace.shards.get(&shard)?.neighbourhoods.get(&record.anchor(key))?;
-                let seated = loaded.members.iter().any(|member| member.record.id == record.id && !member.is_guest());
-                (!seated).then_some(record.id)
+                loaded.home(record.id).is_none().then_some(record.id)
             }
             Input::Change(Change::Delete(deletion)) => Some(deletion.id),
             Input::Message(message) => match &message.body {

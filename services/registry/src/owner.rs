@@ -51,9 +51,15 @@ pub async fn renew(connection: &mut PgConnection, shards: &BTreeSet<Shard>, befo
     let mut transaction = connection.begin().await?;
     let stored = read::lock_shards(&mut transaction, &shards.iter().copied().collect::<Vec<_>>()).await?;
     if let Some(lost) = stored.iter().find(|row| row.owner != Some(before)) {
-        return Err(BatchError::NotOwner { shard: lost.shard, owner: lost.owner });
+        return Err(BatchError::NotOwner {
+            shard: lost.shard,
+            owner: lost.owner,
+        });
     }
-    sqlx::query("update store.shard set owner = pg_backend_pid() where shard = any($1)").bind(numbers(shards)).execute(&mut *transaction).await?;
+    sqlx::query("update store.shard set owner = pg_backend_pid() where shard = any($1)")
+        .bind(numbers(shards))
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -8,7 +8,10 @@ use domain::shard::Shard;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+/// How long the brokers may take before the process ends, to begin again with the oldest message.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages relayed at a time.
 const AT_A_TIME: i64 = 10_000;
 
@@ -20,22 +23,32 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
     let numbers: Vec<i16> = shards.iter().map(|shard| i16::from(shard.number())).collect();
     let mut relayed = 0;
     loop {
-        let rows = sqlx::query("select shard, sequence, receiver, value from store.message where shard = any($1) order by shard, sequence limit $2")
-            .bind(&numbers)
-            .bind(AT_A_TIME)
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows = sqlx::query(
+            "select shard, sequence, receiver, value from store.message where shard = any($1) order by shard, sequence limit $2",
+        )
+        .bind(&numbers)
+        .bind(AT_A_TIME)
+        .fetch_all(&mut *connection)
+        .await?;
         if rows.is_empty() {
             return Ok(relayed);
         }
         let mut sent = Vec::with_capacity(rows.len());
         for row in &rows {
             let value: &[u8] = row.try_get("value")?;
-            let record = FutureRecord::<(), [u8]>::to(TOPIC).partition(i32::from(row.try_get::<i16, _>("receiver")?)).payload(value);
+            let record = FutureRecord::<(), [u8]>::to(TOPIC)
+                .partition(i32::from(row.try_get::<i16, _>("receiver")?))
+                .payload(value);
             sent.push(queue(producer, record).await?);
         }
         for delivery in sent {
-            delivery.await.context("the producer was dropped")?.map_err(|(error, _)| error).context("a message between shards was not taken")?;
+            let delivered = tokio::time::timeout(PATIENCE, delivery)
+                .await
+                .context("the brokers do not take messages between shards")?;
+            delivered
+                .context("the producer was dropped")?
+                .map_err(|(error, _)| error)
+                .context("a message between shards was not taken")?;
         }
         let mut shards = Vec::with_capacity(rows.len());
         let mut sequences = Vec::with_capacity(rows.len());
@@ -64,7 +77,7 @@ async fn queue(producer: &FutureProducer, mut record: FutureRecord<'_, (), [u8]>
             Ok(delivery) => return Ok(delivery),
             Err((error, back)) if error.rdkafka_error_code() == Some(rdkafka::error::RDKafkaErrorCode::QueueFull) => {
                 record = back;
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             Err((error, _)) => return Err(error).context("a message between shards could not be queued"),
         }

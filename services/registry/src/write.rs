@@ -39,7 +39,12 @@ pub(crate) async fn persons(connection: &mut PgConnection, differences: &[Differ
             person::put(rows, difference.shard, &put.person, put.published);
         }
         if let Some((members, exists)) = &difference.away {
-            person::put_away(if *exists { &mut update } else { &mut insert }, difference.shard, difference.anchor, members);
+            person::put_away(
+                if *exists { &mut update } else { &mut insert },
+                difference.shard,
+                difference.anchor,
+                members,
+            );
         }
         for person in &difference.remove {
             gone.push(difference.shard, difference.anchor.bytes(), person.bytes());
@@ -48,11 +53,17 @@ pub(crate) async fn persons(connection: &mut PgConnection, differences: &[Differ
             *counters.entry((difference.shard, *county, *measure)).or_default() += change;
         }
     }
-    insert.send(connection, "copy store.person from stdin (format binary)").await?;
+    insert
+        .send(connection, "copy store.person from stdin (format binary)")
+        .await?;
     if !update.is_empty() {
-        update.send(connection, "copy pg_temp.person_update from stdin (format binary)").await?;
+        update
+            .send(connection, "copy pg_temp.person_update from stdin (format binary)")
+            .await?;
         sqlx::query(person::UPDATE).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.person_update").execute(&mut *connection).await?;
+        sqlx::query("truncate pg_temp.person_update")
+            .execute(&mut *connection)
+            .await?;
     }
     gone.delete(
         connection,
@@ -81,14 +92,22 @@ impl Keys {
 
     async fn delete(self, connection: &mut PgConnection, statement: &'static str) -> sqlx::Result<()> {
         if !self.shards.is_empty() {
-            sqlx::query(statement).bind(self.shards).bind(self.anchors).bind(self.third).execute(connection).await?;
+            sqlx::query(statement)
+                .bind(self.shards)
+                .bind(self.anchors)
+                .bind(self.third)
+                .execute(connection)
+                .await?;
         }
         Ok(())
     }
 }
 
 async fn enrolments(connection: &mut PgConnection, differences: &[Difference]) -> sqlx::Result<()> {
-    let (mut insert, mut update) = (CopyRows::new(person::ENROLMENT_COLUMNS), CopyRows::new(person::ENROLMENT_COLUMNS));
+    let (mut insert, mut update) = (
+        CopyRows::new(person::ENROLMENT_COLUMNS),
+        CopyRows::new(person::ENROLMENT_COLUMNS),
+    );
     let mut ended = Keys::default();
     for difference in differences {
         for (person, record, enrolment, exists) in &difference.enrolments {
@@ -99,11 +118,17 @@ async fn enrolments(connection: &mut PgConnection, differences: &[Difference]) -
             ended.push(difference.shard, difference.anchor.bytes(), record.bytes());
         }
     }
-    insert.send(connection, "copy store.enrolment from stdin (format binary)").await?;
+    insert
+        .send(connection, "copy store.enrolment from stdin (format binary)")
+        .await?;
     if !update.is_empty() {
-        update.send(connection, "copy pg_temp.enrolment_update from stdin (format binary)").await?;
+        update
+            .send(connection, "copy pg_temp.enrolment_update from stdin (format binary)")
+            .await?;
         sqlx::query(person::UPDATE_ENROLMENT).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.enrolment_update").execute(&mut *connection).await?;
+        sqlx::query("truncate pg_temp.enrolment_update")
+            .execute(&mut *connection)
+            .await?;
     }
     ended
         .delete(
@@ -118,7 +143,11 @@ async fn due(connection: &mut PgConnection, differences: &[Difference]) -> sqlx:
     let (mut rows, mut old, mut days) = (CopyRows::new(4), Keys::default(), Vec::new());
     for difference in differences {
         for (day, person) in &difference.due {
-            rows.row().int2(number(difference.shard)).date(*day).bytes(&difference.anchor.bytes()[..]).bytes(&person.bytes()[..]);
+            rows.row()
+                .int2(number(difference.shard))
+                .date(*day)
+                .bytes(&difference.anchor.bytes()[..])
+                .bytes(&person.bytes()[..]);
         }
         for (day, person) in &difference.no_longer_due {
             old.push(difference.shard, difference.anchor.bytes(), person.bytes());
@@ -180,15 +209,28 @@ pub(crate) async fn hold_strays(connection: &mut PgConnection, workspace: &Works
 
 /// The directory entries that rose. An entry another transaction created meanwhile makes this one fail and be repeated.
 pub(crate) async fn directory(connection: &mut PgConnection, workspace: &Workspace) -> sqlx::Result<()> {
-    let (mut insert, mut update) = (CopyRows::new(person::DIRECTORY_COLUMNS), CopyRows::new(person::DIRECTORY_COLUMNS));
+    let (mut insert, mut update) = (
+        CopyRows::new(person::DIRECTORY_COLUMNS),
+        CopyRows::new(person::DIRECTORY_COLUMNS),
+    );
     for (record, entry) in &workspace.claimed {
-        person::put_directory(if workspace.is_new(record) { &mut insert } else { &mut update }, *record, entry);
+        person::put_directory(
+            if workspace.is_new(record) { &mut insert } else { &mut update },
+            *record,
+            entry,
+        );
     }
-    insert.send(connection, "copy store.directory from stdin (format binary)").await?;
+    insert
+        .send(connection, "copy store.directory from stdin (format binary)")
+        .await?;
     if !update.is_empty() {
-        update.send(connection, "copy pg_temp.directory_update from stdin (format binary)").await?;
+        update
+            .send(connection, "copy pg_temp.directory_update from stdin (format binary)")
+            .await?;
         sqlx::query(person::UPDATE_DIRECTORY).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.directory_update").execute(&mut *connection).await?;
+        sqlx::query("truncate pg_temp.directory_update")
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -220,7 +262,9 @@ pub(crate) async fn employers(
     }
     let mut newest: BTreeMap<(Shard, RecordId), EntityChange> = BTreeMap::new();
     for logged in logged.iter_mut() {
-        let Some(Input::Entity(entity)) = &logged.input else { continue };
+        let Some(Input::Entity(entity)) = &logged.input else {
+            continue;
+        };
         logged.outcome = Some(match known.get(&entity.id).map(|held| entity.version.cmp(held)) {
             Some(std::cmp::Ordering::Less) => Outcome::Superseded,
             Some(std::cmp::Ordering::Equal) => Outcome::Repeated,
@@ -237,20 +281,31 @@ pub(crate) async fn employers(
         person::put_employer(&mut rows, *shard, entity);
     }
     if !rows.is_empty() {
-        rows.send(connection, "copy pg_temp.employer_update from stdin (format binary)").await?;
+        rows.send(connection, "copy pg_temp.employer_update from stdin (format binary)")
+            .await?;
         sqlx::query(person::UPSERT_EMPLOYER).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.employer_update").execute(&mut *connection).await?;
+        sqlx::query("truncate pg_temp.employer_update")
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
 
 /// Messages between shards; returned for the relay.
 pub(crate) async fn messages(connection: &mut PgConnection, workspace: &mut Workspace) -> sqlx::Result<Vec<(Shard, Message)>> {
-    let messages: Vec<(Shard, Message)> = workspace.shards.values_mut().flat_map(|work| std::mem::take(&mut work.messages)).collect();
+    let messages: Vec<(Shard, Message)> = workspace
+        .shards
+        .values_mut()
+        .flat_map(|work| std::mem::take(&mut work.messages))
+        .collect();
     let mut rows = CopyRows::new(4);
     for (receiver, message) in &messages {
         let value = schemas::codec::encode_input(&Input::Message(message.clone()));
-        rows.row().int2(number(message.from)).int8(message.sequence as i64).int2(number(*receiver)).bytes(&value[..]);
+        rows.row()
+            .int2(number(message.from))
+            .int8(message.sequence as i64)
+            .int2(number(*receiver))
+            .bytes(&value[..]);
     }
     rows.send(connection, "copy store.message from stdin (format binary)").await?;
     Ok(messages)
@@ -267,13 +322,21 @@ pub(crate) async fn log(connection: &mut PgConnection, logged: &[Logged<'_>]) ->
             continue;
         }
         let Logged { entry, outcome, .. } = logged;
-        let row = LogRow { shard: entry.shard, position: entry.position, logged_at: entry.logged_at, input, outcome: *outcome, body: &entry.body };
+        let row = LogRow {
+            shard: entry.shard,
+            position: entry.position,
+            logged_at: entry.logged_at,
+            input,
+            outcome: *outcome,
+            body: &entry.body,
+        };
         log::put(&mut rows, &row);
         if let Some(key) = row.book() {
             *books.entry(key).or_default() += 1;
         }
     }
-    rows.send(connection, "copy store.source_log from stdin (format binary)").await?;
+    rows.send(connection, "copy store.source_log from stdin (format binary)")
+        .await?;
     log::add_to_books(connection, &books).await
 }
 

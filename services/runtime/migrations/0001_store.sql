@@ -199,14 +199,14 @@ create table store.source_log (
 ) partition by range (logged_at);
 
 -- The month's part of the log; called before a batch writes into a month it has not seen.
-create function store.ensure_source_log(month date) returns void language plpgsql as $$
+create function store.ensure_source_log(month date) returns void language plpgsql set timezone = 'UTC' as $$
 declare
     starts date := date_trunc('month', month);
     part text := 'source_log_' || to_char(starts, 'YYYY_MM');
 begin
     if to_regclass('store.' || part) is null then
         execute format('create table if not exists store.%I partition of store.source_log for values from (%L) to (%L)',
-                       part, starts::timestamptz at time zone 'UTC', (starts + interval '1 month')::timestamptz at time zone 'UTC');
+                       part, starts, (starts + interval '1 month')::date);
     end if;
 exception when duplicate_table then null;
 end $$;

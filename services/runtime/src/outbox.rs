@@ -11,7 +11,10 @@ pub fn headers(alert: &AlertEvent) -> Vec<u8> {
         ("ce_specversion", "1.0".to_owned()),
         ("ce_id", alert.event_id.to_string()),
         ("ce_source", format!("/canbao/registry/{:04}", alert.city.code())),
-        ("ce_type", format!("cn.canbao.alert.{}.{}", alert.kind.as_str(), alert.action.as_str())),
+        (
+            "ce_type",
+            format!("cn.canbao.alert.{}.{}", alert.kind.as_str(), alert.action.as_str()),
+        ),
         ("ce_time", time(alert.announced_at.0)),
         ("region", format!("{:04}", alert.city.code())),
         ("kind", alert.kind.as_str().to_owned()),
@@ -30,5 +33,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Header>, postcard::Error> {
 }
 
 fn time(millis: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    chrono::DateTime::from_timestamp_millis(millis)
+        .unwrap_or_default()
+        .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

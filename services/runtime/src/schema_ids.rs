@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a request that was not answered is made, and the pause between; each may be repeated, registering too.
+const ATTEMPTS: u32 = 3;
+const BREATH: Duration = Duration::from_millis(250);
 /// How long a starting service waits for a registry that does not answer, and how long between attempts.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(2);
@@ -197,7 +200,7 @@ impl SchemaRegistry {
 
     async fn look_up(&self, version: &SchemaVersion, subject: &str) -> Result<Option<u32>, SchemaError> {
         let body = serde_json::json!({ "schema": version.text, "schemaType": "AVRO" }).to_string();
-        match perform_sr_call(&self.client, SrCall::PostForVersion(subject, &body)).await {
+        match repeated(async || perform_sr_call(&self.client, SrCall::PostForVersion(subject, &body)).await).await {
             Ok(found) => found.id.map(Some).ok_or_else(|| SchemaError::Refused {
                 subject: subject.to_owned(),
                 reason: "its answer has no id: is this the address of a schema registry's API?".to_owned(),
@@ -209,7 +212,7 @@ impl SchemaRegistry {
 
     /// By the level that the registry has for the subject; Canbao's own is `FULL_TRANSITIVE`.
     async fn check(&self, version: &SchemaVersion, subject: &str) -> Result<(), SchemaError> {
-        match is_compatible_schema(&self.client, subject.to_owned(), supplied(version)).await {
+        match repeated(async || is_compatible_schema(&self.client, subject.to_owned(), supplied(version)).await).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(SchemaError::Incompatible {
                 record: version.kind.record_name(),
@@ -223,7 +226,7 @@ impl SchemaRegistry {
     }
 
     async fn post(&self, version: &SchemaVersion, subject: &str) -> Result<u32, SchemaError> {
-        let posted = post_schema(&self.client, subject.to_owned(), supplied(version)).await;
+        let posted = repeated(async || post_schema(&self.client, subject.to_owned(), supplied(version)).await).await;
         posted.map(|posted| posted.id).map_err(|error| failure(subject, &error))
     }
 }
@@ -270,6 +273,21 @@ fn install(ids: Vec<u32>) -> Result<(), OtherIdsInUse> {
     Codec::with_ids(|_| ids.next().expect("one id for every shipped version")).install()
 }
 
+/// Makes a request again when it was not answered: a busy registry drops or forgets one now and then.
+async fn repeated<T>(ask: impl AsyncFn() -> Result<T, SRCError>) -> Result<T, SRCError> {
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match ask().await {
+            Err(error) if error.retriable && left > 0 => {
+                tracing::debug!(%error, left, "a request to the schema registry was not answered");
+                tokio::time::sleep(BREATH).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 fn supplied(version: &SchemaVersion) -> SuppliedSchema {
     let name = version.kind.record_name().to_owned();
     SuppliedSchema::new(Some(name), SchemaType::Avro, version.text.clone())
@@ -298,10 +316,13 @@ fn is_not_found(error: &SRCError) -> bool {
 
 /// The client's errors name the address without what may stand before its host, a password.
 fn failure(subject: &str, error: &SRCError) -> SchemaError {
-    let reason = match &error.cause {
-        Some(cause) => format!("{}: {cause}", error.error),
-        None => error.error.clone(),
-    };
+    let mut reason = error.error.clone();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        reason.push_str(": ");
+        reason.push_str(&deeper.to_string());
+        cause = deeper.source();
+    }
     if error.retriable {
         return SchemaError::Unreachable { reason };
     }

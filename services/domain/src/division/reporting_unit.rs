@@ -21,9 +21,7 @@ pub struct ReportingUnit {
 
 /// Sorted by code.
 static UNITS: LazyLock<Vec<ReportingUnit>> = LazyLock::new(|| {
-    let lines = include_str!("../../data/reporting-units.csv")
-        .lines()
-        .skip(1);
+    let lines = include_str!("../../data/reporting-units.csv").lines().skip(1);
     lines
         .map(|line| unit(line).expect("the table of reporting units is well formed"))
         .collect()
@@ -57,8 +55,7 @@ impl ReportingUnit {
     /// [`Division::current`] first; `None` outside Jiangsu.
     #[must_use]
     pub fn of(division: Division) -> Option<&'static Self> {
-        Self::by_code(division.county())
-            .or_else(|| division.city().map(super::City::reporting_unit))
+        Self::by_code(division.county()).or_else(|| division.city().map(super::City::reporting_unit))
     }
 }
 
@@ -84,10 +81,7 @@ mod tests {
     #[test]
     fn units_are_sorted_and_named_as_the_divisions_are() {
         assert!(UNITS.is_sorted_by_key(|unit| unit.code));
-        for unit in ReportingUnit::all()
-            .iter()
-            .filter(|unit| unit.code != 320_000)
-        {
+        for unit in ReportingUnit::all().iter().filter(|unit| unit.code != 320_000) {
             let division = Division::of_county(unit.code).expect("six digits");
             assert_eq!(division.name(unit.pilot_start), Some(unit.name));
         }

@@ -39,11 +39,7 @@ fn row(line: &'static str) -> Option<Row> {
 }
 
 fn year(text: &str, open: i32) -> Option<i32> {
-    if text.is_empty() {
-        Some(open)
-    } else {
-        text.parse().ok()
-    }
+    if text.is_empty() { Some(open) } else { text.parse().ok() }
 }
 
 fn rows_of(code: u32) -> &'static [Row] {
@@ -74,21 +70,14 @@ mod tests {
             let (one, two) = (&pair[0], &pair[1]);
             assert!(one.code < two.code || one.code == two.code && one.last_year < two.first_year);
         }
-        assert!(
-            ROWS.iter()
-                .all(|row| row.first_year <= row.last_year && !row.name.is_empty())
-        );
+        assert!(ROWS.iter().all(|row| row.first_year <= row.last_year && !row.name.is_empty()));
     }
 
     #[test]
     fn successors_begin_where_their_predecessors_end() {
         for row in ROWS.iter() {
             if let Some(successor) = row.successor {
-                assert!(
-                    in_force(successor, row.last_year + 1).is_some(),
-                    "{}",
-                    row.code
-                );
+                assert!(in_force(successor, row.last_year + 1).is_some(), "{}", row.code);
             }
         }
     }
@@ -96,10 +85,7 @@ mod tests {
     #[test]
     fn jiangsu_has_13_cities_and_95_counties() {
         // 01 is the pseudo-county 市辖区 of each city.
-        let current = || {
-            ROWS.iter()
-                .filter(|row| row.last_year == i32::MAX && row.code > 320_000)
-        };
+        let current = || ROWS.iter().filter(|row| row.last_year == i32::MAX && row.code > 320_000);
         assert_eq!(current().filter(|row| row.code % 100 == 0).count(), 13);
         assert_eq!(current().filter(|row| row.code % 100 > 1).count(), 95);
     }

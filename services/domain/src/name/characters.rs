@@ -40,14 +40,8 @@ static SIMPLIFIED: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
 /// The canonical form of a name, see [`super::Name`].
 pub(super) fn canonical(raw: &str) -> String {
     // Before NFKC, which would turn the full-width dot into a full stop.
-    let mapped = raw
-        .chars()
-        .map(|c| if c == '\u{ff0e}' { DOT } else { restored(c) });
-    let mut cleaned: Vec<char> = mapped
-        .nfkc()
-        .filter(|c| !text::is_ignorable(*c))
-        .map(unified_dot)
-        .collect();
+    let mapped = raw.chars().map(|c| if c == '\u{ff0e}' { DOT } else { restored(c) });
+    let mut cleaned: Vec<char> = mapped.nfkc().filter(|c| !text::is_ignorable(*c)).map(unified_dot).collect();
     for at in 1..cleaned.len().saturating_sub(1) {
         if cleaned[at] == '.' && is_han(cleaned[at - 1]) && is_han(cleaned[at + 1]) {
             cleaned[at] = DOT;
@@ -59,11 +53,7 @@ pub(super) fn canonical(raw: &str) -> String {
 
 /// The match key of a canonical name: simplified, upper case.
 pub(super) fn fold(canonical: &str) -> String {
-    canonical
-        .chars()
-        .map(simplified)
-        .flat_map(char::to_uppercase)
-        .collect()
+    canonical.chars().map(simplified).flat_map(char::to_uppercase).collect()
 }
 
 /// Whether a character is Chinese writing: unified ideographs of every plane, and 〇.

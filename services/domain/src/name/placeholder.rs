@@ -24,11 +24,7 @@ pub(super) fn slots(key: &str) -> Vec<Slot> {
     while at < characters.len() {
         let rest = &characters[at..];
         let pinyin = || {
-            if chinese {
-                pinyin(&characters, at)
-            } else {
-                None
-            }
+            if chinese { pinyin(&characters, at) } else { None }
         };
         let mark = || (is_mark(rest[0]) || is_private_use(rest[0])).then_some(1);
         let placeholder = composition(rest).or_else(pinyin).or_else(mark);
@@ -45,10 +41,7 @@ pub(super) fn slots(key: &str) -> Vec<Slot> {
 /// The length of the run of letters that starts at an index and may be one character's pinyin.
 fn pinyin(characters: &[char], at: usize) -> Option<usize> {
     let starts = at == 0 || !is_letter(characters[at - 1]);
-    let length = characters[at..]
-        .iter()
-        .take_while(|c| is_letter(**c))
-        .count();
+    let length = characters[at..].iter().take_while(|c| is_letter(**c)).count();
     (starts && (1..=LONGEST_PINYIN).contains(&length)).then_some(length)
 }
 
@@ -60,8 +53,7 @@ fn composition(characters: &[char]) -> Option<usize> {
     let end = characters.iter().position(|c| *c == ')')?;
     let inner = &characters[1..end];
     let mut parts = inner.split(|c| matches!(c, '加' | '+'));
-    let composed = parts.clone().count() > 1
-        && parts.all(|part| !part.is_empty() && part.iter().all(|c| is_han(*c)));
+    let composed = parts.clone().count() > 1 && parts.all(|part| !part.is_empty() && part.iter().all(|c| is_han(*c)));
     composed.then_some(end + 1)
 }
 

@@ -241,7 +241,7 @@ impl Default for ClockSettings {
         Self {
             interval_millis: 1000,
             settle_millis: 50,
-            hops: 3,
+            hops: 9,
             first_snapshot: FirstSnapshot::default(),
             business_date: BusinessDateSource::default(),
             sources: SourceScope::default(),

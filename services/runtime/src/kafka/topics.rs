@@ -102,6 +102,11 @@ pub fn published(settings: &TopicSettings) -> Vec<TopicSpec> {
         .flat_map(|kind| City::all().map(move |city| (kind, city)))
         .map(alert)
         .chain([FINDINGS, PERSON_REGISTRY].map(|name| TopicSpec::new(name, settings.state_partitions).compacted()))
+        .map(|mut spec| {
+            // A person with thousands of enrolments must not stop everybody's alerts.
+            spec.config.push(("max.message.bytes", super::MAX_MESSAGE_BYTES.to_string()));
+            spec
+        })
         .collect()
 }
 

@@ -27,8 +27,14 @@ pub enum Measure {
 }
 
 /// Every measure held as a flag.
-pub const MEASURES: [Measure; 6] =
-    [Measure::Persons, Measure::Enrolled, Measure::Pension, Measure::Medical, Measure::Card, Measure::Unresolved];
+pub const MEASURES: [Measure; 6] = [
+    Measure::Persons,
+    Measure::Enrolled,
+    Measure::Pension,
+    Measure::Medical,
+    Measure::Card,
+    Measure::Unresolved,
+];
 
 /// The flags of a person.
 pub fn flags(person: &Person) -> i16 {
@@ -40,15 +46,28 @@ pub fn flags(person: &Person) -> i16 {
         (Measure::Enrolled, holder && any(|scheme| scheme != Scheme::Supplement)),
         (Measure::Pension, holder && any(Scheme::is_pension)),
         (Measure::Medical, holder && any(Scheme::is_medical)),
-        (Measure::Card, holder && person.golden.card.as_ref().is_some_and(|card| card.value == CardStatus::Active)),
+        (
+            Measure::Card,
+            holder
+                && person
+                    .golden
+                    .card
+                    .as_ref()
+                    .is_some_and(|card| card.value == CardStatus::Active),
+        ),
         (Measure::Unresolved, !holder),
     ];
-    set.into_iter().filter(|(_, set)| *set).fold(0, |flags, (measure, _)| flags | 1 << measure as i16)
+    set.into_iter()
+        .filter(|(_, set)| *set)
+        .fold(0, |flags, (measure, _)| flags | 1 << measure as i16)
 }
 
 /// The measures a row counts in.
 pub fn measures(flags: i16, findings: &[Finding]) -> impl Iterator<Item = i16> {
-    let flagged = MEASURES.into_iter().map(|measure| measure as i16).filter(move |measure| flags & (1 << measure) != 0);
+    let flagged = MEASURES
+        .into_iter()
+        .map(|measure| measure as i16)
+        .filter(move |measure| flags & (1 << measure) != 0);
     flagged.chain(findings.iter().map(finding_measure))
 }
 

@@ -79,7 +79,13 @@ impl LogRow<'_> {
     /// Where the books count it, when it is a version of a source record.
     pub fn book(&self) -> Option<BookKey> {
         let (source, table, version) = self.origin()?;
-        Some((self.shard, source, table.to_owned(), version.partition, outcome_code(self.outcome)))
+        Some((
+            self.shard,
+            source,
+            table.to_owned(),
+            version.partition,
+            outcome_code(self.outcome),
+        ))
     }
 }
 
@@ -128,9 +134,13 @@ pub async fn add_to_books(connection: &mut PgConnection, books: &BTreeMap<BookKe
 
 /// Creates the month's part of the log. Apart from the batches' transactions, because creating a table locks its parent.
 pub async fn ensure_month(pool: &PgPool, logged_at: i64) -> Result<(), ReadError> {
-    sqlx::query("select store.ensure_source_log((to_timestamp($1::double precision / 1000) at time zone 'UTC')::date)")
-        .bind(logged_at as f64)
-        .execute(pool)
-        .await?;
+    // The next month too: creating a part waits for whoever reads the log, and should not have to on the first of a month.
+    for ahead in ["0 months", "1 month"] {
+        sqlx::query("select store.ensure_source_log(((to_timestamp($1::double precision / 1000) at time zone 'UTC') + $2::interval)::date)")
+            .bind(logged_at as f64)
+            .bind(ahead)
+            .execute(pool)
+            .await?;
+    }
     Ok(())
 }

@@ -16,7 +16,9 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
 pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
     let migrations = MIGRATIONS
         .into_iter()
-        .map(|(version, name, sql)| Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false))
+        .map(|(version, name, sql)| {
+            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+        })
         .collect::<Vec<_>>();
     Migrator::with_migrations(migrations).run(pool).await?;
     let state = super::encode(&domain::shard_state::ShardState::default());

@@ -45,13 +45,15 @@ pub const UPDATE: &str = "update store.person p set standing = u.standing, numbe
  from pg_temp.person_update u where p.shard = u.shard and p.anchor = u.anchor and p.person = u.person";
 
 /// Updates enrolments from `pg_temp.enrolment_update`.
-pub const UPDATE_ENROLMENT: &str = "update store.enrolment e set person = u.person, scheme = u.scheme, status = u.status, place = u.place,
+pub const UPDATE_ENROLMENT: &str =
+    "update store.enrolment e set person = u.person, scheme = u.scheme, status = u.status, place = u.place,
  unit = u.unit, starts = u.starts, ends = u.ends, first_month = u.first_month, paid_through = u.paid_through,
  deferred_until = u.deferred_until, transferring = u.transferring
  from pg_temp.enrolment_update u where e.shard = u.shard and e.anchor = u.anchor and e.record = u.record";
 
 /// Updates directory entries from `pg_temp.directory_update`; an entry only rises.
-pub const UPDATE_DIRECTORY: &str = "update store.directory d set shard = u.shard, anchor = u.anchor, epoch = u.epoch, partition = u.partition,
+pub const UPDATE_DIRECTORY: &str =
+    "update store.directory d set shard = u.shard, anchor = u.anchor, epoch = u.epoch, partition = u.partition,
  \"offset\" = u.\"offset\", mapping = u.mapping, deleted = u.deleted
  from pg_temp.directory_update u where d.record = u.record
  and (d.epoch, d.\"offset\", d.mapping) <= (u.epoch, u.\"offset\", u.mapping)";
@@ -70,7 +72,11 @@ fn number(shard: Shard) -> i16 {
 pub fn county(person: &Person) -> i32 {
     let Some(region) = person.region else { return 0 };
     let places = [&person.golden.residence, &person.golden.hukou];
-    let county = places.into_iter().flatten().map(|place| place.value).find(|place| place.city() == Some(region));
+    let county = places
+        .into_iter()
+        .flatten()
+        .map(|place| place.value)
+        .find(|place| place.city() == Some(region));
     county.map_or(i32::from(region.code()) * 100, |place| place.county() as i32)
 }
 
@@ -102,7 +108,12 @@ pub fn put(rows: &mut CopyRows, shard: Shard, person: &Person, published: i64) {
         .date(golden.death.as_ref().and_then(|death| death.value.date))
         .int2(golden.hukou_status.as_ref().map(|status| i16::from(status.value.code())))
         .int2(golden.marital.as_ref().map(|status| i16::from(status.value.code())))
-        .int2(golden.occupation.as_ref().map(|occupation| i16::from(occupation.value.code())))
+        .int2(
+            golden
+                .occupation
+                .as_ref()
+                .map(|occupation| i16::from(occupation.value.code())),
+        )
         .text(golden.nationality.as_ref().map(|nationality| nationality.value.as_str()))
         .text(workplace.and_then(|place| place.unit.as_deref()))
         .text(workplace.and_then(|place| place.name.as_deref()))
@@ -121,10 +132,38 @@ pub fn put(rows: &mut CopyRows, shard: Shard, person: &Person, published: i64) {
 /// Adds the row of members whose person lives elsewhere.
 pub fn put_away(rows: &mut CopyRows, shard: Shard, anchor: AnchorId, members: &[Member]) {
     let mut row = rows.row();
-    row.int2(number(shard)).bytes(&anchor.bytes()[..]).bytes(&AWAY.bytes()[..]).int2(0).int8(None).int8(None).text(None);
-    row.int2(None).date(None).int2(None).int8(None).int8(None).int2(None).int4(0).int2(0).date(None);
-    row.int2(None).int2(None).int2(None).text(None).text(None).text(None).bool(None).text(None).text(None);
-    row.bytes(None).date(None).int2_array(&[]).date_array(&[]).bytes(None).int8(0).bytes(&encode(members)[..]);
+    row.int2(number(shard))
+        .bytes(&anchor.bytes()[..])
+        .bytes(&AWAY.bytes()[..])
+        .int2(0)
+        .int8(None)
+        .int8(None)
+        .text(None);
+    row.int2(None)
+        .date(None)
+        .int2(None)
+        .int8(None)
+        .int8(None)
+        .int2(None)
+        .int4(0)
+        .int2(0)
+        .date(None);
+    row.int2(None)
+        .int2(None)
+        .int2(None)
+        .text(None)
+        .text(None)
+        .text(None)
+        .bool(None)
+        .text(None)
+        .text(None);
+    row.bytes(None)
+        .date(None)
+        .int2_array(&[])
+        .date_array(&[])
+        .bytes(None)
+        .int8(0)
+        .bytes(&encode(members)[..]);
 }
 
 /// Per golden field the position of its record among the members; 255 where the field is empty or its record is further down.
@@ -158,7 +197,14 @@ pub fn provenance(golden: &Golden, members: &[Member]) -> [u8; 14] {
 }
 
 /// Adds an enrolment's row.
-pub fn put_enrolment(rows: &mut CopyRows, shard: Shard, anchor: AnchorId, person: PersonId, record: RecordId, enrolment: &Enrolment) {
+pub fn put_enrolment(
+    rows: &mut CopyRows,
+    shard: Shard,
+    anchor: AnchorId,
+    person: PersonId,
+    record: RecordId,
+    enrolment: &Enrolment,
+) {
     rows.row()
         .int2(number(shard))
         .bytes(&anchor.bytes()[..])
@@ -238,7 +284,11 @@ pub fn state(person: &Person, key: &IdKey) -> (PersonState, i64) {
                 paid_through: enrolment.paid_through,
             })
             .collect(),
-        open_findings: person.findings.iter().map(|finding| finding.id(person.id, person.anchor, key)).collect(),
+        open_findings: person
+            .findings
+            .iter()
+            .map(|finding| finding.id(person.id, person.anchor, key))
+            .collect(),
         recorded_at: domain::date::Timestamp(0),
     };
     let digest = encode_digest(&schemas::event::encode(&state));
@@ -247,5 +297,7 @@ pub fn state(person: &Person, key: &IdKey) -> (PersonState, i64) {
 
 /// FNV-1a, 64 bits: a digest that tells equal from changed, not a secret.
 fn encode_digest(bytes: &[u8]) -> i64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)) as i64
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    }) as i64
 }

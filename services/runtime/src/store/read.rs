@@ -15,7 +15,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 /// The columns [`StoredPerson`] is read from.
-const PERSON_COLUMNS: &str = "p.shard, p.anchor, p.person, p.number, p.region, p.county, p.flags, p.due, p.findings, p.published, p.members";
+const PERSON_COLUMNS: &str =
+    "p.shard, p.anchor, p.person, p.number, p.region, p.county, p.flags, p.due, p.findings, p.published, p.members";
 
 /// A row of `store.person`, as far as the next version of it depends on it.
 #[derive(Debug, Clone)]
@@ -74,7 +75,10 @@ pub fn naive(day: Day) -> chrono::NaiveDate {
 }
 
 fn shard(row: &PgRow) -> Result<Shard> {
-    u8::try_from(row.try_get::<i16, _>("shard")?).ok().and_then(Shard::new).ok_or(ReadError::Unknown { column: "shard" })
+    u8::try_from(row.try_get::<i16, _>("shard")?)
+        .ok()
+        .and_then(Shard::new)
+        .ok_or(ReadError::Unknown { column: "shard" })
 }
 
 fn anchor(row: &PgRow) -> Result<AnchorId> {
@@ -90,12 +94,19 @@ fn stored_person(row: &PgRow) -> Result<StoredPerson> {
         shard: shard(row)?,
         anchor: anchor(row)?,
         person: PersonId::from_slice(row.try_get("person")?).ok_or(ReadError::Unknown { column: "person" })?,
-        number: number.map(|digits| CitizenId::from_digits(digits as u64).map_err(|_| unknown("number"))).transpose()?,
-        region: region.map(|code| City::from_code(code as u16).ok_or(ReadError::Unknown { column: "region" })).transpose()?,
+        number: number
+            .map(|digits| CitizenId::from_digits(digits as u64).map_err(|_| unknown("number")))
+            .transpose()?,
+        region: region
+            .map(|code| City::from_code(code as u16).ok_or(ReadError::Unknown { column: "region" }))
+            .transpose()?,
         county: row.try_get("county")?,
         flags: row.try_get("flags")?,
         due: row.try_get::<Option<chrono::NaiveDate>, _>("due")?.map(day),
-        findings: findings.map(|bytes| decode("finding", bytes)).transpose()?.unwrap_or_default(),
+        findings: findings
+            .map(|bytes| decode("finding", bytes))
+            .transpose()?
+            .unwrap_or_default(),
         published: row.try_get("published")?,
         members: decode("member list", row.try_get("members")?)?,
     })
@@ -112,14 +123,21 @@ pub async fn neighbourhoods(connection: &mut PgConnection, wanted: &[(Shard, Anc
         "select {PERSON_COLUMNS} from unnest($1::smallint[], $2::bytea[]) as k(shard, anchor)
          join store.person p on p.shard = k.shard and p.anchor = k.anchor"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(shards).bind(anchors).fetch_all(connection).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(shards)
+        .bind(anchors)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(stored_person).collect()
 }
 
 /// All rows of a shard, for a full pass over it.
 pub async fn shard_persons(connection: &mut PgConnection, shard: Shard) -> Result<Vec<StoredPerson>> {
     let statement = format!("select {PERSON_COLUMNS} from store.person p where p.shard = $1");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(i16::from(shard.number())).fetch_all(connection).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(i16::from(shard.number()))
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(stored_person).collect()
 }
 
@@ -142,18 +160,18 @@ pub async fn lock_directory(connection: &mut PgConnection, records: &[RecordId])
     }
     let mut keys: Vec<&[u8]> = records.iter().map(|record| record.bytes().as_slice()).collect();
     keys.sort_unstable();
-    let rows = sqlx::query(
-        "select d.* from store.directory d where d.record = any($1::bytea[]) order by d.record for update",
-    )
-    .bind(keys)
-    .fetch_all(connection)
-    .await?;
+    let rows = sqlx::query("select d.* from store.directory d where d.record = any($1::bytea[]) order by d.record for update")
+        .bind(keys)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(directory_entry).collect()
 }
 
 /// Every directory entry, in order of the records.
 pub async fn directory(connection: &mut PgConnection) -> Result<Vec<(RecordId, DirectoryEntry)>> {
-    let rows = sqlx::query("select d.* from store.directory d order by d.record").fetch_all(connection).await?;
+    let rows = sqlx::query("select d.* from store.directory d order by d.record")
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(directory_entry).collect()
 }
 
@@ -165,7 +183,15 @@ fn directory_entry(row: &PgRow) -> Result<(RecordId, DirectoryEntry)> {
         offset: row.try_get::<i64, _>("offset")? as u64,
         mapping: row.try_get::<i16, _>("mapping")? as u16,
     };
-    Ok((record, DirectoryEntry { shard: shard(row)?, anchor: anchor(row)?, version, deleted: row.try_get("deleted")? }))
+    Ok((
+        record,
+        DirectoryEntry {
+            shard: shard(row)?,
+            anchor: anchor(row)?,
+            version,
+            deleted: row.try_get("deleted")?,
+        },
+    ))
 }
 
 /// A shard's row.
@@ -205,6 +231,8 @@ pub async fn lock_shards(connection: &mut PgConnection, shards: &[Shard]) -> Res
 
 /// Every shard's row, without a lock.
 pub async fn shards(connection: &mut PgConnection) -> Result<Vec<StoredShard>> {
-    let rows = sqlx::query("select * from store.shard order by shard").fetch_all(connection).await?;
+    let rows = sqlx::query("select * from store.shard order by shard")
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(stored_shard).collect()
 }
