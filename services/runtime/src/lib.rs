@@ -1,4 +1,8 @@
-//! Placeholder.
+//! What the services share: settings, telemetry, health and shutdown; Kafka loops; the dialect engine that reads agencies' rows; and
+//! how the base lies in PostgreSQL ([`store`]).
+//!
+//! A service's `main` is [`service::main`] around its library's `run`.
+
 pub mod config;
 pub mod debezium;
 pub mod dialect;
