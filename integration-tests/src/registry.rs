@@ -232,7 +232,7 @@ impl Registry {
                 ..person.map_or(nobody, |person| open_side(person, &sources))
             };
             let released = release(&open, known, state, at, &self.policy.release.at_once, &self.key);
-            if !released.waiting {
+            if released.waiting.is_none() {
                 self.pending.remove(&key);
             }
             released.events.into_iter().for_each(|event| self.tell(key, event));

@@ -93,23 +93,34 @@ pub struct OpenSide<'a> {
 pub struct Released {
     /// Events, in the order to publish them.
     pub events: Vec<Event>,
-    /// Some differences still wait for a source.
-    pub waiting: bool,
+    /// What some differences still wait for, the first of it.
+    pub waiting: Option<Waiting>,
 }
 
-/// Whether the claims of `rule` may be told: every source concerned is complete past `facts_at`.
-fn is_complete(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Timestamp, at_once: &[Rule]) -> bool {
+/// What a difference waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// No source has stated completeness yet.
+    ForCompleteness,
+    /// This source is not complete past the facts.
+    ForSource(Source),
+}
+
+/// What the claims of `rule` wait for, if anything: they may be told when every source concerned is complete past `facts_at`.
+fn held_back(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Timestamp, at_once: &[Rule]) -> Option<Waiting> {
     if at_once.contains(&rule) {
-        return true;
+        return None;
+    }
+    if state.complete.is_empty() {
+        return Some(Waiting::ForCompleteness);
     }
     // Without sources nobody knows which one may bring a fact back: all of them count.
     let concerned = |source: &Source| rule.claims_absence() || sources.is_empty() || sources.contains(source);
     state
         .complete
         .iter()
-        .filter(|(source, _)| concerned(source))
-        .all(|(_, until)| *until >= facts_at)
-        && !state.complete.is_empty()
+        .find(|(source, until)| concerned(source) && **until < facts_at)
+        .map(|(source, _)| Waiting::ForSource(*source))
 }
 
 /// Compares what is open with what was told, and makes the events that may be told now.
@@ -139,8 +150,8 @@ pub fn release(
         } else {
             open.sources
         };
-        if !is_complete(finding.rule, state, sources, facts_at, at_once) {
-            released.waiting = true;
+        if let Some(waiting) = held_back(finding.rule, state, sources, facts_at, at_once) {
+            released.waiting = Some(waiting);
             continue;
         }
         let mut revision = known.map_or(0, |told| told.revision);
@@ -167,8 +178,8 @@ pub fn release(
             continue;
         }
         // Which source may bring the fact back cannot be seen from the records that are left: all count.
-        if !is_complete(known.finding.rule, state, &[], facts_at, at_once) {
-            released.waiting = true;
+        if let Some(waiting) = held_back(known.finding.rule, state, &[], facts_at, at_once) {
+            released.waiting = Some(waiting);
             continue;
         }
         let id = known.finding.id(known.person, open.anchor, key);

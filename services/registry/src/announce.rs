@@ -6,24 +6,24 @@ use crate::batch::{BatchError, Gates, Rules};
 use crate::carry;
 use crate::difference::{Difference, sources};
 use crate::load::Loader;
+use crate::pending::{self, PersonKey};
+use crate::told;
 use domain::citizen_id::CitizenId;
 use domain::date::Timestamp;
 use domain::division::{City, Division};
 use domain::finding::Finding;
 use domain::ids::{AnchorId, IdKey, PersonId};
 use domain::neighbourhood::Member;
-use domain::release::{Cause, Event, OpenSide, Told, baseline, heir, release};
+use domain::release::{Cause, Event, OpenSide, Told, Waiting, baseline, heir, release};
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
+use domain::source::Source;
 use runtime::store::copy::CopyRows;
 use runtime::store::person::AWAY;
 use runtime::store::read::{self, StoredPerson};
-use runtime::store::{counters, decode, encode};
 use schemas::event::{self, AlertEvent, Context, Evidence, FindingState};
-use sqlx::{PgConnection, Row};
+use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
-
-type PersonKey = (Shard, AnchorId, PersonId);
 
 /// Notes what changed, releases what may be told, writes outbox and announcements; returns the number of events.
 pub(crate) async fn announce(
@@ -42,16 +42,17 @@ pub(crate) async fn announce(
         rows: CopyRows::new(6),
         told: Vec::new(),
         settled: Vec::new(),
+        waiting: Vec::new(),
         events: 0,
     };
     publish_persons(&mut desk, differences);
-    note_pending(connection, loader, differences).await?;
+    pending::note(connection, loader, differences).await?;
     for (shard, region) in &gates.live {
         go_live(connection, &mut desk, &loader.workspace.shards[shard].state, *shard, *region).await?;
     }
     let mut wanted: BTreeMap<PersonKey, Timestamp> = BTreeMap::new();
     for shard in &gates.complete {
-        wanted.extend(pending(connection, *shard, &loader.workspace.shards[shard].state).await?);
+        wanted.extend(pending::ready(connection, *shard, &loader.workspace.shards[shard].state).await?);
     }
     if !rules.policy.release.at_once.is_empty() {
         for difference in differences
@@ -90,6 +91,7 @@ struct Desk<'a> {
     rows: CopyRows,
     told: Vec<(Shard, AnchorId, Event)>,
     settled: Vec<PersonKey>,
+    waiting: Vec<(PersonKey, Source)>,
     events: usize,
 }
 
@@ -142,70 +144,11 @@ impl Desk<'_> {
         self.rows
             .send(connection, "copy store.outbox from stdin (format binary)")
             .await?;
-        // Of several events of one finding the last one is what subscribers know.
-        let mut last: BTreeMap<(Shard, AnchorId, PersonId, i16), &Event> = BTreeMap::new();
-        for (shard, anchor, event) in &self.told {
-            last.insert(
-                (*shard, *anchor, event.told.person, counters::about(&event.told.finding)),
-                event,
-            );
-        }
-        if !last.is_empty() {
-            let (mut shards, mut anchors, mut persons, mut about) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            let (mut findings, mut revisions, mut open, mut regions, mut bodies) =
-                (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            for ((shard, anchor, person, what), event) in last {
-                shards.push(i16::from(shard.number()));
-                anchors.push(anchor.bytes().to_vec());
-                persons.push(person.bytes().to_vec());
-                about.push(what);
-                findings.push(event.finding_id.bytes().to_vec());
-                revisions.push(event.told.revision as i32);
-                open.push(event.told.open);
-                regions.push(event.told.region.code() as i16);
-                bodies.push(encode(&event.told));
-            }
-            sqlx::query(
-                "insert into store.announced (shard, anchor, person, about, finding, revision, open, region, body)
-                 select * from unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::smallint[], $5::bytea[], $6::int[], $7::boolean[], $8::smallint[], $9::bytea[])
-                 on conflict (shard, anchor, person, about) do update set revision = excluded.revision, open = excluded.open,
-                 region = excluded.region, body = excluded.body",
-            )
-            .bind(shards)
-            .bind(anchors)
-            .bind(persons)
-            .bind(about)
-            .bind(findings)
-            .bind(revisions)
-            .bind(open)
-            .bind(regions)
-            .bind(bodies)
-            .execute(&mut *connection)
-            .await?;
-        }
-        if !self.settled.is_empty() {
-            let (shards, anchors, persons) = columns(&self.settled);
-            sqlx::query(
-                "delete from store.pending p using unnest($1::smallint[], $2::bytea[], $3::bytea[]) as k(shard, anchor, person)
-                 where p.shard = k.shard and p.anchor = k.anchor and p.person = k.person",
-            )
-            .bind(shards)
-            .bind(anchors)
-            .bind(persons)
-            .execute(connection)
-            .await?;
-        }
+        told::keep(connection, &self.told).await?;
+        pending::settle(connection, &self.settled).await?;
+        pending::wait(connection, &self.waiting).await?;
         Ok(self.events)
     }
-}
-
-/// Keys as bind values.
-fn columns(keys: &[PersonKey]) -> (Vec<i16>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
-    (
-        keys.iter().map(|(shard, ..)| i16::from(shard.number())).collect(),
-        keys.iter().map(|(_, anchor, _)| anchor.bytes().to_vec()).collect(),
-        keys.iter().map(|(.., person)| person.bytes().to_vec()).collect(),
-    )
 }
 
 fn evidence(finding: &Finding, members: &[Member]) -> Vec<Evidence> {
@@ -251,37 +194,6 @@ fn publish_persons(desk: &mut Desk<'_>, differences: &[Difference]) {
     }
 }
 
-/// Remembers whose open findings changed, in shards where somebody listens.
-async fn note_pending(connection: &mut PgConnection, loader: &Loader, differences: &[Difference]) -> Result<(), BatchError> {
-    let mut keys = Vec::new();
-    let mut facts_at = Vec::new();
-    for difference in differences {
-        if loader.workspace.shards[&difference.shard].state.live.is_empty() {
-            continue;
-        }
-        for person in &difference.reopened {
-            keys.push((difference.shard, difference.anchor, *person));
-            facts_at.push(difference.touched.0);
-        }
-    }
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let (shards, anchors, persons) = columns(&keys);
-    sqlx::query(
-        "insert into store.pending as p (shard, anchor, person, facts_at)
-         select * from unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::bigint[])
-         on conflict (shard, anchor, person) do update set facts_at = greatest(p.facts_at, excluded.facts_at)",
-    )
-    .bind(shards)
-    .bind(anchors)
-    .bind(persons)
-    .bind(facts_at)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// At go-live everything open in the region becomes the baseline.
 async fn go_live(
     connection: &mut PgConnection,
@@ -292,7 +204,7 @@ async fn go_live(
 ) -> Result<(), BatchError> {
     let rows = read::region_with_findings(connection, shard, region).await?;
     let keys: BTreeSet<PersonKey> = rows.iter().map(|row| (row.shard, row.anchor, row.person)).collect();
-    let told = told(connection, &keys).await?;
+    let told = told::read(connection, &keys).await?;
     for row in &rows {
         let known = told.get(&(row.shard, row.anchor, row.person)).map_or(&[][..], Vec::as_slice);
         let sources = sources(&row.members);
@@ -310,58 +222,6 @@ async fn go_live(
         }
     }
     Ok(())
-}
-
-/// Persons of a shard whose newest fact some source is complete past.
-async fn pending(
-    connection: &mut PgConnection,
-    shard: Shard,
-    state: &ShardState,
-) -> Result<Vec<(PersonKey, Timestamp)>, BatchError> {
-    let Some(newest) = state.complete.values().max() else {
-        return Ok(Vec::new());
-    };
-    let rows = sqlx::query("select anchor, person, facts_at from store.pending where shard = $1 and facts_at <= $2")
-        .bind(i16::from(shard.number()))
-        .bind(newest.0)
-        .fetch_all(connection)
-        .await?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| {
-            let anchor = AnchorId::from_slice(row.try_get("anchor").ok()?)?;
-            let person = PersonId::from_slice(row.try_get("person").ok()?)?;
-            Some(((shard, anchor, person), Timestamp(row.try_get("facts_at").ok()?)))
-        })
-        .collect())
-}
-
-/// What subscribers were told about some persons.
-async fn told(connection: &mut PgConnection, keys: &BTreeSet<PersonKey>) -> Result<BTreeMap<PersonKey, Vec<Told>>, BatchError> {
-    let mut found: BTreeMap<PersonKey, Vec<Told>> = BTreeMap::new();
-    if keys.is_empty() {
-        return Ok(found);
-    }
-    let keys: Vec<PersonKey> = keys.iter().copied().collect();
-    let (shards, anchors, persons) = columns(&keys);
-    let rows = sqlx::query(
-        "select k.ordinality, a.body from unnest($1::smallint[], $2::bytea[], $3::bytea[]) with ordinality as k(shard, anchor, person)
-         join store.announced a on a.shard = k.shard and a.anchor = k.anchor and a.person = k.person order by k.ordinality, a.about",
-    )
-    .bind(shards)
-    .bind(anchors)
-    .bind(persons)
-    .fetch_all(connection)
-    .await?;
-    for row in rows {
-        let at = row.try_get::<i64, _>("ordinality")? as usize - 1;
-        let body: &[u8] = row.try_get("body")?;
-        found
-            .entry(keys[at])
-            .or_default()
-            .push(decode("announcement", body).map_err(read::ReadError::from)?);
-    }
-    Ok(found)
 }
 
 async fn release_pending(
@@ -382,7 +242,7 @@ async fn release_pending(
         .into_iter()
         .map(|row| ((row.shard, row.anchor, row.person), row))
         .collect();
-    let told = told(connection, &keys).await?;
+    let told = told::read(connection, &keys).await?;
     for (key, facts_at) in wanted {
         let (shard, anchor, person) = *key;
         let state = &loader.workspace.shards[&shard].state;
@@ -420,8 +280,10 @@ async fn release_pending(
         for event in released.events {
             desk.tell(&subject, state, event);
         }
-        if !released.waiting {
-            desk.settled.push(*key);
+        match released.waiting {
+            None => desk.settled.push(*key),
+            Some(Waiting::ForSource(source)) => desk.waiting.push((*key, source)),
+            Some(Waiting::ForCompleteness) => {}
         }
     }
     Ok(())

@@ -158,7 +158,10 @@ pub async fn apply(
     for shard in loader.workspace.shards.keys().copied().collect::<Vec<_>>() {
         adopt_policy(&mut transaction, &mut loader, shard, rules.policy.version).await?;
     }
-    let mut still_due = work_off(&mut transaction, &mut loader, due).await?;
+    // A baseline is what is open today: whoever is due in a shard that goes live comes first, all of them.
+    let going_live = gates.live.iter().map(|(shard, _)| *shard).collect();
+    work_off(&mut transaction, &mut loader, &going_live, i64::MAX).await?;
+    let mut still_due = work_off(&mut transaction, &mut loader, due, DUE_PER_BATCH).await?;
     // Who is due since a tick of this batch follows in the next ones: live traffic does not wait for a date.
     still_due.extend(&gates.ticked);
     loader.workspace.settle(&rules.key);
@@ -310,11 +313,12 @@ async fn adopt_policy(connection: &mut PgConnection, loader: &mut Loader, shard:
     Ok(())
 }
 
-/// Touches the persons whose date has come, a slice at a time; says which shards have more.
+/// Touches persons whose date has come, at most `limit` of each shard; says which shards may have more.
 async fn work_off(
     connection: &mut PgConnection,
     loader: &mut Loader,
     due: &BTreeSet<Shard>,
+    limit: i64,
 ) -> Result<BTreeSet<Shard>, BatchError> {
     let mut more = BTreeSet::new();
     for shard in due {
@@ -324,10 +328,10 @@ async fn work_off(
         let rows = sqlx::query("select anchor from store.due where shard = $1 and day <= $2 order by day, anchor limit $3")
             .bind(i16::from(shard.number()))
             .bind(read::naive(today))
-            .bind(DUE_PER_BATCH)
+            .bind(limit)
             .fetch_all(&mut *connection)
             .await?;
-        if rows.len() as i64 == DUE_PER_BATCH {
+        if rows.len() as i64 == limit {
             more.insert(*shard);
         }
         let anchors: BTreeSet<(Shard, AnchorId)> = rows

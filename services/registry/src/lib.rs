@@ -4,7 +4,8 @@
 //! outbox the publisher reads; `person.records` again, for messages between shards. State: none but PostgreSQL's. On failure: a batch
 //! that was not committed left no trace and is tried again; a process that lost its shards to another ends.
 //!
-//! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] (`load`, domain engine, `difference`, `write`, `announce`) → [`relay`].
+//! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] (`load`, domain engine, `difference`, `write`, `announce` with
+//! `pending` and `told`, `carry`) → [`relay`].
 
 mod announce;
 pub mod batch;
@@ -14,7 +15,9 @@ mod difference;
 pub mod entries;
 mod load;
 pub mod owner;
+mod pending;
 pub mod relay;
+mod told;
 mod write;
 pub mod writer;
 

@@ -149,6 +149,8 @@ create table store.pending (
     anchor      bytea not null,
     person      bytea not null,
     facts_at    bigint not null,                -- broker append time, ms
+    agency      smallint,                       -- the source it waits for, once known: not looked at again before that one is complete
+    city        smallint,
     primary key (shard, anchor, person)
 );
 
