@@ -10,7 +10,6 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use schemas::codec::{decode_input, encode_input};
 use schemas::{Codec, DecodeError, registry};
-use std::time::Instant;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
@@ -88,35 +87,4 @@ fn another_registry_gives_other_ids() {
     assert_eq!(bytes[..3], [0, 0, 1]);
     assert_eq!(codec.decode_input(&bytes), Ok(input));
     assert!(matches!(decode_input(&bytes), Err(DecodeError::UnknownSchema(_))));
-}
-
-/// Rates of one core; run with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-#[allow(clippy::print_stdout)]
-fn rate() {
-    let mut runner = TestRunner::deterministic();
-    let strategy = record(enrolment());
-    let of = |_| Input::Change(Change::Upsert(strategy.new_tree(&mut runner).expect("a record").current()));
-    let inputs: Vec<Input> = (0..1000).map(of).collect();
-    let encoded: Vec<Vec<u8>> = inputs.iter().map(encode_input).collect();
-    let bytes: usize = encoded.iter().map(Vec::len).sum();
-    let begin = Instant::now();
-    for _ in 0..100 {
-        for input in &inputs {
-            std::hint::black_box(encode_input(input));
-        }
-    }
-    let encoding = 100_000.0 / begin.elapsed().as_secs_f64();
-    let begin = Instant::now();
-    for _ in 0..100 {
-        for bytes in &encoded {
-            std::hint::black_box(decode_input(bytes).is_ok());
-        }
-    }
-    let decoding = 100_000.0 / begin.elapsed().as_secs_f64();
-    println!(
-        "{} bytes a record; encoded {encoding:.0}/s, decoded {decoding:.0}/s",
-        bytes / inputs.len()
-    );
 }

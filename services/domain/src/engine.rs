@@ -8,10 +8,18 @@
 //! - a directory entry's version only rises;
 //! - a record appears in its new place before it disappears from the old one.
 
+mod guests;
+mod loaded;
+
+pub(crate) use guests::outgoing;
+pub use loaded::Loaded;
+
+use guests::guest_messages;
+
 use crate::date::Timestamp;
 use crate::ids::{AnchorId, IdKey, RecordId};
-use crate::input::{Control, Guest, Input, Message, MessageBody, SnapshotFloor};
-use crate::neighbourhood::{Member, place};
+use crate::input::{Control, Input, Message, MessageBody, SnapshotFloor};
+use crate::neighbourhood::Member;
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
 use crate::shard_state::ShardState;
@@ -51,17 +59,6 @@ pub enum Need {
     Neighbourhood(Shard, AnchorId),
     /// The record's directory entry, locked.
     Directory(RecordId),
-}
-
-/// A neighbourhood in a workspace.
-#[derive(Debug, Clone, Default)]
-pub struct Loaded {
-    /// Members when it was loaded.
-    pub before: Vec<Member>,
-    /// Members now.
-    pub members: Vec<Member>,
-    /// Set once something changed: the newest append time among the causes.
-    pub touched: Option<Timestamp>,
 }
 
 /// One shard's part of a workspace.
@@ -416,90 +413,6 @@ impl ShardWork {
         let sequence = self.state.next_sequence();
         self.messages.push((to, Message { from, sequence, body }));
     }
-}
-
-impl Loaded {
-    fn touch(&mut self, at: Timestamp) {
-        self.touched = Some(self.touched.map_or(at, |before| before.max(at)));
-    }
-
-    /// The home copy of a record, if it is here.
-    pub fn home(&self, record: RecordId) -> Option<&Member> {
-        let found = self.members.binary_search_by_key(&(record, None), Member::slot).ok()?;
-        Some(&self.members[found])
-    }
-
-    fn put(&mut self, member: Member, at: Timestamp) {
-        self.touch(at);
-        match self.members.binary_search_by_key(&member.slot(), Member::slot) {
-            Ok(found) => self.members[found] = member,
-            Err(place) => self.members.insert(place, member),
-        }
-    }
-
-    fn remove_home(&mut self, record: RecordId, at: Timestamp) {
-        self.remove((record, None), at);
-    }
-
-    fn remove(&mut self, slot: (RecordId, Option<AnchorId>), at: Timestamp) {
-        if let Ok(found) = self.members.binary_search_by_key(&slot, Member::slot) {
-            self.touch(at);
-            self.members.remove(found);
-        }
-    }
-}
-
-/// A guest copy on its way: the receiving shard and neighbourhood, and the copy.
-pub(crate) fn outgoing(here: AnchorId, members: &[Member], key: &IdKey) -> BTreeMap<RecordId, (Shard, AnchorId, Guest)> {
-    place(here, members, key)
-        .away
-        .into_iter()
-        .map(|(at, heir)| {
-            let member = &members[at];
-            let mut path = member.path.clone();
-            path.push(here);
-            let guest = Guest {
-                path,
-                record: member.record.clone(),
-            };
-            (
-                member.record.id,
-                (Shard::of_birth_date(heir.birth_date()), key.number(heir), guest),
-            )
-        })
-        .collect()
-}
-
-fn guest_messages(here: AnchorId, loaded: &Loaded, at: Timestamp, key: &IdKey) -> Vec<(Shard, MessageBody)> {
-    let before = outgoing(here, &loaded.before, key);
-    let after = outgoing(here, &loaded.members, key);
-    let mut messages = Vec::new();
-    for (record, (shard, to, guest)) in &after {
-        if before.get(record).is_none_or(|(_, was, copy)| was != to || copy != guest) {
-            messages.push((
-                *shard,
-                MessageBody::Guest {
-                    to: *to,
-                    guest: guest.clone(),
-                    appended_at: at,
-                },
-            ));
-        }
-    }
-    for (record, (shard, to, _)) in &before {
-        if after.get(record).is_none_or(|(_, now, _)| now != to) {
-            messages.push((
-                *shard,
-                MessageBody::Withdraw {
-                    to: *to,
-                    from: here,
-                    record: *record,
-                    appended_at: at,
-                },
-            ));
-        }
-    }
-    messages
 }
 
 impl ShardState {

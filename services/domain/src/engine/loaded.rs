@@ -1,0 +1,47 @@
+//! A neighbourhood while a batch changes it.
+
+use crate::date::Timestamp;
+use crate::ids::{AnchorId, RecordId};
+use crate::neighbourhood::Member;
+
+/// A neighbourhood in a workspace.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// Members when it was loaded.
+    pub before: Vec<Member>,
+    /// Members now.
+    pub members: Vec<Member>,
+    /// Set once something changed: the newest append time among the causes.
+    pub touched: Option<Timestamp>,
+}
+
+impl Loaded {
+    pub(super) fn touch(&mut self, at: Timestamp) {
+        self.touched = Some(self.touched.map_or(at, |before| before.max(at)));
+    }
+
+    /// The home copy of a record, if it is here.
+    pub fn home(&self, record: RecordId) -> Option<&Member> {
+        let found = self.members.binary_search_by_key(&(record, None), Member::slot).ok()?;
+        Some(&self.members[found])
+    }
+
+    pub(super) fn put(&mut self, member: Member, at: Timestamp) {
+        self.touch(at);
+        match self.members.binary_search_by_key(&member.slot(), Member::slot) {
+            Ok(found) => self.members[found] = member,
+            Err(place) => self.members.insert(place, member),
+        }
+    }
+
+    pub(super) fn remove_home(&mut self, record: RecordId, at: Timestamp) {
+        self.remove((record, None), at);
+    }
+
+    pub(super) fn remove(&mut self, slot: (RecordId, Option<AnchorId>), at: Timestamp) {
+        if let Ok(found) = self.members.binary_search_by_key(&slot, Member::slot) {
+            self.touch(at);
+            self.members.remove(found);
+        }
+    }
+}
