@@ -26,7 +26,7 @@ use crate::shutdown::Shutdown;
 use anyhow::Context;
 pub use domain::source::Agency;
 use domain::source::Source;
-use emit::Emitter;
+use emit::{Emitter, Producers};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use positions::Positions;
@@ -127,7 +127,14 @@ fn start(
 ) -> anyhow::Result<Vec<Region>> {
     use rdkafka::consumer::{BaseConsumer, Consumer};
     events::describe();
-    let producer = Producer::new(&kafka::idempotent_producer(settings, "canbao-normaliser")).context("making the producer")?;
+    let prompt = kafka::idempotent_producer(settings, "canbao-normaliser");
+    let mut backlog = prompt.clone();
+    // One request per partition and batch, whatever its size: three agencies' rows for 64 partitions make small batches for long.
+    backlog.set("linger.ms", "50");
+    let producers = Producers {
+        prompt: Producer::new(&prompt).context("making the producer")?,
+        backlog: Producer::new(&backlog).context("making the producer for backlogs")?,
+    };
     let mut regions = Vec::with_capacity(sources.len());
     for source in sources.iter().copied() {
         let group = topics::normaliser_group(source);
@@ -146,7 +153,7 @@ fn start(
         consumer
             .subscribe(&[&topics::source_pattern(source)])
             .with_context(|| format!("subscribing to {source}"))?;
-        let emitter = Emitter::new(source, producer.clone(), codec.clone());
+        let emitter = Emitter::new(source, producers.clone(), codec.clone());
         regions.push(Region::new(source, consumer, emitter, shared.clone()));
     }
     Ok(regions)

@@ -44,7 +44,8 @@ pub struct NormaliserSettings {
     pub rate_per_second: Option<u32>,
     /// Messages in flight for one region at most; also the largest batch between two commits.
     pub batch_rows: u32,
-    /// Longest time a batch is filled before it is flushed and committed, in milliseconds.
+    /// Longest time a batch is filled before its offsets are committed, in milliseconds. Rows are sent on at once, whatever it is;
+    /// completeness waits for the commit, and each one costs the broker as much as some rows.
     pub batch_millis: u32,
     /// Prefetched kilobytes of each region's consumer (`queued.max.messages.kbytes`).
     pub queue_kbytes: u32,
@@ -65,12 +66,12 @@ impl Default for NormaliserSettings {
         Self {
             rate_per_second: None,
             batch_rows: 10_000,
-            batch_millis: 10,
+            batch_millis: 100,
             queue_kbytes: 2048,
             dead_letter_share: 0.05,
             dead_letter_window: 2000,
             dead_letter_minimum: 50,
-            topic_refresh_millis: 2000,
+            topic_refresh_millis: 5000,
             accept_refresh_millis: 2000,
         }
     }

@@ -13,9 +13,26 @@ use schemas::Codec;
 use schemas::event::{DeadLetter, Header};
 use std::sync::Arc;
 
+/// How results are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// At once: rows come one by one.
+    Prompt,
+    /// In large batches: rows wait in numbers, so nobody's latency is lost by it.
+    Backlog,
+}
+
+/// The producers of a process, by pace.
+#[derive(Clone)]
+pub(super) struct Producers {
+    pub(super) prompt: Producer,
+    pub(super) backlog: Producer,
+}
+
 /// Sends a region's results and tallies their delivery.
 pub(super) struct Emitter {
-    producer: Producer,
+    producers: Producers,
+    pace: Pace,
     flight: Arc<Flight>,
     codec: Codec,
     dead_letters: String,
@@ -33,14 +50,32 @@ fn route(input: &Input) -> Option<(RecordId, Shard)> {
 }
 
 impl Emitter {
-    pub(super) fn new(source: Source, producer: Producer, codec: Codec) -> Self {
+    pub(super) fn new(source: Source, producers: Producers, codec: Codec) -> Self {
         let dead_letters = topics::dead_letters(source);
         Self {
-            producer,
+            producers,
+            pace: Pace::Prompt,
             flight: Arc::default(),
             codec,
             dead_letters,
             service: source.agency.to_string(),
+        }
+    }
+
+    /// How results are sent now.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Sends in another way from now on; everything sent before must be delivered, or it could be overtaken.
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    fn producer(&self) -> &Producer {
+        match self.pace {
+            Pace::Prompt => &self.producers.prompt,
+            Pace::Backlog => &self.producers.backlog,
         }
     }
 
@@ -49,7 +84,7 @@ impl Emitter {
         for input in inputs {
             let Some((id, shard)) = route(input) else { continue };
             let (key, value) = (id.to_string(), self.codec.encode_input(input));
-            self.producer.send(
+            self.producer().send(
                 &self.flight,
                 Outgoing {
                     topic: PERSON_RECORDS,
@@ -93,7 +128,7 @@ impl Emitter {
             value: &value,
             timestamp,
         };
-        self.producer.send(&self.flight, message)
+        self.producer().send(&self.flight, message)
     }
 
     fn letter(&self, message: &BorrowedMessage<'_>, appended: Timestamp, error: &NormaliseError) -> DeadLetter {

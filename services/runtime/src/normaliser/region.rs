@@ -10,7 +10,7 @@
 //!
 //! A delivery that fails ends the process: nothing after it may be committed, and the restart repeats the batch.
 
-use super::emit::Emitter;
+use super::emit::{Emitter, Pace};
 use super::events::{Events, Outcome};
 use super::positions::Positions;
 use super::share::DeadLetterShare;
@@ -34,6 +34,11 @@ use std::time::{Duration, Instant};
 
 /// How long an idle poll waits, and so how soon a request to end is noticed.
 const IDLE: Duration = Duration::from_millis(100);
+/// How long a batch is filled while rows wait in numbers: nobody's latency is lost by it, and every commit and every
+/// small batch of a partition costs the broker as much as a large one.
+const BACKLOG_FILL: Duration = Duration::from_millis(200);
+/// Rows a batch must have read without a wait before its region counts as in backlog.
+const BACKLOG_ROWS: u32 = 20;
 /// How long a commit that the coordinator cannot take right now is tried again.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -47,6 +52,8 @@ struct Batch {
     newest: i64,
     /// Some message was left to be read again.
     cut: bool,
+    /// It had to wait for a row after its first.
+    ran_dry: bool,
 }
 
 impl Batch {
@@ -74,6 +81,15 @@ impl Batch {
 
     fn next(&self, topic: &str, partition: i32) -> Option<i64> {
         self.next.get(topic)?.get(&partition).copied()
+    }
+
+    /// How the next batch is sent.
+    fn pace(&self) -> Pace {
+        if self.rows >= BACKLOG_ROWS && !self.ran_dry {
+            Pace::Backlog
+        } else {
+            Pace::Prompt
+        }
     }
 }
 
@@ -124,6 +140,8 @@ impl Region {
         let batch = self.fill()?;
         if batch.rows > 0 {
             self.stages.emitter.delivered()?;
+            // Only now: with all of a batch delivered, another producer cannot overtake it.
+            self.stages.emitter.set_pace(batch.pace());
             self.commit(&batch)?;
             self.stages.events.committed(batch.newest);
         }
@@ -143,12 +161,18 @@ impl Region {
     fn fill(&mut self) -> anyhow::Result<Batch> {
         let mut batch = Batch::default();
         let mut deadline = Instant::now() + IDLE;
-        while batch.rows < self.shared.settings.batch_rows && !batch.cut {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let polled = self.consumer.poll(left);
+        while batch.rows < self.shared.settings.batch_rows {
+            // The client waits whole milliseconds and spins through what is left of one.
+            let left = Duration::from_millis(deadline.saturating_duration_since(Instant::now()).as_millis() as u64);
+            if left.is_zero() {
+                break;
+            }
+            let polled = self.consumer.poll(Duration::ZERO).or_else(|| {
+                batch.ran_dry = batch.rows > 0;
+                self.consumer.poll(left)
+            });
             self.consumer.context().take_failure()?;
             match polled {
-                None if left.is_zero() => break,
                 None => (),
                 Some(Err(error)) => self.trouble(&error)?,
                 Some(Ok(message)) => {
@@ -159,17 +183,23 @@ impl Region {
                         break;
                     }
                     if batch.rows == 0 {
-                        deadline = Instant::now() + Duration::from_millis(self.shared.settings.batch_millis.into());
+                        deadline = Instant::now() + self.longest_fill();
                     }
                     batch.took(&message);
                     self.shared.throttle();
                 }
             }
-            if left.is_zero() {
-                break;
-            }
         }
         Ok(batch)
+    }
+
+    /// How long a batch is filled after its first row.
+    fn longest_fill(&self) -> Duration {
+        let prompt = Duration::from_millis(self.shared.settings.batch_millis.into());
+        match self.stages.emitter.pace() {
+            Pace::Prompt => prompt,
+            Pace::Backlog => prompt.max(BACKLOG_FILL),
+        }
     }
 
     /// Commits what the batch has read. The list is taken from the consumer's positions, which carry the leader epoch, and so
