@@ -280,6 +280,10 @@ async fn retire(
         .filter(|(_, member)| !member.is_guest() && floor.retires_record(&member.record, &rules.key))
         .map(|(anchor, member)| (anchor, member.record.id))
         .collect();
+    // Together: one by one, each would be a round trip.
+    loader
+        .directory(connection, gone.iter().map(|(_, record)| *record).collect())
+        .await?;
     for (anchor, record) in gone {
         while let Err(need) = loader.workspace.retire(shard, anchor, record, floor, at, &rules.key) {
             loader.need(connection, need).await?;

@@ -12,7 +12,7 @@ use runtime::store::counters;
 use runtime::store::person::{AWAY, county, state};
 use runtime::store::read::StoredPerson;
 use schemas::event::PersonState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A person to write.
 #[derive(Debug)]
@@ -80,10 +80,12 @@ pub(crate) fn differences(
         reopened: Vec::new(),
     };
     difference.enrolments(before, &described.persons);
+    // By id, not by search: a number that everybody uses has thousands of persons.
+    let rows: BTreeMap<PersonId, &StoredPerson> = before.iter().map(|row| (row.person, row)).collect();
+    let persons: BTreeSet<PersonId> = described.persons.iter().map(|person| person.id).collect();
     for row in before {
         difference.uncount(row);
-        let stays =
-            described.persons.iter().any(|person| person.id == row.person) || (row.person == AWAY && !described.away.is_empty());
+        let stays = persons.contains(&row.person) || (row.person == AWAY && !described.away.is_empty());
         if !stays {
             difference.remove.push(row.person);
             if row.person != AWAY {
@@ -95,7 +97,7 @@ pub(crate) fn differences(
         }
     }
     for person in described.persons {
-        let row = before.iter().find(|row| row.person == person.id);
+        let row = rows.get(&person.id).copied();
         difference.count(&person);
         let unchanged = row.map_or(person.findings.is_empty(), |row| {
             row.findings == person.findings && row.region == person.region
@@ -114,17 +116,13 @@ pub(crate) fn differences(
         });
     }
     if !described.away.is_empty() {
-        difference.away = Some((described.away, before.iter().any(|row| row.person == AWAY)));
+        difference.away = Some((described.away, rows.contains_key(&AWAY)));
     }
     // A date that stays needs no write.
-    let stays: Vec<(Day, PersonId)> = difference
-        .no_longer_due
-        .iter()
-        .filter(|due| difference.due.contains(due))
-        .copied()
-        .collect();
-    difference.no_longer_due.retain(|due| !stays.contains(due));
-    difference.due.retain(|due| !stays.contains(due));
+    let was: BTreeSet<(Day, PersonId)> = difference.no_longer_due.iter().copied().collect();
+    let is: BTreeSet<(Day, PersonId)> = difference.due.iter().copied().collect();
+    difference.no_longer_due.retain(|due| !is.contains(due));
+    difference.due.retain(|due| !was.contains(due));
     difference.counters.retain(|_, change| *change != 0);
     difference
 }

@@ -88,7 +88,8 @@ impl Loader {
         }
     }
 
-    async fn directory(&mut self, connection: &mut PgConnection, wanted: BTreeSet<RecordId>) -> Result<(), ReadError> {
+    /// Loads and locks directory entries that are not here yet.
+    pub async fn directory(&mut self, connection: &mut PgConnection, wanted: BTreeSet<RecordId>) -> Result<(), ReadError> {
         let missing: Vec<RecordId> = wanted
             .into_iter()
             .filter(|record| !self.workspace.directory.contains_key(record))
