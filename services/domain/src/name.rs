@@ -87,6 +87,14 @@ impl Name {
     /// what either stands for.
     #[must_use]
     pub fn compare(&self, other: &Self) -> NameMatch {
+        // Nearly all names: Chinese characters alone hold no placeholder, and need no slots to be compared.
+        if characters::is_all_han(&self.canonical) && characters::is_all_han(&other.canonical) {
+            return if characters::are_same(&self.canonical, &other.canonical) {
+                NameMatch::Same
+            } else {
+                NameMatch::Different
+            };
+        }
         let one = placeholder::slots(&self.key());
         let two = placeholder::slots(&other.key());
         if one.len() != two.len() {

@@ -1,6 +1,7 @@
 //! Enrolled twice where once is allowed (重复参保): indicator 11 of attachment 3, part five of the form, domain facts 4, second table.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::relation::{Relation, city_of, transfer_ends};
 use super::{Case, evidence, finding, places};
@@ -40,7 +41,7 @@ pub(super) fn assess(case: &Case<'_>, open: &mut Vec<Finding>) {
         pension.extend(two_places(case, *scheme, &counted));
     }
     open.extend(merge(&pension));
-    open.extend(merge(&medical(case)));
+    open.extend(merge(medical(case).as_slice()));
 }
 
 /// The most serious first.
@@ -170,44 +171,72 @@ fn is_temporary_account(case: &Case<'_>, relation: &Relation<'_>) -> bool {
 /// stands (人社部发〔2014〕17号 art. 7: keep the employee months, refund the resident part). Everything else within the current
 /// calendar year meets (b) without a refund.
 fn several_schemes(case: &Case<'_>, counted: &[&Relation<'_>]) -> Option<Double> {
-    let mut found: Vec<Double> = Vec::new();
-    for (at, one) in counted.iter().enumerate() {
-        for other in &counted[at + 1..] {
-            if one.scheme != other.scheme && !is_moving(case, &[*one, *other]) {
-                found.extend(pair(case, one, other));
+    let candidates = Candidate::all(case, counted);
+    let mut worst: Option<(Overlap, Day)> = None;
+    let mut concerned: BTreeSet<usize> = BTreeSet::new();
+    for (at, one) in candidates.iter().enumerate() {
+        for (beside, other) in candidates.iter().enumerate().skip(at + 1) {
+            if one.relation.scheme == other.relation.scheme {
+                continue;
             }
+            let Some((overlap, since)) = pair(case, one, other) else {
+                continue;
+            };
+            match worst.map(|(known, _)| severity(overlap).cmp(&severity(known))) {
+                Some(Ordering::Greater) => continue,
+                Some(Ordering::Equal) => worst = worst.map(|(known, first)| (known, first.min(since))),
+                Some(Ordering::Less) | None => {
+                    worst = Some((overlap, since));
+                    concerned.clear();
+                }
+            }
+            concerned.extend([at, beside]);
         }
     }
-    let worst = found.iter().map(|double| severity(double.overlap)).min()?;
-    found.retain(|double| severity(double.overlap) == worst);
-    Some(Double {
-        overlap: found[0].overlap,
-        since: found.iter().map(|double| double.since).min()?,
-        facts: found.into_iter().flat_map(|double| double.facts).collect(),
+    worst.map(|(overlap, since)| Double {
+        overlap,
+        since,
+        facts: facts_of(&candidates, &concerned),
     })
 }
 
-fn pair(case: &Case<'_>, one: &Relation<'_>, other: &Relation<'_>) -> Option<Double> {
-    let months = |relation: &Relation<'_>| relation.months(case.policy, case.horizon);
-    let (one_months, other_months) = (months(one)?, months(other)?);
+/// A relation with what every pair of it asks: worked out once, because a number that everybody uses has thousands of relations.
+struct Candidate<'a, 'b> {
+    relation: &'b Relation<'a>,
+    months: Months,
+}
+
+impl<'a, 'b> Candidate<'a, 'b> {
+    /// Those that can overlap with another one: the ones whose months are known and that are not being transferred.
+    fn all(case: &Case<'_>, relations: &[&'b Relation<'a>]) -> Vec<Self> {
+        let still = relations.iter().copied().filter(|relation| !is_moving(case, &[*relation]));
+        let with_months = still.filter_map(|relation| {
+            let months = relation.months(case.policy, case.horizon)?;
+            Some(Self { relation, months })
+        });
+        with_months.collect()
+    }
+}
+
+fn facts_of(candidates: &[Candidate<'_, '_>], concerned: &BTreeSet<usize>) -> Vec<(Scheme, City, RecordId)> {
+    let relations: Vec<&Relation<'_>> = concerned.iter().map(|at| candidates[*at].relation).collect();
+    facts(&relations)
+}
+
+fn pair(case: &Case<'_>, one: &Candidate<'_, '_>, other: &Candidate<'_, '_>) -> Option<(Overlap, Day)> {
     let resident = [one, other]
         .into_iter()
-        .find(|relation| relation.scheme == Scheme::ResidentPension);
-    let refundable = resident.is_some_and(|relation| relation.enrolment.status != ContributionStatus::Ended);
-    let (overlap, since) = match common(one_months, other_months) {
-        Some(first) if refundable => (Overlap::SameMonths, first.first_day()),
+        .find(|candidate| candidate.relation.scheme == Scheme::ResidentPension);
+    let refundable = resident.is_some_and(|candidate| candidate.relation.enrolment.status != ContributionStatus::Ended);
+    match common(one.months, other.months) {
+        Some(first) if refundable => Some((Overlap::SameMonths, first.first_day())),
         _ => {
             let year = case.horizon.year();
             let year = (Month::from_ym(year, 1)?, Month::from_ym(year, 12));
-            let (first, second) = (common(one_months, year)?, common(other_months, year)?);
-            (Overlap::SameYear, first.max(second).first_day())
+            let (first, second) = (common(one.months, year)?, common(other.months, year)?);
+            Some((Overlap::SameYear, first.max(second).first_day()))
         }
-    };
-    Some(Double {
-        overlap,
-        since,
-        facts: facts(&[one, other]),
-    })
+    }
 }
 
 /// First and last month; without an end it goes on.
@@ -223,7 +252,7 @@ fn common(one: Months, other: Months) -> Option<Month> {
 /// Medical: two or more relations in normal paying status in one period, in one scheme or several, in different places or schemes.
 ///
 /// The health-insurance guidance of 2020 says which to keep (employee: workplace; resident: residence; student: school).
-fn medical(case: &Case<'_>) -> Vec<Double> {
+fn medical(case: &Case<'_>) -> Option<Double> {
     let paying: Vec<&Relation<'_>> = case
         .relations
         .iter()
@@ -231,24 +260,24 @@ fn medical(case: &Case<'_>) -> Vec<Double> {
         .filter(|relation| relation.has_begun(case.horizon))
         .filter(|relation| relation.is_up_to_date(case.policy, case.horizon))
         .collect();
-    let mut found = Vec::new();
-    for (at, one) in paying.iter().enumerate() {
-        for other in &paying[at + 1..] {
-            if (one.scheme, one.city) == (other.scheme, other.city) || is_moving(case, &[*one, *other]) {
-                continue;
-            }
-            let months = |relation: &Relation<'_>| relation.months(case.policy, case.horizon);
-            let Some(first) = months(one).zip(months(other)).and_then(|(a, b)| common(a, b)) else {
+    let candidates = Candidate::all(case, &paying);
+    let mut earliest: Option<Day> = None;
+    let mut concerned: BTreeSet<usize> = BTreeSet::new();
+    for (at, one) in candidates.iter().enumerate() {
+        for (beside, other) in candidates.iter().enumerate().skip(at + 1) {
+            let of = |candidate: &Candidate<'_, '_>| (candidate.relation.scheme, candidate.relation.city);
+            let Some(first) = common(one.months, other.months).filter(|_| of(one) != of(other)) else {
                 continue;
             };
-            let started = one.start().max(other.start());
-            let since = started.filter(|day| day.month() == first);
-            found.push(Double {
-                overlap: Overlap::Medical,
-                since: since.unwrap_or(first.first_day()),
-                facts: facts(&[*one, *other]),
-            });
+            let started = one.relation.start().max(other.relation.start());
+            let since = started.filter(|day| day.month() == first).unwrap_or(first.first_day());
+            earliest = Some(earliest.map_or(since, |day| day.min(since)));
+            concerned.extend([at, beside]);
         }
     }
-    found
+    earliest.map(|since| Double {
+        overlap: Overlap::Medical,
+        since,
+        facts: facts_of(&candidates, &concerned),
+    })
 }

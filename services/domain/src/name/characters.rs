@@ -63,6 +63,16 @@ pub(super) fn is_han(c: char) -> bool {
         | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
+/// Whether a name is written in Chinese characters only.
+pub(super) fn is_all_han(name: &str) -> bool {
+    name.chars().all(is_han)
+}
+
+/// Whether two names in Chinese characters have the same match key.
+pub(super) fn are_same(one: &str, other: &str) -> bool {
+    one == other || one.chars().map(simplified).eq(other.chars().map(simplified))
+}
+
 /// Whether a character is private use: its meaning is a vendor's secret.
 pub(super) fn is_private_use(c: char) -> bool {
     matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{ffffd}' | '\u{100000}'..='\u{10fffd}')
@@ -99,6 +109,7 @@ mod tests {
         for (traditional, folded) in SIMPLIFIED.iter() {
             assert_ne!(traditional, folded);
             assert_eq!(simplified(*folded), *folded);
+            assert!(!is_han(*traditional) || is_han(*folded));
         }
     }
 
