@@ -62,6 +62,7 @@ impl Publisher {
                 housekeeping = Instant::now() + HOUSEKEEPING;
                 self.keep_house().await;
             }
+            let looked = Instant::now();
             let from = self.order();
             let wait = match self.outbox.fetch(&from, self.batch_rows).await {
                 Ok(events) => {
@@ -75,7 +76,7 @@ impl Publisher {
                 }
             };
             if let Some(wait) = wait {
-                shutdown.sleep(wait).await;
+                shutdown.sleep(wait.saturating_sub(looked.elapsed())).await;
             }
         }
         // What is published is deleted now or after the next start.
@@ -90,7 +91,7 @@ impl Publisher {
         order
     }
 
-    /// Publishes what was fetched and returns how long to wait before the next look.
+    /// Publishes what was fetched and returns how long after this look the next one is due; at once when there is more.
     async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Option<Duration>> {
         let full = events.len() >= self.batch_rows as usize;
         let Some(last) = events.last() else {
@@ -132,7 +133,8 @@ impl Publisher {
             self.waiting_since = None;
         }
         self.delete().await;
-        Ok((!full).then_some(Duration::ZERO))
+        // A transaction costs the broker as much as hundreds of messages: what comes meanwhile goes into the next one.
+        Ok((!full).then_some(self.idle))
     }
 
     /// Deletes published rows; a failure is made good later.

@@ -159,7 +159,7 @@ impl RegistrySettings {
 pub struct PublisherSettings {
     /// Outbox rows of one Kafka transaction at most.
     pub batch_rows: u32,
-    /// Wait between two looks at an empty outbox, in milliseconds.
+    /// Time from one look at the outbox to the next while no backlog waits, in milliseconds: at most one Kafka transaction in it.
     pub idle_millis: u32,
     /// Shards this process publishes.
     pub shards: ShardSet,
@@ -171,7 +171,7 @@ impl Default for PublisherSettings {
     fn default() -> Self {
         Self {
             batch_rows: 5_000,
-            idle_millis: 15,
+            idle_millis: 30,
             shards: ShardSet::default(),
             transactional_id: "canbao-publisher".into(),
         }
