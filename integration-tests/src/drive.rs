@@ -9,6 +9,7 @@ use crate::traffic::{Draw, Traffic};
 use anyhow::{Context, bail};
 use domain::base::{Base, whole};
 use domain::date::{Day, Timestamp};
+use domain::decision::{Decision, Rulings};
 use domain::division::City;
 use domain::ids::IdKey;
 use domain::input::{Control, Input};
@@ -70,7 +71,11 @@ pub fn sources() -> Vec<Source> {
 
 /// The dates on which something happens or is expected, and the day of go-live.
 pub fn dates(story: &Story) -> BTreeSet<Day> {
-    let events = story.events.iter().map(|event| event.on);
+    let decisions = story
+        .decisions
+        .iter()
+        .flat_map(|decision| [Some(decision.on), decision.withdrawn]);
+    let events = story.events.iter().map(|event| event.on).chain(decisions.flatten());
     events
         .chain(story.expectations.iter().map(|expect| expect.on))
         .chain([go_live()])
@@ -98,7 +103,7 @@ fn time(day: Day, minute: i64) -> Timestamp {
 /// When the story cannot be encoded.
 pub fn at_once(rules: &Rules, encoded: &Encoded, on: Day) -> anyhow::Result<Base> {
     let mut topics = Topics::new(rules);
-    let (mut all, mut floors) = (Vec::new(), Vec::new());
+    let (mut all, mut floors, mut rulings) = (Vec::new(), Vec::new(), Rulings::default());
     for (minute, step) in (0..).zip(encoded.steps.iter().filter(|step| step.on() <= on)) {
         match step {
             Step::Publish(message) => all.extend(changes(topics.publish(message, time(message.on, minute)).1.1)),
@@ -115,9 +120,11 @@ pub fn at_once(rules: &Rules, encoded: &Encoded, on: Day) -> anyhow::Result<Base
                 ..
             } => floors.push(topics.complete(*source, table)?),
             Step::Silence { .. } => {}
+            Step::Decide { decision, .. } => rulings = rulings.with([(decision.id, Some(decision.clone()))]),
+            Step::Undecide { decision, .. } => rulings = rulings.with([(*decision, None)]),
         }
     }
-    Ok(whole(&all, &floors, &rules.policy, on, &rules.key))
+    Ok(whole(&all, &floors, &rulings, &rules.policy, on, &rules.key))
 }
 
 /// Checks a story on the function: every expectation at the end of its date.
@@ -192,6 +199,8 @@ pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Resu
                         silent.insert(*source);
                     }
                 }
+                Step::Decide { decision, .. } => traffic.tell(time(day, minute), Control::Decide(decision.clone())),
+                Step::Undecide { decision, .. } => traffic.tell(time(day, minute), Control::Undecide(*decision)),
             }
             traffic.run(&mut registry, None);
         }
@@ -255,9 +264,11 @@ pub fn check_shuffled(rules: &Rules, story: &Story, seed: u64) -> anyhow::Result
                 traffic.tell(now, Control::Snapshot(topics.complete(*source, table)?));
             }
             Step::Silence { .. } => {}
+            Step::Decide { decision, .. } => traffic.tell(now, Control::Decide(decision.clone())),
+            Step::Undecide { decision, .. } => traffic.tell(now, Control::Undecide(*decision)),
         }
         // A connector that crashed sends some rows again and runs through to the end.
-        if let Some(messages) = sent.get(&step_source(step))
+        if let Some(messages) = step_source(step).and_then(|source| sent.get(&source))
             && draw.once_in(6)
         {
             for message in &messages[draw.below(messages.len())..] {
@@ -307,10 +318,11 @@ fn same(story: &Story, found: &Base, expected: &Base) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn step_source(step: &Step) -> Source {
+fn step_source(step: &Step) -> Option<Source> {
     match step {
-        Step::Publish(message) => message.source,
-        Step::Snapshot { source, .. } | Step::Silence { source, .. } => *source,
+        Step::Publish(message) => Some(message.source),
+        Step::Snapshot { source, .. } | Step::Silence { source, .. } => Some(*source),
+        Step::Decide { .. } | Step::Undecide { .. } => None,
     }
 }
 
@@ -322,6 +334,11 @@ fn shuffled<'a>(encoded: &'a Encoded, draw: &mut Draw) -> Vec<&'a Step> {
             Step::Publish(message) => message.chain.clone(),
             Step::Snapshot { source, table, .. } => format!("{source} {table}"),
             Step::Silence { .. } => continue,
+            Step::Decide {
+                decision: Decision { id, .. },
+                ..
+            }
+            | Step::Undecide { decision: id, .. } => format!("decision {id}"),
         };
         chains.entry(chain).or_default().push(step);
     }

@@ -2,7 +2,9 @@
 
 use crate::story::{Event, Op, Story, day_of, identity_columns};
 use anyhow::{Context, bail, ensure};
+use domain::citizen_id::CitizenId;
 use domain::date::Day;
+use domain::decision::Decision;
 use domain::ids::{IdKey, RecordId};
 use domain::source::{Source, TableName};
 use runtime::debezium::Key;
@@ -57,6 +59,20 @@ pub enum Step {
         /// Whether it is heard again.
         heard: bool,
     },
+    /// A reviewer decides; the decision's number is its place in the story.
+    Decide {
+        /// The date.
+        on: Day,
+        /// What was decided.
+        decision: Decision,
+    },
+    /// The decision of that number is withdrawn.
+    Undecide {
+        /// The date.
+        on: Day,
+        /// Its number.
+        decision: u64,
+    },
 }
 
 impl Step {
@@ -64,7 +80,7 @@ impl Step {
     pub fn on(&self) -> Day {
         match self {
             Self::Publish(message) => message.on,
-            Self::Snapshot { on, .. } | Self::Silence { on, .. } => *on,
+            Self::Snapshot { on, .. } | Self::Silence { on, .. } | Self::Decide { on, .. } | Self::Undecide { on, .. } => *on,
         }
     }
 }
@@ -100,6 +116,7 @@ pub fn encode(story: &Story, dialects: &Dialects, key: &IdKey) -> anyhow::Result
             .event(event)
             .with_context(|| format!("{}, event {}", story.name, at + 1))?;
     }
+    encoder.decisions()?;
     let Encoded { mut steps, labels } = encoder.encoded;
     // A table with a snapshot keeps its order as a whole: what came before it stays before it.
     let snapshots: Vec<(Source, String)> = steps
@@ -138,6 +155,38 @@ struct RowKey {
 }
 
 impl Encoder<'_> {
+    /// Decisions come at the end of their date.
+    fn decisions(&mut self) -> anyhow::Result<()> {
+        for (id, decided) in (1..).zip(&self.story.decisions) {
+            let record = |label: &String| {
+                let mut named = self.encoded.labels.iter().filter(|(_, known)| *known == label);
+                let found = named
+                    .next()
+                    .with_context(|| format!("a decision names {label}, which no event writes"));
+                found.map(|(record, _)| *record)
+            };
+            let keep = decided
+                .keep
+                .as_ref()
+                .and_then(|alias| self.story.people[alias].number.as_ref());
+            let decision = Decision {
+                id,
+                verdict: decided.verdict,
+                record: record(&decided.records[0])?,
+                other: record(&decided.records[1])?,
+                number: keep.map(|number| CitizenId::parse(number)).transpose()?,
+            };
+            self.encoded.steps.push(Step::Decide {
+                on: decided.on,
+                decision,
+            });
+            let withdrawn = decided.withdrawn.map(|on| Step::Undecide { on, decision: id });
+            self.encoded.steps.extend(withdrawn);
+        }
+        self.encoded.steps.sort_by_key(Step::on);
+        Ok(())
+    }
+
     fn event(&mut self, event: &Event) -> anyhow::Result<()> {
         let (on, source) = (event.on, event.source);
         match event.op {

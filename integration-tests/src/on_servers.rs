@@ -44,6 +44,7 @@ pub async fn run(servers: &mut Servers, rules: &Rules, stories: &[Story], seed: 
         silent: BTreeSet::new(),
         begun: BTreeMap::new(),
         sent: BTreeMap::new(),
+        decided: BTreeMap::new(),
     };
     let calendar: BTreeSet<Day> = stories.iter().flat_map(dates).collect();
     let mut failures = Vec::new();
@@ -102,6 +103,8 @@ struct Run<'a> {
     begun: BTreeMap<(Source, String), Vec<u64>>,
     /// What each connector has sent since its last snapshot began.
     sent: BTreeMap<Source, Vec<Message>>,
+    /// Statements by story and the decision's number there.
+    decided: BTreeMap<(usize, u64), u64>,
 }
 
 impl Run<'_> {
@@ -112,22 +115,22 @@ impl Run<'_> {
         if day == go_live() {
             self.servers.state(&Statement::GoLive(GoLiveRegion::All)).await?;
         }
-        let mut chains: BTreeMap<(usize, String), std::collections::VecDeque<&Step>> = BTreeMap::new();
+        let mut chains: BTreeMap<(usize, String), std::collections::VecDeque<(usize, &Step)>> = BTreeMap::new();
         for (at, encoded) in stories.iter().enumerate() {
             for step in encoded.steps.iter().filter(|step| step.on() == day) {
                 let chain = match step {
                     Step::Publish(message) => message.chain.clone(),
                     Step::Snapshot { source, table, .. } => format!("{source} {table}"),
-                    Step::Silence { .. } => String::new(),
+                    Step::Silence { .. } | Step::Decide { .. } | Step::Undecide { .. } => String::new(),
                 };
-                chains.entry((at, chain)).or_default().push_back(step);
+                chains.entry((at, chain)).or_default().push_back((at, step));
             }
         }
         let mut chains: Vec<_> = chains.into_values().collect();
         while !chains.is_empty() {
             let at = self.draw.below(chains.len());
             match chains[at].pop_front() {
-                Some(step) => self.step(step).await?,
+                Some((story, step)) => self.step(story, step).await?,
                 None => drop(chains.swap_remove(at)),
             }
             if self.draw.once_in(60) {
@@ -147,7 +150,7 @@ impl Run<'_> {
         self.servers.complete(&self.silent).await
     }
 
-    async fn step(&mut self, step: &Step) -> anyhow::Result<()> {
+    async fn step(&mut self, story: usize, step: &Step) -> anyhow::Result<()> {
         match step {
             Step::Publish(message) => {
                 self.servers.publish(message)?;
@@ -186,6 +189,20 @@ impl Run<'_> {
             Step::Silence {
                 source, heard: false, ..
             } => drop(self.silent.insert(*source)),
+            Step::Decide { decision, .. } => {
+                let statement = Statement::Decide {
+                    verdict: decision.verdict,
+                    record: decision.record,
+                    other: decision.other,
+                    number: decision.number,
+                };
+                let id = self.servers.state(&statement).await?;
+                self.decided.insert((story, decision.id), id);
+            }
+            Step::Undecide { decision, .. } => {
+                let id = self.decided[&(story, *decision)];
+                self.servers.state(&Statement::Undecide(id)).await?;
+            }
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ impl Registry {
         let store = self.world.shard(place.0);
         let members = store.neighbourhoods.get(&place.1).map_or(&[][..], Vec::as_slice);
         let today = store.state.business_date();
-        let described = describe(place.1, members, &self.policy, today, &self.key);
+        let described = describe(place.1, members, &store.rulings, &self.policy, today, &self.key);
         let before = self.persons.remove(&place).unwrap_or_default();
         if !store.state.live.is_empty() {
             for person in reopened(&before, &described) {
@@ -139,7 +139,7 @@ impl Registry {
             .neighbourhoods
             .get(&place.1)
             .map_or(&[][..], Vec::as_slice);
-        if let Some((shard, to)) = heir(place.1, members, &self.key).filter(|_| !sent.is_empty()) {
+        if let Some((shard, to)) = heir(members).filter(|_| !sent.is_empty()) {
             self.world.send(place.0, shard, MessageBody::Carry { to, about: sent });
         }
     }
@@ -161,7 +161,7 @@ impl Registry {
                 .iter()
                 .any(|known| known.findings.iter().any(|finding| finding.about() == told.finding.about()))
         };
-        told.iter().any(stands) || heir(*anchor, members, &self.key).is_some()
+        told.iter().any(stands) || heir(members).is_some()
     }
 
     fn person(&self, key: &PersonKey) -> Option<&Person> {

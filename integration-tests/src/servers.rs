@@ -252,14 +252,14 @@ impl Servers {
         (0..PARTITIONS).map(end).collect()
     }
 
-    /// Makes a statement and waits until every shard has applied it.
+    /// Makes a statement and waits until every shard has applied it; its number.
     ///
     /// # Errors
     /// When it is refused or takes too long.
-    pub async fn state(&mut self, statement: &Statement) -> anyhow::Result<()> {
+    pub async fn state(&mut self, statement: &Statement) -> anyhow::Result<u64> {
         let id = statements::insert(&self.pool, statement).await?;
         match statements::wait(&self.pool, id, PATIENCE).await? {
-            Some(Outcome::Applied) => Ok(()),
+            Some(Outcome::Applied) => Ok(id as u64),
             Some(Outcome::Refused(reason)) => bail!("{statement:?} was refused: {reason}"),
             None => {
                 self.check_alive()?;

@@ -3,6 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
+use domain::decision::Verdict;
 use domain::facts::FactsKind;
 use domain::finding::{FormReason, Overlap, Rule};
 use domain::person::Standing;
@@ -29,6 +30,9 @@ pub struct Story {
     /// What the agencies' systems say, in order.
     #[serde(rename = "event")]
     pub events: Vec<Event>,
+    /// What reviewers decided, in order.
+    #[serde(default, rename = "decision")]
+    pub decisions: Vec<Decided>,
     /// What the base must hold at the end of certain dates.
     #[serde(rename = "expect")]
     pub expectations: Vec<Expectation>,
@@ -102,6 +106,25 @@ pub struct Event {
     /// The old key, for a change of key.
     #[serde(default)]
     pub key: toml::Table,
+}
+
+/// What a reviewer decided of two records.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decided {
+    /// The business date.
+    #[serde(deserialize_with = "day")]
+    pub on: Day,
+    /// `same` or `different`.
+    #[serde(deserialize_with = "verdict")]
+    pub verdict: Verdict,
+    /// The two records: `["czrk:A1", "ac02:1"]`.
+    pub records: [String; 2],
+    /// For one person: the alias whose number they keep.
+    pub keep: Option<String>,
+    /// The date on which it is withdrawn.
+    #[serde(default, deserialize_with = "some_day")]
+    pub withdrawn: Option<Day>,
 }
 
 /// What the base must hold at the end of a date.
@@ -223,6 +246,10 @@ pub fn day_of(date: &toml::value::Datetime) -> Option<Day> {
     Day::from_ymd(i32::from(day.year), u32::from(day.month), u32::from(day.day))
 }
 
+fn some_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Day>, D::Error> {
+    day(deserializer).map(Some)
+}
+
 fn source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
     let text = String::deserialize(deserializer)?;
     let parts = text
@@ -244,6 +271,7 @@ macro_rules! by_name {
 
 by_name! {
     standing: Standing => Standing::from_name;
+    verdict: Verdict => Verdict::from_name;
     rule: Rule => Rule::from_name;
     reason: Option<FormReason> => |text| FormReason::from_name(text).map(Some);
     overlap: Option<Overlap> => |text| Overlap::from_name(text).map(Some);
@@ -276,6 +304,9 @@ impl Story {
         for who in self.events.iter().filter_map(|event| event.who.as_ref()) {
             ensure!(self.people.contains_key(who), "{who} is not introduced");
         }
+        for keep in self.decisions.iter().filter_map(|decision| decision.keep.as_ref()) {
+            ensure!(self.people.contains_key(keep), "{keep} is not introduced");
+        }
         for (alias, someone) in &self.people {
             if let Some(number) = &someone.number
                 && number.len() == 18
@@ -300,7 +331,11 @@ impl Story {
 
     /// The last date the story speaks of.
     pub fn end(&self) -> Day {
-        let events = self.events.iter().map(|event| event.on);
+        let decisions = self
+            .decisions
+            .iter()
+            .flat_map(|decision| [Some(decision.on), decision.withdrawn]);
+        let events = self.events.iter().map(|event| event.on).chain(decisions.flatten());
         events
             .chain(self.expectations.iter().map(|expect| expect.on))
             .max()

@@ -5,6 +5,7 @@
 
 use anyhow::{bail, ensure};
 use domain::date::{Day, Timestamp};
+use domain::decision::Rulings;
 use domain::engine::{DirectoryEntry, Need, Workspace};
 use domain::ids::{AnchorId, IdKey, RecordId};
 use domain::input::{Control, Input, Message, MessageBody};
@@ -12,6 +13,7 @@ use domain::neighbourhood::Member;
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// An entry of a shard's log, with the time at which the broker appended it to that log.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Entry {
 pub struct ShardStore {
     /// Its own state.
     pub state: ShardState,
+    /// What its decisions come to.
+    pub rulings: Arc<Rulings>,
     /// Members of its neighbourhoods; none is empty.
     pub neighbourhoods: BTreeMap<AnchorId, Vec<Member>>,
 }
@@ -98,7 +102,8 @@ impl World {
         };
         let shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
         for shard in &shards {
-            batch.workspace.open(*shard, batch.world.shard(*shard).state.clone());
+            let store = batch.world.shard(*shard);
+            batch.workspace.open(*shard, store.state.clone(), Arc::clone(&store.rulings));
         }
         let key = batch.world.key.clone();
         for entry in entries {
@@ -120,6 +125,12 @@ impl World {
                 _ => {}
             }
         }
+        let newest = entries.iter().map(|entry| entry.at).max().unwrap_or(Timestamp(0));
+        for (shard, records) in batch.workspace.rule() {
+            for anchor in batch.holding(shard, &records) {
+                batch.until_given(|workspace| workspace.touch(shard, anchor, newest));
+            }
+        }
         batch.workspace.settle(&key);
         let workspace = batch.workspace;
         self.store(workspace)
@@ -128,7 +139,8 @@ impl World {
     /// Sends a message of the registry itself, beside those of the engine.
     pub fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
         let mut workspace = Workspace::default();
-        workspace.open(from, self.shard(from).state.clone());
+        let store = self.shard(from);
+        workspace.open(from, store.state.clone(), Arc::clone(&store.rulings));
         workspace.send(from, to, body);
         self.store(workspace);
     }
@@ -144,7 +156,9 @@ impl World {
         let mut touched = Vec::new();
         for (shard, work) in workspace.shards {
             let store = self.shards.get_mut(&shard).expect("every shard has a store");
+            assert_eq!(work.state.decisions, work.rulings.digest(), "the state names its rulings");
             store.state = work.state;
+            store.rulings = work.rulings;
             self.carried
                 .extend(work.carried.into_iter().map(|(anchor, about)| ((shard, anchor), about)));
             for (to, message) in work.messages {
@@ -229,6 +243,23 @@ impl Batch<'_> {
                     .give_directory(record, self.world.directory.get(&record).copied()),
             }
         }
+    }
+
+    /// The neighbourhoods that the registry finds for a decision: those the directory names, and those with guest copies.
+    fn holding(&self, shard: Shard, records: &BTreeSet<RecordId>) -> BTreeSet<AnchorId> {
+        let seats = records.iter().flat_map(|record| {
+            let before = self.world.directory.get(record);
+            before.into_iter().chain(self.workspace.claimed.get(record))
+        });
+        let seats = seats
+            .filter(|entry| entry.shard == shard && !entry.deleted)
+            .map(|entry| entry.anchor);
+        let is_copy = |member: &Member| member.is_guest() && records.contains(&member.record.id);
+        let stored = self.world.shard(shard).neighbourhoods.iter();
+        let copies = stored
+            .filter(|(_, members)| members.iter().any(is_copy))
+            .map(|(anchor, _)| *anchor);
+        seats.chain(copies).collect()
     }
 
     /// The home records a shard holds, with what the batch has changed of it; all its neighbourhoods are loaded after that.

@@ -4,6 +4,7 @@
 use domain::base::neighbourhoods;
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Timestamp};
+use domain::decision::{Decision, Rulings, Verdict};
 use domain::document::{Document, DocumentKind};
 use domain::facts::{Card, CardStatus, Correction, Facts, HukouStatus, Resident};
 use domain::ids::{AnchorId, IdKey, RecordId};
@@ -39,6 +40,13 @@ enum Happening {
     Rewind { events: usize },
     /// A full snapshot of its table is complete that began so many events ago.
     Snapshot { events: usize },
+    /// A reviewer decides on it and another row; perhaps it is withdrawn.
+    Decide {
+        same: bool,
+        other: u8,
+        keep: Option<usize>,
+        withdrawn: bool,
+    },
 }
 
 fn happening() -> impl Strategy<Value = (u8, Happening)> {
@@ -53,6 +61,8 @@ fn happening() -> impl Strategy<Value = (u8, Happening)> {
         2 => any::<bool>().prop_map(|content| Happening::Delete { content }),
         1 => (1..6usize).prop_map(|events| Happening::Rewind { events }),
         1 => (0..6usize).prop_map(|events| Happening::Snapshot { events }),
+        2 => (prop::bool::weighted(0.7), 0..ROWS, prop::option::weighted(0.7, 0..NUMBERS), prop::bool::weighted(0.2))
+            .prop_map(|(same, other, keep, withdrawn)| Happening::Decide { same, other, keep, withdrawn }),
     ];
     (0..ROWS, happening)
 }
@@ -81,6 +91,7 @@ struct Sources {
     /// What each row says now.
     rows: [Option<Identity>; ROWS as usize],
     floors: Vec<SnapshotFloor>,
+    decisions: Vec<(u64, Option<Decision>)>,
 }
 
 fn table(row: u8) -> (usize, Source, TableName) {
@@ -237,6 +248,23 @@ impl Sources {
                     }
                 }
             }
+            Happening::Decide {
+                same,
+                other,
+                keep,
+                withdrawn,
+            } => {
+                let id = self.decisions.len() as u64;
+                let decision = Decision {
+                    id,
+                    verdict: if *same { Verdict::Same } else { Verdict::Different },
+                    record: record_id(row),
+                    other: record_id(*other),
+                    number: keep.map(number),
+                };
+                self.decisions.push((id, Some(decision)));
+                self.decisions.extend(withdrawn.then_some((id, None)));
+            }
             Happening::Snapshot { events } => {
                 let (at, source, table) = table(row);
                 let begin = |partition: usize| self.partitions[partition].len().saturating_sub(*events) as u64;
@@ -274,7 +302,10 @@ fn resident() -> Resident {
 
 /// Where every copy is, in few words: a difference of whole records is unreadable.
 fn outline(base: &BTreeMap<(Shard, AnchorId), Vec<Member>>) -> Vec<String> {
-    let member = |member: &Member| format!("{} v{} via {:?}", member.record.id, member.record.version.offset, member.path);
+    let member = |member: &Member| {
+        let (record, version) = (member.record.id, member.record.version.offset);
+        format!("{record} v{version} via {:?} to {:?}", member.path, member.sent)
+    };
     let line = |((shard, anchor), members): (&(Shard, AnchorId), &Vec<Member>)| {
         format!("{shard} {anchor}: {:?}", members.iter().map(member).collect::<Vec<_>>())
     };
@@ -303,7 +334,8 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
             }
         })
         .collect();
-    let expected = neighbourhoods(changes, &sources.floors, &key());
+    let rulings = Rulings::default().with(sources.decisions.clone());
+    let expected = neighbourhoods(changes, &sources.floors, &rulings, &key());
 
     let mut traffic = Traffic::default();
     for (partition, messages) in sources.partitions.iter().enumerate() {
@@ -313,6 +345,10 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
     }
     for floor in &sources.floors {
         traffic.tell(Timestamp(0), Control::Snapshot(floor.clone()));
+    }
+    for (id, decision) in &sources.decisions {
+        let control = decision.clone().map_or(Control::Undecide(*id), Control::Decide);
+        traffic.tell(Timestamp(0), control);
     }
     let mut world = World::new(key());
     traffic.run(&mut world, Some(&mut Draw::new(seed)));

@@ -4,6 +4,7 @@
 
 use crate::event::{FindingStatus, Remedy, Scope};
 use domain::date::{Day, Month, Timestamp};
+use domain::decision::Verdict;
 use domain::division::{City, Division};
 use domain::document::DocumentKind;
 use domain::facts::{
@@ -175,6 +176,7 @@ wire! {
     Cause, "cause", String, |value| value.as_str(), |text| Self::from_name(&text);
     Remedy, "remedy", String, |value| value.as_str(), |text| Self::from_name(&text);
     Scope, "scope", String, |value| value.as_str(), |text| Self::from_name(&text);
+    Verdict, "verdict", String, |value| value.as_str(), |text| Self::from_name(&text);
     FindingStatus, "finding status", String, |value| value.as_str(), |text| Self::from_name(&text);
 
     Name, "name", String, |value| value.reveal_raw(), |text| Self::parse(&text).ok();

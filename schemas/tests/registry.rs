@@ -7,6 +7,7 @@ use domain::facts::{
     BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, FactsKind, HardshipKind,
     HukouStatus, MaritalStatus, Occupation, Post,
 };
+use domain::decision::Verdict;
 use domain::finding::{AlertKind, EvidenceRole, FormReason, Overlap, Rule};
 use domain::person::Standing;
 use domain::release::{Cause, EventKind};
@@ -22,7 +23,7 @@ const STORED: &[(u32, &str, u32, &str)] = &[
     (1, "cn.canbao.PersonRecord", 1, "5917e530f9431017"),
     (2, "cn.canbao.EntityRecord", 1, "14e818c59abc616f"),
     (3, "cn.canbao.ShardMessage", 1, "bb7a31b96aeab170"),
-    (4, "cn.canbao.Control", 1, "aa7294bd3e139af2"),
+    (4, "cn.canbao.Control", 1, "c2081e5255564250"),
     (5, "cn.canbao.AlertEvent", 1, "45475ed89a48a24f"),
     (6, "cn.canbao.FindingState", 1, "8d61df88b6e002c9"),
     (7, "cn.canbao.PersonState", 1, "44ffbe6416fb75c6"),
@@ -160,6 +161,7 @@ fn code_sets(field: &str) -> Vec<Vec<&'static str>> {
         "reason" => sets!(FormReason),
         "remedy" => sets!(Remedy),
         "role" => sets!(EvidenceRole),
+        "verdict" => sets!(Verdict),
         "rule" => sets!(Rule),
         "scheme" => sets!(Scheme),
         "scope" => sets!(Scope),

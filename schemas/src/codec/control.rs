@@ -2,9 +2,12 @@
 
 use crate::framing::Payload;
 use crate::registry::Kind;
-use crate::wire::{list, plain};
+use crate::wire::{list, opt, plain};
+use domain::citizen_id::CitizenId;
 use domain::date::{Day, Timestamp};
+use domain::decision::{Decision, Verdict};
 use domain::division::City;
+use domain::ids::RecordId;
 use domain::input::{Control, SnapshotFloor};
 use domain::source::{Agency, Source, TableName};
 use serde::{Deserialize, Serialize};
@@ -23,6 +26,8 @@ enum Statement {
     Completeness(Completeness),
     GoLive(GoLive),
     Snapshot(Snapshot),
+    Decide(Decide),
+    Undecide(Undecide),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +70,26 @@ struct Snapshot {
     offsets: Vec<u64>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Decide {
+    #[serde(with = "plain")]
+    id: u64,
+    #[serde(with = "plain")]
+    verdict: Verdict,
+    #[serde(with = "plain")]
+    record: RecordId,
+    #[serde(with = "plain")]
+    other: RecordId,
+    #[serde(with = "opt")]
+    number: Option<CitizenId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Undecide {
+    #[serde(with = "plain")]
+    id: u64,
+}
+
 impl Payload for ControlRecord {
     const KIND: Kind = Kind::Control;
 }
@@ -91,6 +116,14 @@ impl From<&Control> for ControlRecord {
                 epoch: floor.epoch,
                 offsets: floor.offsets.clone(),
             }),
+            Control::Decide(decision) => Statement::Decide(Decide {
+                id: decision.id,
+                verdict: decision.verdict,
+                record: decision.record,
+                other: decision.other,
+                number: decision.number,
+            }),
+            Control::Undecide(id) => Statement::Undecide(Undecide { id: *id }),
         };
         Self { statement }
     }
@@ -125,6 +158,20 @@ impl From<ControlRecord> for Control {
                 epoch,
                 offsets,
             }),
+            Statement::Decide(Decide {
+                id,
+                verdict,
+                record,
+                other,
+                number,
+            }) => Self::Decide(Decision {
+                id,
+                verdict,
+                record,
+                other,
+                number,
+            }),
+            Statement::Undecide(statement) => Self::Undecide(statement.id),
         }
     }
 }

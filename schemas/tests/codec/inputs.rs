@@ -2,6 +2,7 @@
 
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Month, Timestamp};
+use domain::decision::{Decision, Verdict};
 use domain::division::{City, Division};
 use domain::document::{Document, DocumentKind};
 use domain::facts::{
@@ -251,6 +252,21 @@ fn control() -> impl Strategy<Value = Control> {
             epoch,
             offsets
         })),
+        (
+            0..=i64::MAX as u64,
+            any::<bool>(),
+            record_id(),
+            record_id(),
+            proptest::option::of(number())
+        )
+            .prop_map(|(id, same, record, other, number)| Control::Decide(Decision {
+                id,
+                verdict: if same { Verdict::Same } else { Verdict::Different },
+                record,
+                other,
+                number,
+            })),
+        (0..=i64::MAX as u64).prop_map(Control::Undecide),
     ]
 }
 

@@ -3,12 +3,14 @@
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{configuration, exec, lag, output, person, register, source, statements, store};
+use crate::{configuration, decide, exec, lag, output, person, register, source, statements, store};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use domain::date::Day;
+use domain::decision;
 use domain::division::City;
 use domain::finding::AlertKind;
+use domain::ids::RecordId;
 use runtime::config::{Settings, SharedArgs};
 use runtime::normaliser::source_topic::Acceptance;
 use runtime::schema_ids;
@@ -139,11 +141,44 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,
     },
+    /// Decisions on records: one person or two
+    Decide {
+        #[command(subcommand)]
+        action: DecideAction,
+        /// Seconds to wait for every shard
+        #[arg(long, value_name = "SECONDS", default_value_t = 120, global = true)]
+        wait: u64,
+    },
     /// Source topics: what is recorded, and reading on after a hold
     Source {
         #[command(subcommand)]
         action: SourceAction,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum DecideAction {
+    /// Two records are one person; of two numbers, the one that the other record's person holds stays
+    Same {
+        /// A record id, as `canbao person` shows it
+        record: RecordId,
+        /// The other
+        other: RecordId,
+    },
+    /// Two records are two persons
+    Different {
+        /// A record id, as `canbao person` shows it
+        record: RecordId,
+        /// The other
+        other: RecordId,
+    },
+    /// A decision is withdrawn: as if it had never been
+    Withdraw {
+        /// Its number
+        decision: u64,
+    },
+    /// Show the decisions in force; exit code 1 when some contradict each other
+    List,
 }
 
 #[derive(Debug, Subcommand)]
@@ -315,6 +350,28 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
         }
         Command::BusinessDate { day, wait } => {
             let stated = statements::state(&pool, &Statement::BusinessDate(day), Duration::from_secs(wait)).await?;
+            format.print(&stated, statements::render)?;
+        }
+        Command::Decide {
+            action: DecideAction::List,
+            ..
+        } => {
+            let (listed, verdict) = decide::list(&pool).await?;
+            format.print(&listed, |listed| decide::render(listed))?;
+            return Ok(verdict);
+        }
+        Command::Decide { action, wait } => {
+            let statement = match action {
+                DecideAction::Same { record, other } => {
+                    decide::statement(settings, &pool, decision::Verdict::Same, record, other).await?
+                }
+                DecideAction::Different { record, other } => {
+                    decide::statement(settings, &pool, decision::Verdict::Different, record, other).await?
+                }
+                DecideAction::Withdraw { decision } => Statement::Undecide(decision),
+                DecideAction::List => return Ok(Verdict::Good),
+            };
+            let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
         Command::Source {

@@ -10,6 +10,7 @@
 pub mod alerts;
 mod cli;
 pub mod configuration;
+pub mod decide;
 mod exec;
 pub mod lag;
 pub mod output;

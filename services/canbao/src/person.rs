@@ -15,11 +15,11 @@ use domain::base::describe;
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
 use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
-use domain::neighbourhood::{Member as Placed, place};
+use domain::neighbourhood::Member as Placed;
 use domain::policy::Policy;
 use domain::shard::Shard;
 use runtime::config::Settings;
-use runtime::store::{person::version, read};
+use runtime::store::{decisions, person::version, read};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool, Row};
 use std::collections::{BTreeSet, VecDeque};
@@ -155,27 +155,27 @@ impl Search {
             let rows = read::neighbourhoods(connection, &[(shard, anchor)]).await?;
             let mut members: Vec<Placed> = rows.into_iter().flat_map(|row| row.members).collect();
             members.sort_by_key(Placed::slot);
-            let described = describe(anchor, &members, &self.policy, today, &self.key);
+            let rulings = decisions::rulings(connection, shard).await?;
+            let described = describe(anchor, &members, &rulings, &self.policy, today, &self.key);
             for person in described.persons.iter().filter(|person| self.asked.is(person)) {
                 let told = announcements(connection, shard, person.anchor, person.id).await?;
                 self.found.persons.push(Known::new(shard, person, &told, today, &self.key));
             }
-            let concerned: Vec<CitizenId> = place(anchor, &members, &self.key)
-                .away
-                .into_iter()
-                .filter(|(at, _)| match self.asked {
+            let concerned: Vec<Place> = members
+                .iter()
+                .filter(|member| match self.asked {
                     Asked::Number(_) => true,
-                    Asked::Id(id) => members[*at].record.id.0 == id || anchor.0 == id,
+                    Asked::Id(id) => member.record.id.0 == id || anchor.0 == id,
                 })
-                .map(|(_, heir)| heir)
+                .filter_map(|member| member.sent)
                 .collect();
             if !concerned.is_empty() {
                 self.found.notes.push(format!(
-                    "records under a corrected number, followed to the one in its place: {}",
+                    "records whose person lives elsewhere by a correction or a decision, followed there: {}",
                     concerned.len()
                 ));
             }
-            waiting.extend(concerned.into_iter().map(|heir| place_of(heir, &self.key)));
+            waiting.extend(concerned);
         }
         Ok(())
     }

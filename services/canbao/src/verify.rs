@@ -36,7 +36,7 @@ use anyhow::Context;
 use domain::ids::IdKey;
 use expected::Rules;
 use indicatif::{ProgressBar, ProgressStyle};
-use log::SourceLog;
+use log::{Agreed, SourceLog};
 use rest::Tail;
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
@@ -83,21 +83,21 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
         rest,
         tail,
         log,
-        today,
-        floors,
+        agreed,
     } = &mut still;
     let rules = Rules {
         key: key.clone(),
         policy,
-        today: today.unwrap_or(domain::shard_state::BEFORE_TIME),
-        floors: std::mem::take(floors),
+        today: agreed.today.unwrap_or(domain::shard_state::BEFORE_TIME),
+        floors: std::mem::take(&mut agreed.floors),
+        rulings: std::mem::take(&mut agreed.rulings),
     };
     let computing = bar("recomputing the base", "neighbourhoods");
     let computed = expected::write(transaction, log, &rules, &computing).await?;
     computing.finish_and_clear();
     let comparing = bar("comparing", "tables");
     let mut tables = compare::tables(transaction, plan.show, &comparing).await?;
-    tables.push(states(shards, log, plan.show));
+    tables.push(states(shards, log, rules.rulings.digest(), plan.show));
     tables.push(books_table(transaction, log, plan.show).await?);
     let known = announced::Known::read(transaction).await?;
     let announced = announced::compare(&computed.open, &known, plan.show);
@@ -106,7 +106,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
         log_rows: log.rows,
         undecodable: log.undecodable,
         logged_twice: log.twice,
-        business_date: today.map(|day| day.to_string()),
+        business_date: agreed.today.map(|day| day.to_string()),
         persons: computed.persons,
         findings: computed.findings,
         tables,
@@ -132,8 +132,7 @@ struct Still {
     rest: Rest,
     tail: Tail,
     log: SourceLog,
-    today: Option<domain::date::Day>,
-    floors: Vec<domain::input::SnapshotFloor>,
+    agreed: Agreed,
 }
 
 /// Waits for such a state.
@@ -160,7 +159,7 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
             let log = SourceLog::read(&mut transaction, &reading).await?;
             reading.finish_and_clear();
             // A snapshot that only some shards have heard of is as much under way as a message.
-            if let Some((today, floors)) = log.agreed() {
+            if let Some(agreed) = log.agreed() {
                 waiting.finish_and_clear();
                 return Ok(Still {
                     transaction,
@@ -168,8 +167,7 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
                     rest,
                     tail,
                     log,
-                    today,
-                    floors,
+                    agreed,
                 });
             }
         }
@@ -187,7 +185,7 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
 }
 
 /// The shards' states against their logs.
-fn states(shards: &[StoredShard], log: &SourceLog, show: u32) -> TableReport {
+fn states(shards: &[StoredShard], log: &SourceLog, decisions: u64, show: u32) -> TableReport {
     let mut samples = Vec::new();
     for (shard, logged) in shards.iter().zip(&log.shards) {
         let mut note = |differs: bool, problem: &str| {
@@ -200,6 +198,7 @@ fn states(shards: &[StoredShard], log: &SourceLog, show: u32) -> TableReport {
         };
         note(shard.state.today != logged.today, "differs in business date");
         note(shard.state.live != logged.live, "differs in live regions");
+        note(shard.state.decisions != decisions, "differs in decisions");
     }
     shortened("shard", shards.len(), samples, show)
 }

@@ -40,8 +40,8 @@ pub enum Decision {
     Refuse(String),
 }
 
-/// Decides on a statement.
-pub fn decide(statement: Statement, situation: &Situation) -> Decision {
+/// Decides on the statement of number `id`.
+pub fn decide(id: u64, statement: Statement, situation: &Situation) -> Decision {
     match statement {
         Statement::BusinessDate(_) if !situation.is_manual => {
             Decision::Refuse("business dates follow the wall clock here; set clock.business_date to manual to move them".into())
@@ -62,6 +62,25 @@ pub fn decide(statement: Statement, situation: &Situation) -> Decision {
         }
         Statement::Snapshot(floor) => Decision::Send(vec![Control::Snapshot(floor)], None),
         Statement::SnapshotPassed(source) => Decision::NoteSnapshotPassed(source),
+        Statement::Decide { record, other, .. } if record == other => {
+            Decision::Refuse("a decision is about two records, this one names the same twice".into())
+        }
+        Statement::Decide {
+            verdict,
+            record,
+            other,
+            number,
+        } => Decision::Send(
+            vec![Control::Decide(domain::decision::Decision {
+                id,
+                verdict,
+                record,
+                other,
+                number,
+            })],
+            None,
+        ),
+        Statement::Undecide(decision) => Decision::Send(vec![Control::Undecide(decision)], None),
     }
 }
 
@@ -87,18 +106,18 @@ mod tests {
             ..Situation::default()
         };
         assert!(matches!(
-            decide(Statement::BusinessDate(Day(11)), &situation),
+            decide(1, Statement::BusinessDate(Day(11)), &situation),
             Decision::Refuse(_)
         ));
         situation.is_manual = true;
         let sent = Decision::Send([10, 11].map(|day| Control::BusinessDate(Day(day))).to_vec(), Some(Day(11)));
-        assert_eq!(decide(Statement::BusinessDate(Day(11)), &situation), sent);
+        assert_eq!(decide(1, Statement::BusinessDate(Day(11)), &situation), sent);
         assert!(matches!(
-            decide(Statement::BusinessDate(Day(9)), &situation),
+            decide(1, Statement::BusinessDate(Day(9)), &situation),
             Decision::Refuse(_)
         ));
         assert!(matches!(
-            decide(Statement::BusinessDate(Day(i32::MAX)), &situation),
+            decide(1, Statement::BusinessDate(Day(i32::MAX)), &situation),
             Decision::Refuse(_)
         ));
     }
@@ -112,6 +131,7 @@ mod tests {
         };
         let statement = Statement::GoLive(GoLiveRegion::City(city));
         let Decision::Refuse(reason) = decide(
+            1,
             statement.clone(),
             &Situation {
                 incomplete: vec![source],
@@ -122,6 +142,6 @@ mod tests {
         };
         assert!(reason.contains("civil-affairs.3201"), "{reason}");
         let sent = Decision::Send(vec![Control::GoLive(city)], None);
-        assert_eq!(decide(statement, &Situation::default()), sent);
+        assert_eq!(decide(1, statement, &Situation::default()), sent);
     }
 }

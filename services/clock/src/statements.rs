@@ -110,7 +110,7 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
         incomplete: shared.scope.iter().filter(|source| !is_complete(*source)).copied().collect(),
     };
     let decision = match &open.statement {
-        Ok(statement) => decide(statement.clone(), &situation),
+        Ok(statement) => decide(open.id as u64, statement.clone(), &situation),
         Err(error) => Decision::Refuse(error.to_string()),
     };
     match decision {

@@ -6,8 +6,9 @@
 use crate::assess::assess;
 use crate::citizen_id::CitizenId;
 use crate::date::Day;
+use crate::decision::Rulings;
 use crate::division::City;
-use crate::engine::outgoing;
+use crate::engine::send_away;
 use crate::facts::{ContributionStatus, Enrolment, Facts};
 use crate::finding::Finding;
 use crate::golden::{Golden, golden, region};
@@ -67,8 +68,8 @@ pub struct Described {
 }
 
 /// Derives the persons of a neighbourhood on a date.
-pub fn describe(anchor: AnchorId, members: &[Member], policy: &Policy, today: Day, key: &IdKey) -> Described {
-    let placement = place(anchor, members, key);
+pub fn describe(anchor: AnchorId, members: &[Member], rulings: &Rulings, policy: &Policy, today: Day, key: &IdKey) -> Described {
+    let placement = place(anchor, members, rulings, key);
     let mut here = vec![false; members.len()];
     let persons = placement
         .persons
@@ -92,16 +93,7 @@ pub fn describe(anchor: AnchorId, members: &[Member], policy: &Policy, today: Da
                 })
                 .collect();
             enrolments.sort_unstable_by_key(|(record, _)| *record);
-            let mut former_numbers: Vec<CitizenId> = records
-                .iter()
-                .filter_map(|record| match &record.facts {
-                    Facts::Correction(correction) => Some(correction.former),
-                    _ => None,
-                })
-                .filter(|former| Some(*former) != placed.number)
-                .collect();
-            former_numbers.sort_unstable();
-            former_numbers.dedup();
+            let former_numbers = former_numbers(placed.members.iter().map(|at| &members[*at]), placed.number, rulings);
             let region = region(&golden, enrolments.iter().map(|(_, enrolment)| enrolment), policy);
             Person {
                 id: placed.id,
@@ -127,6 +119,19 @@ pub fn describe(anchor: AnchorId, members: &[Member], policy: &Policy, today: Da
     Described { persons, away }
 }
 
+/// Numbers that lead to a person besides their own: those that were corrected, and those of records that decisions brought here.
+fn former_numbers<'a>(members: impl Iterator<Item = &'a Member>, number: Option<CitizenId>, rulings: &Rulings) -> Vec<CitizenId> {
+    let former = |member: &Member| match &member.record.facts {
+        Facts::Correction(correction) => Some(correction.former),
+        _ if member.is_guest() && rulings.class(member.record.id).is_some() => member.record.group_number(),
+        _ => None,
+    };
+    let mut numbers: Vec<CitizenId> = members.filter_map(former).filter(|former| Some(*former) != number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
 /// The whole base: every neighbourhood by shard and anchor.
 pub type Base = BTreeMap<(Shard, AnchorId), Described>;
 
@@ -134,13 +139,14 @@ pub type Base = BTreeMap<(Shard, AnchorId), Described>;
 pub fn whole<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
     floors: &[SnapshotFloor],
+    rulings: &Rulings,
     policy: &Policy,
     today: Day,
     key: &IdKey,
 ) -> Base {
-    neighbourhoods(changes, floors, key)
+    neighbourhoods(changes, floors, rulings, key)
         .into_iter()
-        .map(|((shard, anchor), members)| ((shard, anchor), describe(anchor, &members, policy, today, key)))
+        .map(|((shard, anchor), members)| ((shard, anchor), describe(anchor, &members, rulings, policy, today, key)))
         .collect()
 }
 
@@ -148,6 +154,7 @@ pub fn whole<'a>(
 pub fn neighbourhoods<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
     floors: &[SnapshotFloor],
+    rulings: &Rulings,
     key: &IdKey,
 ) -> BTreeMap<(Shard, AnchorId), Vec<Member>> {
     let mut latest: BTreeMap<RecordId, &Change> = BTreeMap::new();
@@ -172,13 +179,13 @@ pub fn neighbourhoods<'a>(
         members.sort_by_key(Member::slot);
     }
     // Guests are no evidence for identity: where a copy goes depends on home records and on the copy alone, so each goes its way once.
-    while let Some((shard, anchor)) = waiting.pop() {
-        let members = base.get(&(shard, anchor)).cloned().unwrap_or_default();
-        for (to_shard, to, guest) in outgoing(anchor, &members, key).into_values() {
-            let guest = Member::from(guest);
+    while let Some(place) = waiting.pop() {
+        let Some(members) = base.get_mut(&place) else { continue };
+        for (_, (to_shard, to), guest) in send_away(place.1, members, rulings, key) {
+            let guest = Member::guest(place.0, guest);
             let target = base.entry((to_shard, to)).or_default();
             match target.binary_search_by_key(&guest.slot(), Member::slot) {
-                Ok(found) if target[found] == guest => continue,
+                Ok(found) if target[found].record == guest.record && target[found].path == guest.path => continue,
                 Ok(found) => target[found] = guest,
                 Err(at) => target.insert(at, guest),
             }

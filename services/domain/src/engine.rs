@@ -11,12 +11,13 @@
 mod guests;
 mod loaded;
 
-pub(crate) use guests::outgoing;
+pub(crate) use guests::send_away;
 pub use loaded::Loaded;
 
 use guests::guest_messages;
 
 use crate::date::Timestamp;
+use crate::decision::{Decision, Rulings};
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::input::{Control, Input, Message, MessageBody, SnapshotFloor};
 use crate::neighbourhood::Member;
@@ -25,6 +26,7 @@ use crate::shard::Shard;
 use crate::shard_state::ShardState;
 use crate::source::{Source, TableName, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// A row of the directory (目录): where a record was last claimed. In-place updates do not raise it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,10 @@ pub enum Need {
 pub struct ShardWork {
     /// The shard's own state.
     pub state: ShardState,
+    /// What its decisions come to.
+    pub rulings: Arc<Rulings>,
+    /// Decisions made (`None`: withdrawn) in this batch, by number of the statement.
+    pub decided: BTreeMap<u64, Option<Decision>>,
     /// Neighbourhoods that were loaded.
     pub neighbourhoods: HashMap<AnchorId, Loaded>,
     /// Messages to send, with their receivers, in order.
@@ -90,12 +96,14 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Adds a shard with its state.
-    pub fn open(&mut self, shard: Shard, state: ShardState) {
+    /// Adds a shard with its state and the rulings of its decisions.
+    pub fn open(&mut self, shard: Shard, state: ShardState, rulings: Arc<Rulings>) {
         self.shards.insert(
             shard,
             ShardWork {
                 state,
+                rulings,
+                decided: BTreeMap::new(),
                 neighbourhoods: HashMap::new(),
                 messages: Vec::new(),
                 carried: Vec::new(),
@@ -140,13 +148,29 @@ impl Workspace {
                 Ok(Outcome::Control)
             }
             Input::Control(control) => {
-                self.work(shard).state.accept(control);
+                self.work(shard).accept(control);
                 Ok(Outcome::Control)
             }
         }
     }
 
-    /// Marks a neighbourhood as changed by the date alone.
+    /// Takes up the decisions of the batch; says which records they may place elsewhere. Every neighbourhood that holds one of them,
+    /// or a copy, must then be touched. Called once, after the entries were applied.
+    pub fn rule(&mut self) -> BTreeMap<Shard, BTreeSet<RecordId>> {
+        let mut concerned = BTreeMap::new();
+        for (shard, work) in &mut self.shards {
+            if work.decided.is_empty() {
+                continue;
+            }
+            let rulings = work.rulings.with(work.decided.clone());
+            concerned.insert(*shard, rulings.changed(&work.rulings));
+            work.state.decisions = rulings.digest();
+            work.rulings = Arc::new(rulings);
+        }
+        concerned
+    }
+
+    /// Marks a neighbourhood as changed by the date or a decision alone.
     pub fn touch(&mut self, shard: Shard, anchor: AnchorId, at: Timestamp) -> Result<(), Need> {
         self.loaded(shard, anchor)?.touch(at);
         Ok(())
@@ -270,7 +294,8 @@ impl Workspace {
             } => self.claim_or_drop(shard, *record, *anchor, *appended_at),
             MessageBody::Guest { to, guest, appended_at } => {
                 let at = guest.record.appended_at.max(*appended_at);
-                self.loaded(shard, *to)?.put(guest.clone().into(), at);
+                let copy = Member::guest(message.from, guest.clone());
+                self.loaded(shard, *to)?.put(copy, at);
                 Ok(())
             }
             MessageBody::Withdraw {
@@ -279,7 +304,8 @@ impl Workspace {
                 record,
                 appended_at,
             } => {
-                self.loaded(shard, *to)?.remove((*record, Some(*from)), *appended_at);
+                self.loaded(shard, *to)?
+                    .remove((*record, Some((message.from, *from))), *appended_at);
                 Ok(())
             }
             MessageBody::Carry { to, about } => {
@@ -315,6 +341,8 @@ impl Workspace {
             self.loaded(shard, entry.anchor)?.remove_home(record, at);
         }
         self.unseat(shard, record, entry, held, at);
+        // A decision that came while the directory named another place has not touched this one.
+        self.loaded(shard, anchor)?.touch(at);
         self.claim(
             record,
             DirectoryEntry {
@@ -386,10 +414,14 @@ impl Workspace {
     /// Sends, withdraws and replaces guest copies as the touched neighbourhoods now place their members. Called once, at the end of a batch.
     pub fn settle(&mut self, key: &IdKey) {
         for (shard, work) in &mut self.shards {
+            let rulings = Arc::clone(&work.rulings);
             let mut touched: Vec<(AnchorId, Vec<(Shard, MessageBody)>)> = work
                 .neighbourhoods
-                .iter()
-                .filter_map(|(anchor, loaded)| Some((*anchor, guest_messages(*anchor, loaded, loaded.touched?, key))))
+                .iter_mut()
+                .filter_map(|(anchor, loaded)| {
+                    let at = loaded.touched?;
+                    Some((*anchor, guest_messages(*anchor, loaded, at, &rulings, key)))
+                })
                 .collect();
             // The order of a hash map is no order to send in.
             touched.sort_unstable_by_key(|(anchor, _)| *anchor);
@@ -409,19 +441,19 @@ fn older_than(version: Version, held: Version) -> Outcome {
 }
 
 impl ShardWork {
+    fn accept(&mut self, control: &Control) {
+        match control {
+            Control::BusinessDate(day) => self.state.advance(*day),
+            Control::Completeness(vector) => self.state.complete(vector),
+            Control::GoLive(city) => self.state.go_live(*city),
+            Control::Snapshot(floor) => self.state.raise_floor(floor.clone()),
+            Control::Decide(decision) => drop(self.decided.entry(decision.id).or_insert_with(|| Some(decision.clone()))),
+            Control::Undecide(id) => drop(self.decided.insert(*id, None)),
+        }
+    }
+
     fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
         let sequence = self.state.next_sequence();
         self.messages.push((to, Message { from, sequence, body }));
-    }
-}
-
-impl ShardState {
-    fn accept(&mut self, control: &Control) {
-        match control {
-            Control::BusinessDate(day) => self.advance(*day),
-            Control::Completeness(vector) => self.complete(vector),
-            Control::GoLive(city) => self.go_live(*city),
-            Control::Snapshot(floor) => self.raise_floor(floor.clone()),
-        }
     }
 }

@@ -172,6 +172,11 @@ impl IdKey {
         RecordId(self.id(b'c', &[record.bytes(), &former.digits().to_be_bytes()]))
     }
 
+    /// The place where records without a number meet that are one person by decision; `lowest` names them.
+    pub fn meeting(&self, lowest: RecordId) -> AnchorId {
+        AnchorId(self.id(b'm', &[lowest.bytes()]))
+    }
+
     /// The id of a finding about a person of a neighbourhood; `about` is the stable code of rule and scheme.
     pub fn finding(&self, person: PersonId, anchor: AnchorId, about: &[u8]) -> FindingId {
         FindingId(self.id(b'f', &[person.bytes(), anchor.bytes(), about]))

@@ -1,6 +1,7 @@
 //! What stands in a shard's log (输入日志): nothing else is an input of the base (design 2).
 
 use crate::date::{Day, Timestamp};
+use crate::decision::Decision;
 use crate::division::City;
 use crate::facts::Facts;
 use crate::ids::{AnchorId, IdKey, RecordId};
@@ -98,6 +99,10 @@ pub enum Control {
     GoLive(City),
     /// A full snapshot of a table is complete: rows whose latest version lies before its begin offsets are gone.
     Snapshot(SnapshotFloor),
+    /// A reviewer decided on two records.
+    Decide(Decision),
+    /// A decision is withdrawn (撤销): as if it had never been. Names the statement that made it.
+    Undecide(u64),
 }
 
 /// Begin offsets of a complete full snapshot (全量快照).

@@ -9,6 +9,7 @@ pub mod assess;
 pub mod base;
 pub mod citizen_id;
 pub mod date;
+pub mod decision;
 pub mod division;
 pub mod document;
 pub mod employer_code;

@@ -5,12 +5,10 @@
 
 use crate::date::{Day, Timestamp};
 use crate::division::City;
-use crate::engine::outgoing;
 use crate::facts::coded;
 use crate::finding::{Finding, Rule};
 use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId};
-use crate::neighbourhood::Member;
-use crate::shard::Shard;
+use crate::neighbourhood::{Member, Seat};
 use crate::shard_state::ShardState;
 use crate::source::Source;
 use serde::{Deserialize, Serialize};
@@ -255,11 +253,11 @@ pub fn baseline(open: &OpenSide<'_>, told: &[Told], region: City, key: &IdKey) -
 }
 
 /// Where the findings told about persons who are gone from a neighbourhood carry over to: where its first record went.
-pub fn heir(here: AnchorId, members: &[Member], key: &IdKey) -> Option<(Shard, AnchorId)> {
-    outgoing(here, members, key)
-        .into_values()
-        .next()
-        .map(|(shard, anchor, _)| (shard, anchor))
+pub fn heir<'a>(members: impl IntoIterator<Item = &'a Member>) -> Option<Seat> {
+    let sent = members
+        .into_iter()
+        .filter_map(|member| Some((member.record.id, member.sent?)));
+    sent.min_by_key(|(record, _)| *record).map(|(_, seat)| seat)
 }
 
 /// What a difference caused by a date rests on: everything before that day began.

@@ -19,6 +19,8 @@ pub struct ShardState {
     pub complete: BTreeMap<Source, Timestamp>,
     /// Version of the policy that its persons were described under; 0 before the first.
     pub policy: u32,
+    /// Digest of the decisions its persons were placed under, see [`Rulings::digest`](crate::decision::Rulings::digest).
+    pub decisions: u64,
     /// Regions whose findings are announced.
     pub live: BTreeSet<City>,
     /// The newest complete snapshot of each table.
@@ -35,6 +37,7 @@ impl Default for ShardState {
             today: None,
             complete: BTreeMap::new(),
             policy: 0,
+            decisions: 0,
             live: BTreeSet::new(),
             floors: Vec::new(),
             heard: vec![0; usize::from(SHARDS)],
@@ -99,8 +102,8 @@ impl ShardState {
                     && (known.epoch, &known.offsets) >= (floor.epoch, &floor.offsets)
             }),
             Control::BusinessDate(day) => self.today >= Some(*day),
-            // Completeness heard again is a chance to release what waited for something else.
-            Control::Completeness(_) => false,
+            // Completeness heard again is a chance to release what waited for something else; decisions are a set.
+            Control::Completeness(_) | Control::Decide(_) | Control::Undecide(_) => false,
         }
     }
 

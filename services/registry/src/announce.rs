@@ -12,7 +12,7 @@ use domain::citizen_id::CitizenId;
 use domain::date::Timestamp;
 use domain::division::{City, Division};
 use domain::finding::Finding;
-use domain::ids::{AnchorId, IdKey, PersonId};
+use domain::ids::{AnchorId, PersonId};
 use domain::neighbourhood::Member;
 use domain::release::{Cause, Event, OpenSide, Told, Waiting, baseline, heir, release};
 use domain::shard::Shard;
@@ -251,7 +251,7 @@ async fn release_pending(
         let sources = row.map(|row| sources(&row.members)).unwrap_or_default();
         let findings = row.map_or(&[][..], |row| row.findings.as_slice());
         let arrived = arrived.get(&(shard, anchor)).map_or(&[][..], Vec::as_slice);
-        let left = row.is_none() && has_left(&rows, (shard, anchor), known, &desk.rules.key);
+        let left = row.is_none() && has_left(&rows, (shard, anchor), known);
         let open = OpenSide {
             person,
             anchor,
@@ -290,7 +290,7 @@ async fn release_pending(
 }
 
 /// Whether what was told about somebody who is gone stands of another person now, here or where their records went.
-fn has_left(rows: &BTreeMap<PersonKey, StoredPerson>, (shard, anchor): (Shard, AnchorId), told: &[Told], key: &IdKey) -> bool {
+fn has_left(rows: &BTreeMap<PersonKey, StoredPerson>, (shard, anchor): (Shard, AnchorId), told: &[Told]) -> bool {
     let here: Vec<&StoredPerson> = rows
         .values()
         .filter(|row| row.shard == shard && row.anchor == anchor)
@@ -299,9 +299,7 @@ fn has_left(rows: &BTreeMap<PersonKey, StoredPerson>, (shard, anchor): (Shard, A
         here.iter()
             .any(|row| row.findings.iter().any(|finding| finding.about() == told.finding.about()))
     };
-    let mut members: Vec<Member> = here.iter().flat_map(|row| row.members.iter().cloned()).collect();
-    members.sort_by_key(Member::slot);
-    told.iter().any(stands) || heir(anchor, &members, key).is_some()
+    told.iter().any(stands) || heir(here.iter().flat_map(|row| &row.members)).is_some()
 }
 
 fn subject(row: &StoredPerson) -> Subject<'_> {

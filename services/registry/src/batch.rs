@@ -9,6 +9,7 @@ use crate::carry;
 use crate::difference::{Difference, differences};
 use crate::entries::Entry;
 use crate::load::Loader;
+use crate::rulings;
 use crate::write;
 use domain::base::describe;
 use domain::date::Timestamp;
@@ -32,6 +33,8 @@ pub struct Rules {
     pub key: IdKey,
     /// The policy in force.
     pub policy: Policy,
+    /// What decisions come to.
+    pub rulings: rulings::Cache,
 }
 
 /// What a batch came to.
@@ -123,7 +126,8 @@ pub async fn apply(
         }
         positions.insert(row.shard, row.position);
         outbox.insert(row.shard, row.outbox_next);
-        loader.workspace.open(row.shard, row.state);
+        let standing = rules.rulings.of(&mut transaction, row.shard, row.state.decisions).await?;
+        loader.workspace.open(row.shard, row.state, standing);
     }
     let mut logged = decode(entries, &mut positions)?;
     let now = newest(entries, &loader);
@@ -155,6 +159,7 @@ pub async fn apply(
     for (shard, floor, at) in std::mem::take(&mut gates.snapshots) {
         retire(&mut transaction, &mut loader, rules, shard, &floor, at).await?;
     }
+    rulings::take_up(&mut transaction, &mut loader, now).await?;
     for shard in loader.workspace.shards.keys().copied().collect::<Vec<_>>() {
         adopt_policy(&mut transaction, &mut loader, shard, rules.policy.version).await?;
     }
@@ -170,9 +175,10 @@ pub async fn apply(
     write::persons(&mut transaction, &differences).await?;
     write::hold_strays(&mut transaction, &loader.workspace).await?;
     write::directory(&mut transaction, &loader.workspace).await?;
+    rulings::keep(&mut transaction, &loader).await?;
     write::employers(&mut transaction, &mut employers, &mut logged).await?;
     let events = announce::announce(&mut transaction, &loader, rules, &differences, &gates, &mut outbox, now).await?;
-    carry::carry(&mut transaction, &mut loader, rules, &differences, now).await?;
+    carry::carry(&mut transaction, &mut loader, &differences, now).await?;
     let messages = write::messages(&mut transaction, &mut loader.workspace).await?;
     write::log(&mut transaction, &logged).await?;
     write::positions(&mut transaction, &loader.workspace, &positions, &outbox).await?;
@@ -258,6 +264,8 @@ impl Gates {
             }
             Control::GoLive(city) => self.live.push((shard, *city)),
             Control::Snapshot(floor) => self.snapshots.push((shard, floor.clone(), at)),
+            // The workspace keeps them, see `rulings`.
+            Control::Decide(_) | Control::Undecide(_) => {}
         }
     }
 }
@@ -359,7 +367,7 @@ fn describe_touched(loader: &Loader, rules: &Rules) -> Vec<Difference> {
         let today = work.state.business_date();
         for (anchor, loaded) in &work.neighbourhoods {
             let Some(at) = loaded.touched else { continue };
-            let described = describe(*anchor, &loaded.members, &rules.policy, today, &rules.key);
+            let described = describe(*anchor, &loaded.members, &work.rulings, &rules.policy, today, &rules.key);
             let before = loader.rows.get(&(*shard, *anchor)).map_or(&[][..], Vec::as_slice);
             all.push(differences(*shard, *anchor, before, described, at, rules));
         }

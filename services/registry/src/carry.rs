@@ -3,7 +3,7 @@
 //!
 //! The shard that loses the person sends what was told ahead; by the time completeness releases the opening, it has arrived.
 
-use crate::batch::{BatchError, Rules};
+use crate::batch::BatchError;
 use crate::difference::Difference;
 use crate::load::Loader;
 use domain::date::Timestamp;
@@ -20,7 +20,6 @@ type Place = (Shard, AnchorId);
 pub(crate) async fn carry(
     connection: &mut PgConnection,
     loader: &mut Loader,
-    rules: &Rules,
     differences: &[Difference],
     now: Timestamp,
 ) -> Result<(), BatchError> {
@@ -51,11 +50,7 @@ pub(crate) async fn carry(
         let (shard, anchor) = place;
         if here {
             arrived.insert((place, about));
-        } else if let Some((to_shard, to)) = heir(
-            anchor,
-            &loader.workspace.shards[&shard].neighbourhoods[&anchor].members,
-            &rules.key,
-        ) {
+        } else if let Some((to_shard, to)) = heir(&loader.workspace.shards[&shard].neighbourhoods[&anchor].members) {
             sent.entry((shard, to_shard, to)).or_default().push(about);
         }
     }

@@ -17,6 +17,7 @@ mod load;
 pub mod owner;
 mod pending;
 pub mod relay;
+mod rulings;
 mod told;
 mod write;
 pub mod writer;
@@ -60,6 +61,7 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         rules: batch::Rules {
             key: settings.id_key()?,
             policy,
+            rulings: rulings::Cache::default(),
         },
         database,
     };

@@ -163,6 +163,25 @@ create table store.carried (
     primary key (shard, anchor, about)
 );
 
+-- Decisions of reviewers (复核决定), the same in every shard once all have heard them.
+create table store.decision (
+    shard       smallint not null,
+    id          bigint not null,                -- the statement that made it
+    verdict     smallint,                       -- 1 same, 2 different; null: withdrawn
+    record      bytea,
+    other       bytea,
+    number      bigint,                         -- for one person: the number they keep
+    primary key (shard, id)
+);
+
+-- Where guest copies are: a decision on a record must reach the neighbourhoods that hold copies of it. Few rows.
+create table store.guest (
+    shard       smallint not null,
+    record      bytea not null,
+    anchor      bytea not null,
+    primary key (shard, record, anchor)
+);
+
 -- Events on their way to the broker, in order per shard; the publisher deletes what it has published.
 create table store.outbox (
     shard       smallint not null,
@@ -242,7 +261,7 @@ insert into store.clock default values;
 create table store.statement (
     id          bigint generated always as identity primary key,
     made_at     timestamptz not null default now(),
-    kind        text not null,                  -- business-date, go-live, snapshot, snapshot-passed: see runtime::statements
+    kind        text not null,                  -- business-date, go-live, snapshot, snapshot-passed, decide, undecide: see runtime::statements
     body        jsonb not null,
     noticed     text,                           -- the connector's notification it was made of: topic/partition/offset/table
     sent_at     timestamptz,                    -- when every shard had applied it

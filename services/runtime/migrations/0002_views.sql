@@ -53,3 +53,9 @@ left join store.announced a on a.shard = p.shard and a.anchor = p.anchor and a.p
 create view base.alias as
 select base.number_text(f.former) as number, base.id_text(p.person) as person_id, p.shard
 from store.person p cross join lateral unnest(p.former) as f(former);
+
+-- Decisions of reviewers (复核决定) in force.
+create view base.decision as
+select id as decision, (array['same','different'])[verdict] as verdict, base.id_text(record) as record_id,
+       base.id_text(other) as other_record_id, base.number_text(number) as number
+from store.decision where shard = 0 and verdict is not null;

@@ -3,8 +3,11 @@
 //! Who makes one inserts a row into `store.statement` and may wait; the clock sends it, or refuses it with a reason, and notes
 //! when every shard has applied it. `canbao` and the clock share these functions, since a service never imports a service.
 
+use domain::citizen_id::CitizenId;
 use domain::date::Day;
+use domain::decision::Verdict;
 use domain::division::City;
+use domain::ids::RecordId;
 use domain::input::SnapshotFloor;
 use domain::source::{Source, TableName};
 use serde::{Deserialize, Serialize};
@@ -69,13 +72,26 @@ pub enum Statement {
     Snapshot(SnapshotFloor),
     /// A source's first full snapshot has passed, though none of its rows can prove it.
     SnapshotPassed(Source),
+    /// A reviewer decided on two records (复核决定); the number of the statement is the decision's.
+    Decide {
+        /// One person or two.
+        verdict: Verdict,
+        /// A record.
+        record: RecordId,
+        /// The other; of two numbers, the one its person holds stays.
+        other: RecordId,
+        /// For one person: the number they keep.
+        number: Option<CitizenId>,
+    },
+    /// The decision of an earlier statement is withdrawn (撤销).
+    Undecide(u64),
 }
 
 /// Why a row of `store.statement` states nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStatement {
     /// No such kind.
-    #[error("unknown kind of statement: expected business-date, go-live, snapshot or snapshot-passed")]
+    #[error("unknown kind of statement: expected business-date, go-live, snapshot, snapshot-passed, decide or undecide")]
     Kind,
     /// The body lacks something or holds something else.
     #[error("the body must be {0}")]
@@ -90,6 +106,26 @@ struct FloorBody {
     offsets: Vec<u64>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct DecisionBody {
+    verdict: String,
+    record: String,
+    other: String,
+    /// The 17 digits before the check character.
+    number: Option<u64>,
+}
+
+impl DecisionBody {
+    fn read(self) -> Option<Statement> {
+        Some(Statement::Decide {
+            verdict: Verdict::from_name(&self.verdict)?,
+            record: self.record.parse().ok()?,
+            other: self.other.parse().ok()?,
+            number: self.number.map(CitizenId::from_digits).transpose().ok()?,
+        })
+    }
+}
+
 impl Statement {
     /// The kind as stored.
     pub fn kind(&self) -> &'static str {
@@ -98,6 +134,8 @@ impl Statement {
             Self::GoLive(_) => "go-live",
             Self::Snapshot(_) => "snapshot",
             Self::SnapshotPassed(_) => "snapshot-passed",
+            Self::Decide { .. } => "decide",
+            Self::Undecide(_) => "undecide",
         }
     }
 
@@ -113,6 +151,18 @@ impl Statement {
                 "offsets": floor.offsets,
             }),
             Self::SnapshotPassed(source) => serde_json::json!({ "source": source.to_string() }),
+            Self::Decide {
+                verdict,
+                record,
+                other,
+                number,
+            } => serde_json::json!({
+                "verdict": verdict.as_str(),
+                "record": record.to_string(),
+                "other": other.to_string(),
+                "number": number.map(CitizenId::digits),
+            }),
+            Self::Undecide(decision) => serde_json::json!({ "decision": decision }),
         }
     }
 
@@ -151,6 +201,17 @@ impl Statement {
                 .and_then(source)
                 .map(Self::SnapshotPassed)
                 .ok_or(UnknownStatement::Body(r#"{"source": "human-resources.3201"}"#)),
+            "decide" => DecisionBody::deserialize(body)
+                .ok()
+                .and_then(DecisionBody::read)
+                .ok_or(UnknownStatement::Body(
+                    r#"{"verdict": "same" or "different", "record": "32 hexadecimal digits", "other": "likewise", "number": null}"#,
+                )),
+            "undecide" => body
+                .get("decision")
+                .and_then(Value::as_u64)
+                .map(Self::Undecide)
+                .ok_or(UnknownStatement::Body(r#"{"decision": 7}"#)),
             _ => Err(UnknownStatement::Kind),
         }
     }
@@ -226,6 +287,13 @@ mod tests {
                 offsets: vec![3, 0],
             }),
             Statement::SnapshotPassed(source),
+            Statement::Decide {
+                verdict: Verdict::Same,
+                record: RecordId([1; 16]),
+                other: RecordId([2; 16]),
+                number: CitizenId::from_parts(320_102, Day(7_000), 11),
+            },
+            Statement::Undecide(7),
         ];
         for statement in statements {
             assert_eq!(Statement::parse(statement.kind(), &statement.body()), Ok(statement));
@@ -244,6 +312,11 @@ mod tests {
                 serde_json::json!({ "source": "human-resources.3201", "table": "ac02", "epoch": 0 }),
             ),
             ("snapshot-passed", serde_json::json!([])),
+            (
+                "decide",
+                serde_json::json!({ "verdict": "perhaps", "record": "00", "other": "00" }),
+            ),
+            ("undecide", serde_json::json!({ "decision": "seven" })),
         ] {
             assert!(
                 matches!(Statement::parse(kind, &body), Err(UnknownStatement::Body(_))),

@@ -37,7 +37,7 @@ struct Plan {
     counted: &'static str,
 }
 
-const PLANS: [Plan; 5] = [
+const PLANS: [Plan; 6] = [
     Plan {
         table: "person",
         keys: &["shard", "anchor", "person"],
@@ -58,6 +58,11 @@ const PLANS: [Plan; 5] = [
         table: "counter",
         keys: &["shard", "county", "measure"],
         counted: "value <> 0",
+    },
+    Plan {
+        table: "guest",
+        keys: &["shard", "record", "anchor"],
+        counted: "true",
     },
     Plan {
         table: "employer",

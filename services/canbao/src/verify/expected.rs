@@ -7,6 +7,7 @@ use super::log::SourceLog;
 use anyhow::Context;
 use domain::base::{Described, describe, neighbourhoods};
 use domain::date::Day;
+use domain::decision::Rulings;
 use domain::division::City;
 use domain::engine::DirectoryEntry;
 use domain::finding::Finding;
@@ -20,19 +21,20 @@ use indicatif::ProgressBar;
 use runtime::store::copy::CopyRows;
 use runtime::store::{counters, person};
 use sqlx::{PgConnection, query};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
 /// Neighbourhoods described between two writes.
 const SLICE: usize = 4_000;
 
 /// Temporary tables of the comparison; they go with the transaction. `verify_retired` holds what a complete snapshot says is gone.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("verify_person", "store.person"),
     ("verify_enrolment", "store.enrolment"),
     ("verify_due", "store.due"),
     ("verify_counter", "store.counter"),
     ("verify_employer", "store.employer"),
+    ("verify_guest", "store.guest"),
     ("verify_directory", "store.directory"),
     ("verify_retired", "store.directory"),
 ];
@@ -43,6 +45,7 @@ pub(crate) struct Rules {
     pub policy: Policy,
     pub today: Day,
     pub floors: Vec<SnapshotFloor>,
+    pub rulings: Rulings,
 }
 
 /// What is not compared in tables.
@@ -102,7 +105,14 @@ pub(crate) async fn write(
     write_directory(connection, log, rules).await?;
 
     let latest = std::mem::take(&mut log.latest);
-    let base = tokio::task::block_in_place(|| neighbourhoods(latest.values().map(|change| &**change), &rules.floors, &rules.key));
+    let base = tokio::task::block_in_place(|| {
+        neighbourhoods(
+            latest.values().map(|change| &**change),
+            &rules.floors,
+            &rules.rulings,
+            &rules.key,
+        )
+    });
     drop(latest);
     progress.set_length(base.len() as u64);
 
@@ -157,7 +167,9 @@ fn describe_all(slice: &[Neighbourhood], rules: &Rules) -> Vec<Described> {
             .map(|part| {
                 scope.spawn(move || -> Vec<Described> {
                     part.iter()
-                        .map(|((_, anchor), members)| describe(*anchor, members, &rules.policy, rules.today, &rules.key))
+                        .map(|((_, anchor), members)| {
+                            describe(*anchor, members, &rules.rulings, &rules.policy, rules.today, &rules.key)
+                        })
                         .collect()
                 })
             })
@@ -201,6 +213,7 @@ struct Sheets {
     person: Sheet,
     enrolment: Sheet,
     due: Sheet,
+    guest: Sheet,
 }
 
 impl Sheets {
@@ -209,6 +222,7 @@ impl Sheets {
             person: Sheet::new("verify_person", person::COLUMNS),
             enrolment: Sheet::new("verify_enrolment", person::ENROLMENT_COLUMNS),
             due: Sheet::new("verify_due", 4),
+            guest: Sheet::new("verify_guest", 3),
         }
     }
 
@@ -227,6 +241,21 @@ impl Sheets {
                     .bytes(&person.id.bytes()[..]);
             }
         }
+        let members = described
+            .persons
+            .iter()
+            .flat_map(|person| &person.members)
+            .chain(&described.away);
+        let guests: BTreeSet<RecordId> = members
+            .filter(|member| member.is_guest())
+            .map(|member| member.record.id)
+            .collect();
+        for record in guests {
+            let row = &mut self.guest.rows.row();
+            row.int2(i16::from(shard.number()))
+                .bytes(&record.bytes()[..])
+                .bytes(&anchor.bytes()[..]);
+        }
         if !described.away.is_empty() {
             person::put_away(&mut self.person.rows, shard, anchor, &described.away);
         }
@@ -235,7 +264,8 @@ impl Sheets {
     async fn send(&mut self, connection: &mut PgConnection) -> anyhow::Result<()> {
         self.person.send(connection).await?;
         self.enrolment.send(connection).await?;
-        self.due.send(connection).await
+        self.due.send(connection).await?;
+        self.guest.send(connection).await
     }
 }
 
@@ -309,6 +339,7 @@ mod tests {
             policy: Policy::embedded(),
             today: Day(0),
             floors,
+            rulings: Rulings::default(),
         }
     }
 
@@ -339,7 +370,9 @@ mod tests {
     fn cores_share_the_work_and_keep_the_order() {
         let rules = rules(Vec::new());
         let records = [change(1, 1, "张三"), change(2, 1, "李四"), change(3, 1, "王五")];
-        let slice: Vec<Neighbourhood> = neighbourhoods(&records, &rules.floors, &rules.key).into_iter().collect();
+        let slice: Vec<Neighbourhood> = neighbourhoods(&records, &rules.floors, &rules.rulings, &rules.key)
+            .into_iter()
+            .collect();
         let described = describe_all(&slice, &rules);
         assert_eq!(described.len(), 3);
         for (((_, anchor), _), described) in slice.iter().zip(&described) {

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use domain::date::Day;
+use domain::decision::{Decision, Rulings};
 use domain::division::City;
 use domain::ids::RecordId;
 use domain::input::{Control, Input, SnapshotFloor};
@@ -26,6 +27,19 @@ pub(crate) struct ShardLog {
     pub live: BTreeSet<City>,
     /// Complete snapshots.
     pub floors: Vec<SnapshotFloor>,
+    /// What reviewers decided; `None` once withdrawn.
+    pub decisions: BTreeMap<u64, Option<Decision>>,
+}
+
+/// What every shard stands under.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// The business date.
+    pub today: Option<Day>,
+    /// Complete snapshots, in order.
+    pub floors: Vec<SnapshotFloor>,
+    /// What decisions come to.
+    pub rulings: Rulings,
 }
 
 /// A version of a record at its place in the source topic, and what became of it.
@@ -200,6 +214,8 @@ impl SourceLog {
                     }
                     Control::Snapshot(floor) if !of_shard.floors.contains(&floor) => of_shard.floors.push(floor),
                     Control::Snapshot(_) | Control::Completeness(_) => (),
+                    Control::Decide(decision) => drop(of_shard.decisions.entry(decision.id).or_insert(Some(decision))),
+                    Control::Undecide(id) => drop(of_shard.decisions.insert(id, None)),
                 }
             }
         }
@@ -216,19 +232,24 @@ impl SourceLog {
         new
     }
 
-    /// A business date and snapshots that every shard has; `None` while they are on their way to some.
-    pub(crate) fn agreed(&self) -> Option<(Option<Day>, Vec<SnapshotFloor>)> {
+    /// What every shard has heard; `None` while something is on its way to some.
+    pub(crate) fn agreed(&self) -> Option<Agreed> {
         let first = self.shards.first()?;
         let mut floors = first.floors.clone();
         let agree = self.shards.iter().all(|shard| {
             shard.today == first.today
+                && shard.decisions == first.decisions
                 && shard.floors.len() == floors.len()
                 && shard.floors.iter().all(|floor| floors.contains(floor))
         });
         floors.sort_unstable_by(|one, two| {
             (one.source, &one.table, one.epoch, &one.offsets).cmp(&(two.source, &two.table, two.epoch, &two.offsets))
         });
-        agree.then_some((first.today, floors))
+        agree.then(|| Agreed {
+            today: first.today,
+            floors,
+            rulings: Rulings::new(first.decisions.clone()),
+        })
     }
 }
 
@@ -264,11 +285,11 @@ mod tests {
     #[test]
     fn shards_agree_once_all_have_heard() {
         let mut log = SourceLog::new();
-        assert_eq!(log.agreed(), Some((None, Vec::new())));
+        assert_eq!(log.agreed(), Some(Agreed::default()));
         let day = Control::BusinessDate("2026-05-01".parse().expect("a day"));
         log.take(Shard::new(0).expect("a shard"), Input::Control(day.clone()));
         assert_eq!(log.agreed(), None);
         Shard::all().for_each(|shard| log.take(shard, Input::Control(day.clone())));
-        assert_eq!(log.agreed().and_then(|(today, _)| today), "2026-05-01".parse().ok());
+        assert_eq!(log.agreed().and_then(|agreed| agreed.today), "2026-05-01".parse().ok());
     }
 }

@@ -1,8 +1,8 @@
 //! A neighbourhood while a batch changes it.
 
 use crate::date::Timestamp;
-use crate::ids::{AnchorId, RecordId};
-use crate::neighbourhood::Member;
+use crate::ids::RecordId;
+use crate::neighbourhood::{Member, Slot};
 
 /// A neighbourhood in a workspace.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ impl Loaded {
         self.remove((record, None), at);
     }
 
-    pub(super) fn remove(&mut self, slot: (RecordId, Option<AnchorId>), at: Timestamp) {
+    pub(super) fn remove(&mut self, slot: Slot, at: Timestamp) {
         if let Ok(found) = self.members.binary_search_by_key(&slot, Member::slot) {
             self.touch(at);
             self.members.remove(found);

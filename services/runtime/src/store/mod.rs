@@ -2,6 +2,7 @@
 
 pub mod copy;
 pub mod counters;
+pub mod decisions;
 pub mod log;
 mod migrate;
 pub mod person;

@@ -1,0 +1,353 @@
+//! What the home records and the decisions say about a number: the evidence everything under it is compared with.
+
+use super::{Member, Seat};
+use crate::decision::{Merged, Rulings};
+use crate::facts::{Facts, FactsKind};
+use crate::ids::{AnchorId, IdKey, RecordId};
+use crate::name::{Name, NameMatch};
+use crate::record::SourceRecord;
+use crate::shard::Shard;
+use crate::source::Agency;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many corrections a copy follows at most; a longer chain is no history of a person but a broken register.
+const MAX_HOPS: usize = 8;
+
+/// Someone whose number this was, and where they went: by a correction, or because a decision says so.
+struct Heir<'a> {
+    /// The statement, or the record that was decided on.
+    record: RecordId,
+    /// Whose number it was; `None` where the statement names nobody.
+    name: Option<&'a Name>,
+    seat: Seat,
+    /// Public security itself gave the number up: it names nobody any more.
+    retires: bool,
+}
+
+/// The evidence of a neighbourhood.
+pub(super) struct Ground<'a> {
+    members: &'a [Member],
+    rulings: &'a Rulings,
+    key: &'a IdKey,
+    here: AnchorId,
+    /// Public security's register rows for the number: they decide who holds it.
+    authority: Vec<&'a SourceRecord>,
+    /// Names that fit the holder; `None` when nobody holds the number.
+    holder: Option<Vec<&'a Name>>,
+    /// Names that fit the holder for guests: also those of guests that decisions call the holder.
+    known_as: Vec<&'a Name>,
+    /// Classes of the records that speak for the holder.
+    holder_classes: BTreeSet<RecordId>,
+    /// Who left the number, in the order of where they went.
+    heirs: Vec<Heir<'a>>,
+    /// Members that were set apart from somebody here who comes first.
+    set_apart: BTreeSet<usize>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn survey(members: &'a [Member], indexes: &[usize], here: AnchorId, rulings: &'a Rulings, key: &'a IdKey) -> Self {
+        let mut ground = Self {
+            members,
+            rulings,
+            key,
+            here,
+            authority: Vec::new(),
+            holder: None,
+            known_as: Vec::new(),
+            holder_classes: BTreeSet::new(),
+            heirs: Vec::new(),
+            set_apart: BTreeSet::new(),
+        };
+        let mut staying: Vec<usize> = Vec::new();
+        for at in indexes.iter().copied() {
+            let member = &members[at];
+            let record = &member.record;
+            if member.is_guest() {
+                staying.push(at);
+                continue;
+            }
+            match (ground.meeting(member), &record.facts) {
+                // A row without a name goes alone: nothing says who of the others would be its person.
+                (Some(seat), _) => ground.heirs.extend(record.identity.name.as_ref().map(|name| Heir {
+                    record: record.id,
+                    name: Some(name),
+                    seat,
+                    retires: is_authority(record),
+                })),
+                (None, Facts::Correction(correction)) if correction.heir != correction.former => ground.heirs.push(Heir {
+                    record: record.id,
+                    name: record.identity.name.as_ref(),
+                    seat: (
+                        Shard::of_birth_date(correction.heir.birth_date()),
+                        key.number(correction.heir),
+                    ),
+                    retires: true,
+                }),
+                (None, _) => staying.push(at),
+            }
+        }
+        ground.heirs.sort_unstable_by_key(|heir| (heir.seat.1, heir.record));
+        let contested = ground.set_apart(&staying);
+        let speaking =
+            |at: &&usize| !members[**at].is_guest() && is_authority(&members[**at].record) && !ground.set_apart.contains(at);
+        ground.authority = staying.iter().filter(speaking).map(|at| &members[*at].record).collect();
+        if !ground.authority.is_empty() {
+            ground.holder = one_name(&ground.authority, rulings).filter(|_| !contested);
+            ground.learn_names(&staying);
+        }
+        ground
+    }
+
+    /// Once it is known who stays: without public security the holder is the one name that all of them share.
+    pub(super) fn settle(&mut self, staying: &[usize]) {
+        if self.authority.is_empty() {
+            let homes: Vec<&SourceRecord> = staying
+                .iter()
+                .filter(|at| !self.set_apart.contains(at))
+                .map(|at| &self.members[*at])
+                .filter(|member| !member.is_guest() && member.record.facts.kind() != FactsKind::Correction)
+                .map(|member| &member.record)
+                .collect();
+            let numbered = homes.iter().any(|record| record.group_number().is_some());
+            self.holder = if numbered { one_name(&homes, self.rulings) } else { None };
+            if self.holder.is_some() {
+                self.holder_classes = homes.iter().filter_map(|record| self.rulings.class(record.id)).collect();
+            }
+        }
+        if let Some(names) = &self.holder {
+            // Guests are no evidence for a home record, but a decision may say that one of them is the holder by another name.
+            let guests = staying.iter().map(|at| &self.members[*at]).filter(|member| member.is_guest());
+            let called = guests.filter(|member| self.is_of_holder(member.record.id));
+            self.known_as = names
+                .iter()
+                .copied()
+                .chain(called.filter_map(|guest| guest.record.identity.name.as_ref()))
+                .collect();
+        }
+    }
+
+    /// Where a member's person lives, if it is not here: by decision, or after a correction unless the holder claims the member.
+    pub(super) fn seat_elsewhere(&self, at: usize) -> Option<Seat> {
+        let member = &self.members[at];
+        if member.path.len() >= MAX_HOPS {
+            return None;
+        }
+        let seat = self.meeting(member).or_else(|| self.heir_of(at))?;
+        // A way back would never end.
+        (seat.1 != self.here && !member.path.contains(&seat.1)).then_some(seat)
+    }
+
+    /// Whether a member that stays is the holder's.
+    pub(super) fn joins_holder(&self, at: usize) -> bool {
+        let member = &self.members[at];
+        self.holder.as_ref().is_some_and(|names| {
+            let names = if member.is_guest() { &self.known_as } else { names };
+            self.fits(at, names)
+        })
+    }
+
+    /// Whether public security gave the number up as somebody's.
+    pub(super) fn is_retired(&self) -> bool {
+        self.heirs.iter().any(|heir| heir.retires)
+    }
+
+    /// Those who stand apart, as persons: the records of one name are one, and those that decisions call one.
+    pub(super) fn groups(&self, apart: &[usize]) -> Vec<Vec<usize>> {
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+        enum Called {
+            Class(RecordId),
+            Name(String),
+        }
+        let mut one = Merged::default();
+        let mut called = Vec::with_capacity(apart.len());
+        for at in apart {
+            let record = &self.members[*at].record;
+            let class = Called::Class(self.rulings.called(record.id));
+            let name = record.identity.name.as_ref().filter(|_| !self.set_apart.contains(at));
+            if let Some(name) = name {
+                one.unite(class.clone(), Called::Name(name.key()));
+            }
+            called.push(class);
+        }
+        let mut groups: BTreeMap<Called, Vec<usize>> = BTreeMap::new();
+        for (at, called) in apart.iter().zip(called) {
+            groups.entry(one.find(called)).or_default().push(*at);
+        }
+        groups.into_values().collect()
+    }
+
+    /// Where decisions have a member's person meet, unless it is here.
+    fn meeting(&self, member: &Member) -> Option<Seat> {
+        if self.rulings.is_empty() {
+            return None;
+        }
+        let numbered = member.record.group_number().is_some();
+        let seat = self.rulings.meeting(member.record.id, numbered, self.key)?;
+        (seat.1 != self.here).then_some(seat)
+    }
+
+    /// Finds whom decisions set apart from somebody who comes first, and says whether public security's own rows are set apart from
+    /// each other: then nobody holds the number.
+    fn set_apart(&mut self, staying: &[usize]) -> bool {
+        let record = |at: usize| &self.members[at].record;
+        if staying.iter().all(|at| self.rulings.apart(record(*at).id).is_empty()) {
+            return false;
+        }
+        // By class: whether public security's register has it, whether a home record is of it; then the lower name comes first.
+        let mut standing: BTreeMap<RecordId, (bool, bool)> = BTreeMap::new();
+        for at in staying {
+            let member = &self.members[*at];
+            let known = standing.entry(self.rulings.called(member.record.id)).or_default();
+            known.0 |= !member.is_guest() && is_authority(&member.record);
+            known.1 |= !member.is_guest();
+        }
+        let first = |class: RecordId| (std::cmp::Reverse(standing[&class]), class);
+        let mut contested = false;
+        for at in staying {
+            let class = self.rulings.called(record(*at).id);
+            for other in self.rulings.apart(class).iter().filter(|other| standing.contains_key(other)) {
+                contested |= standing[&class].0 && standing[other].0;
+                if first(*other) < first(class) {
+                    self.set_apart.insert(*at);
+                }
+            }
+        }
+        contested
+    }
+
+    /// A holder whom decisions call one with other home records is known by their names too.
+    fn learn_names(&mut self, staying: &[usize]) {
+        self.holder_classes = self
+            .authority
+            .iter()
+            .filter_map(|record| self.rulings.class(record.id))
+            .collect();
+        let homes = staying
+            .iter()
+            .map(|at| &self.members[*at])
+            .filter(|member| !member.is_guest());
+        let called = homes.filter(|member| self.is_of_holder(member.record.id));
+        let names: Vec<&Name> = called.filter_map(|member| member.record.identity.name.as_ref()).collect();
+        if let Some(holder) = &mut self.holder {
+            holder.extend(names);
+        }
+    }
+
+    fn is_of_holder(&self, record: RecordId) -> bool {
+        !self.holder_classes.is_empty()
+            && self
+                .rulings
+                .class(record)
+                .is_some_and(|class| self.holder_classes.contains(&class))
+    }
+
+    fn fits(&self, at: usize, names: &[&Name]) -> bool {
+        let record = &self.members[at].record;
+        match &record.identity.name {
+            _ if self.set_apart.contains(&at) => false,
+            _ if self.is_of_holder(record.id) => true,
+            // The number alone vouches for a row that states no name.
+            None => true,
+            // Nobody under the number states a name: there is nothing to contradict a guest.
+            Some(_) if names.is_empty() => true,
+            Some(name) => names.iter().any(|holder| fit(holder, name)),
+        }
+    }
+
+    /// Where a member's person went after those who left the number, if the holder does not claim the member.
+    fn heir_of(&self, at: usize) -> Option<Seat> {
+        let member = &self.members[at];
+        if self.heirs.is_empty() || (!member.is_guest() && is_authority(&member.record)) {
+            return None;
+        }
+        let own = || {
+            self.heirs
+                .iter()
+                .filter(|heir| heir.record == member.record.id && !member.is_guest())
+        };
+        let candidates: Vec<Seat> = if own().next().is_some() {
+            own().map(|heir| heir.seat).collect()
+        } else {
+            let holder = self.holder.as_ref().filter(|_| !self.authority.is_empty());
+            if holder.is_some_and(|names| self.fits(at, names)) {
+                return None;
+            }
+            let stated = member.record.identity.name.as_ref();
+            let fits = |heir: &Heir<'_>| match (heir.name, stated) {
+                (Some(name), Some(stated)) => fit(name, stated),
+                // The number alone vouches for a row without a name, as it does for a holder.
+                _ => true,
+            };
+            let led = |heir: &&Heir<'_>| self.decided(member.record.id, heir.record).unwrap_or_else(|| fits(heir));
+            self.heirs.iter().filter(led).map(|heir| heir.seat).collect()
+        };
+        // Two heirs that both fit are a question for a human.
+        let seat = *candidates.first()?;
+        candidates.iter().all(|candidate| *candidate == seat).then_some(seat)
+    }
+
+    /// Whether decisions call a record's person the one behind an heir, which is a row itself or was read from one.
+    fn decided(&self, record: RecordId, heir: RecordId) -> Option<bool> {
+        let (class, apart) = (self.rulings.class(record), self.rulings.apart(record));
+        if class.is_none() && apart.is_empty() {
+            return None;
+        }
+        let stated = self
+            .members
+            .iter()
+            .map(|member| &member.record)
+            .find(|stated| stated.id == heir)?;
+        let row = self.key.record(stated.source, &stated.table, stated.key.reveal());
+        let called = [heir, row].map(|id| self.rulings.called(id));
+        if called.iter().any(|name| apart.contains(name)) {
+            return Some(false);
+        }
+        called.iter().any(|name| Some(*name) == class).then_some(true)
+    }
+}
+
+/// Whether a record is public security's own word on who holds a number.
+fn is_authority(record: &SourceRecord) -> bool {
+    record.source.agency == Agency::PublicSecurity
+        && record.facts.kind() == FactsKind::Resident
+        && record.group_number().is_some()
+}
+
+fn fit(name: &Name, other: &Name) -> bool {
+    !matches!(name.compare(other), NameMatch::Different)
+}
+
+/// The one name some records share, with the former names they state; `None` when they state several that no decision calls one.
+fn one_name<'a>(records: &[&'a SourceRecord], rulings: &Rulings) -> Option<Vec<&'a Name>> {
+    let mut names: Vec<&Name> = records.iter().filter_map(|record| record.identity.name.as_ref()).collect();
+    let differ = names.iter().any(|name| name.key() != names[0].key());
+    if differ && !are_one(records, rulings) {
+        return None;
+    }
+    names.extend(records.iter().filter_map(|record| match &record.facts {
+        Facts::Resident(resident) => resident.former_name.as_ref(),
+        _ => None,
+    }));
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}
+
+/// Whether decisions call one everybody whose names differ.
+fn are_one(records: &[&SourceRecord], rulings: &Rulings) -> bool {
+    let mut one: Merged<String> = Merged::default();
+    let mut of_class: BTreeMap<RecordId, String> = BTreeMap::new();
+    let mut keys: BTreeSet<String> = BTreeSet::new();
+    for record in records {
+        let Some(name) = record.identity.name.as_ref().map(Name::key) else {
+            continue;
+        };
+        if let Some(class) = rulings.class(record.id) {
+            let first = of_class.entry(class).or_insert_with(|| name.clone()).clone();
+            one.unite(first, name.clone());
+        }
+        keys.insert(name);
+    }
+    let roots: BTreeSet<String> = keys.into_iter().map(|name| one.find(name)).collect();
+    roots.len() <= 1
+}
