@@ -70,7 +70,7 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         ends: ends::Ends::new(&settings)?,
         store,
         scope,
-        tolerance: i64::from(policy.release.tolerance_seconds) * 1000,
+        tolerance: i64::from(policy.release.tolerance_millis),
         settings,
     };
     tracing::info!(sources = shared.scope.len(), "sources in scope");

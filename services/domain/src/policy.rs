@@ -112,8 +112,8 @@ pub struct AfterDeathRules {
 pub struct ReleaseRules {
     /// Presence claims that are told without waiting for completeness.
     pub at_once: Vec<Rule>,
-    /// How far a source's clock may be ahead of ours, in seconds.
-    pub tolerance_seconds: u32,
+    /// How far a source's clock may be ahead of ours, in milliseconds.
+    pub tolerance_millis: u32,
     /// Share of a source's rows (0 to 1) that may be dead letters before the source stops.
     pub dead_letter_share: f64,
 }

@@ -124,7 +124,7 @@ struct Scope {
 #[serde(deny_unknown_fields)]
 struct Release {
     at_once: Vec<String>,
-    tolerance_seconds: u32,
+    tolerance_millis: u32,
     dead_letter_share: f64,
 }
 
@@ -253,7 +253,7 @@ fn release(file: &Release) -> Result<ReleaseRules, PolicyError> {
     )?;
     Ok(ReleaseRules {
         at_once,
-        tolerance_seconds: file.tolerance_seconds,
+        tolerance_millis: file.tolerance_millis,
         dead_letter_share: file.dead_letter_share,
     })
 }
