@@ -12,7 +12,7 @@ use runtime::dialect::Dialects;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Partitions of a source topic.
+/// Partitions of a source topic in memory.
 pub const PARTITIONS: u16 = 3;
 
 /// A message for a source topic.
@@ -319,7 +319,7 @@ impl Encoder<'_> {
             on: event.on,
             source: event.source,
             table: event.table.clone(),
-            partition: partition_of(&bytes),
+            partition: partition_of(&bytes, PARTITIONS),
             key: bytes,
             value: value.map(|value| serde_json::to_vec(&value)).transpose()?,
             chain: key.label.clone(),
@@ -328,12 +328,12 @@ impl Encoder<'_> {
     }
 }
 
-/// The partition of a key: one key, one partition.
-pub fn partition_of(key: &[u8]) -> u16 {
+/// The partition of a key among so many: one key, one partition.
+pub fn partition_of(key: &[u8], partitions: u16) -> u16 {
     let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash >> 32) as u16 % PARTITIONS
+    ((hash >> 32) % u64::from(partitions)) as u16
 }
 
 /// An envelope without schema.

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod drive;
 pub mod encode;
+pub mod kills;
 pub mod on_servers;
 pub mod registry;
 pub mod servers;

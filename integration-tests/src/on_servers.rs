@@ -59,7 +59,7 @@ pub async fn run(servers: &mut Servers, rules: &Rules, stories: &[Story], seed: 
             }
         }
     }
-    if !run.servers.canbao(&["verify", "--wait", "60"])? {
+    if !run.servers.services.canbao(&["verify", "--wait", "60"])? {
         failures.push(anyhow::anyhow!("canbao verify found a difference, see canbao.log"));
     }
     let told = told(run.servers)?;
@@ -135,7 +135,7 @@ impl Run<'_> {
             }
             if self.draw.once_in(60) {
                 let name = *self.draw.pick(&crate::servers::SERVICES);
-                self.servers.crash(name)?;
+                self.servers.services.crash((name, 1))?;
             }
         }
         // A connector that crashed sends some rows again and runs through to the end.

@@ -1,80 +1,70 @@
 //! Real servers: a database of its own, the topics, the services as processes, and what is needed to speak with them.
+//!
+//! One after another, several runs may use the same servers: [`Servers::reset`] takes everything away that the last one left.
+
+mod broker;
+mod database;
+mod processes;
 
 use crate::drive::sources;
-use crate::encode::{Message, PARTITIONS, envelope};
+use crate::encode::{Message, envelope, partition_of};
 use anyhow::{Context, bail, ensure};
+use broker::Broker;
 use domain::date::Timestamp;
 use domain::source::{Agency, Source};
+pub use processes::{Processes, Replica, SERVICES};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedMessage;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{Offset, TopicPartitionList};
+use runtime::kafka::topics::PERSON_RECORDS;
 use runtime::statements::{self, Outcome, Statement};
 use runtime::store::read;
 use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The services, in the order in which they start.
-pub const SERVICES: [&str; 6] = [
-    "public-security",
-    "civil-affairs",
-    "human-resources",
-    "registry",
-    "clock",
-    "publisher",
-];
-/// The database that is made anew.
-const DATABASE: &str = "canbao_stories";
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// Policy `release.tolerance_seconds`, in milliseconds: what a source's clock may be ahead.
-const TOLERANCE: i64 = 2000;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+/// Policy `release.tolerance_millis`: what a source's clock may be ahead.
+const TOLERANCE: i64 = 250;
+/// Partitions of a source topic, unless a run wants others.
+const PARTITIONS: u16 = 3;
+/// The name of the tests' own sessions in the database.
+pub const TESTER: &str = "canbao-tests";
+/// Names the state folder of servers that are nobody's but the tests' (`integration-tests/run` sets it): what lies on them may be
+/// removed, and they may be killed.
+const PRIVATE: &str = "TEST_SERVERS";
 
 /// Running servers and services.
 pub struct Servers {
     kafka: String,
-    environment: BTreeMap<&'static str, String>,
-    binaries: PathBuf,
-    logs: PathBuf,
-    processes: BTreeMap<&'static str, Child>,
+    /// The address that was named; the database of a run lies beside it.
+    given: String,
+    private: Option<PathBuf>,
+    partitions: u16,
     producer: BaseProducer,
+    /// The services.
+    pub services: Processes,
     /// The database of this run.
     pub pool: PgPool,
 }
 
 impl Servers {
-    /// Makes database and topics and starts the services; `None`, with a message, when no servers are named.
+    /// Makes the database; `None` when no servers are named.
     ///
     /// # Errors
-    /// When a server does not answer, holds another run's topics, or a binary was not built.
+    /// When a server does not answer, or a binary was not built.
     pub async fn start(logs: &Path, key: &str) -> anyhow::Result<Option<Self>> {
-        let (Ok(kafka), Ok(database)) = (std::env::var("CANBAO_KAFKA"), std::env::var("CANBAO_DATABASE_URL")) else {
+        let (Ok(kafka), Ok(given)) = (std::env::var("CANBAO_KAFKA"), std::env::var("CANBAO_DATABASE_URL")) else {
             return Ok(None);
         };
-        let binaries = std::env::current_exe()?;
-        let binaries = binaries
-            .parent()
-            .and_then(Path::parent)
-            .context("a test lies in target/debug/deps")?
-            .to_owned();
-        for name in SERVICES.into_iter().chain(["canbao"]) {
-            ensure!(
-                binaries.join(name).exists(),
-                "the binary {name} is missing: cargo build --workspace"
-            );
-        }
-        let database = make_database(&database).await?;
-        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
-        let dialects = Agency::ALL.map(|agency| services.join(agency.as_str()).join("dialects").display().to_string());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+        let dialects = Agency::ALL.map(|agency| folder.join(agency.as_str()).join("dialects").display().to_string());
         let environment = BTreeMap::from([
             ("CANBAO_KAFKA", kafka.clone()),
-            ("CANBAO_DATABASE_URL", database.clone()),
             ("CANBAO_ID_KEY", key.to_owned()),
             ("CANBAO_DIALECTS", dialects.join(":")),
             ("CANBAO_HTTP", "127.0.0.1:0".to_owned()),
@@ -84,144 +74,80 @@ impl Servers {
             // Few rows a topic: one that cannot be read is a large share of them.
             ("CANBAO_NORMALISER__DEAD_LETTER_SHARE", "1".to_owned()),
         ]);
-        std::fs::create_dir_all(logs)?;
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &kafka)
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "1")
-            .create()?;
-        let pool = PgPool::connect(&database).await.context("the new database does not answer")?;
-        let servers = Self {
+        let mut services = Processes::new(logs, environment)?;
+        let (pool, private) = (fresh(&given, &mut services).await?, private());
+        Ok(Some(Self {
+            producer: producer(&kafka)?,
             kafka,
-            environment,
-            binaries,
-            logs: logs.to_owned(),
-            processes: BTreeMap::new(),
-            producer,
+            given,
+            private,
+            partitions: PARTITIONS,
+            services,
             pool,
-        };
-        ensure!(servers.canbao(&["migrate"])?, "canbao migrate failed, see {}", logs.display());
-        Ok(Some(servers))
+        }))
+    }
+
+    /// The state folder of private servers; `None` when they may be somebody else's, and must not be killed.
+    pub fn private(&self) -> Option<&Path> {
+        self.private.as_deref()
+    }
+
+    /// Stops the services and takes away what they made: an empty database, no topics, no groups. Scales and settings stay.
+    /// Source topics of the next run have `partitions` partitions.
+    ///
+    /// # Errors
+    /// When a service did not end in order, or a server does not answer.
+    pub async fn reset(&mut self, partitions: u16) -> anyhow::Result<()> {
+        self.services.stop()?;
+        self.pool.close().await;
+        Broker::new(&self.kafka)?.clear().await?;
+        // A new one knows nothing of the topics that are gone.
+        self.producer = producer(&self.kafka)?;
+        self.pool = fresh(&self.given, &mut self.services).await?;
+        self.partitions = partitions;
+        Ok(())
     }
 
     /// Makes the source topics and starts the services.
     ///
     /// # Errors
-    /// When the broker holds topics of another run.
+    /// When the broker, not a private one, holds topics of another run.
     pub async fn begin(&mut self, tables: &BTreeSet<(Source, String)>) -> anyhow::Result<()> {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &self.kafka).create()?;
-        let there = admin.inner().fetch_metadata(None, Duration::from_secs(10))?;
-        let ours = |name: &str| name == "person.records" || name.starts_with("alerts.") || name.contains(".public.");
-        if let Some(topic) = there.topics().iter().find(|topic| ours(topic.name())) {
-            bail!(
-                "the broker already holds topic {}: the stories need a broker without Canbao's topics",
-                topic.name()
-            );
+        let broker = Broker::new(&self.kafka)?;
+        if self.private.is_some() {
+            broker.clear().await?;
+        } else if let Some((topic, _)) = broker.topics()?.first() {
+            bail!("the broker already holds topic {topic}: the tests need a broker without Canbao's topics");
         }
-        let table = |source| completeness_row(source, Timestamp(0)).map(|(table, _)| (topic_of(source, table), 1));
-        let heartbeats = sources()
-            .into_iter()
-            .map(table)
-            .collect::<anyhow::Result<Vec<_>>>()?
-            .into_iter();
-        let tables = tables
-            .iter()
-            .map(|(source, table)| (topic_of(*source, table), i32::from(PARTITIONS)));
-        let topics: Vec<(String, i32)> = heartbeats.chain(tables).collect();
-        let wanted = topics
-            .iter()
-            .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)));
-        for made in admin
-            .create_topics(wanted.collect::<Vec<_>>().iter(), &AdminOptions::new())
-            .await?
-        {
-            made.map_err(|(topic, error)| anyhow::anyhow!("topic {topic}: {error}"))?;
-        }
+        let heartbeat = |source| completeness_row(source, Timestamp(0)).map(|(table, _)| (topic_of(source, table), 1));
+        let mut topics = sources().into_iter().map(heartbeat).collect::<anyhow::Result<Vec<_>>>()?;
+        topics.extend(
+            tables
+                .iter()
+                .map(|(source, table)| (topic_of(*source, table), self.partitions)),
+        );
+        broker.make(&topics).await?;
         let (normalisers, others) = SERVICES.split_at(3);
-        normalisers.iter().try_for_each(|name| self.spawn(name))?;
+        self.services.begin(normalisers)?;
         // Where services start is the launcher's choice: here the topic they make stands before the rest subscribes to it.
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let there = admin.inner().fetch_metadata(None, Duration::from_secs(10))?;
-            let log = there.topics().iter().find(|topic| topic.name() == "person.records");
-            if log.is_some_and(|topic| topic.partitions().len() == usize::from(domain::shard::SHARDS)) {
-                break;
-            }
+        let shards = (PERSON_RECORDS.to_owned(), usize::from(domain::shard::SHARDS));
+        while !broker.topics()?.contains(&shards) {
             ensure!(Instant::now() < deadline, "the normalisers did not make person.records");
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        others.iter().try_for_each(|name| self.spawn(name))
+        self.services.begin(others)
     }
 
-    fn spawn(&mut self, name: &'static str) -> anyhow::Result<()> {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.logs.join(format!("{name}.log")))?;
-        let mut command = Command::new(self.binaries.join(name));
-        command
-            .envs(&self.environment)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        self.processes.insert(name, command.spawn()?);
-        Ok(())
-    }
-
-    /// Kills a service as a crash would, and starts it again.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn crash(&mut self, name: &'static str) -> anyhow::Result<()> {
-        if let Some(mut child) = self.processes.remove(name) {
-            child.kill()?;
-            child.wait()?;
-        }
-        self.spawn(name)
-    }
-
-    /// Runs a `canbao` command; whether its exit code was 0.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn canbao(&self, arguments: &[&str]) -> anyhow::Result<bool> {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.logs.join("canbao.log"))?;
-        let mut command = Command::new(self.binaries.join("canbao"));
-        command.args(arguments).envs(&self.environment).env_remove("CANBAO_HTTP");
-        Ok(command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .status()?
-            .success())
-    }
-
-    /// Fails when a service has ended by itself.
-    ///
-    /// # Errors
-    /// Names it.
-    pub fn check_alive(&mut self) -> anyhow::Result<()> {
-        for (name, child) in &mut self.processes {
-            if let Some(status) = child.try_wait()? {
-                bail!("{name} ended by itself ({status}), see {}", self.logs.display());
-            }
-        }
-        Ok(())
-    }
-
-    /// Publishes a message of a source.
+    /// Publishes a message of a source. Its partition follows from its key and the number of partitions of this run.
     ///
     /// # Errors
     /// When the queue is full.
     pub fn publish(&self, message: &Message) -> anyhow::Result<()> {
         let topic = topic_of(message.source, &message.table);
-        let mut record = BaseRecord::to(&topic)
-            .key(&message.key)
-            .partition(i32::from(message.partition));
+        let partition = partition_of(&message.key, self.partitions);
+        let mut record = BaseRecord::to(&topic).key(&message.key).partition(i32::from(partition));
         if let Some(value) = &message.value {
             record = record.payload(value);
         }
@@ -249,7 +175,7 @@ impl Servers {
                 .fetch_watermarks(&topic, i32::from(partition), Duration::from_secs(10))?
                 .1 as u64)
         };
-        (0..PARTITIONS).map(end).collect()
+        (0..self.partitions).map(end).collect()
     }
 
     /// Makes a statement and waits until every shard has applied it; its number.
@@ -262,7 +188,7 @@ impl Servers {
             Some(Outcome::Applied) => Ok(id as u64),
             Some(Outcome::Refused(reason)) => bail!("{statement:?} was refused: {reason}"),
             None => {
-                self.check_alive()?;
+                self.services.check_alive()?;
                 bail!("{statement:?} took longer than {PATIENCE:?}")
             }
         }
@@ -276,6 +202,25 @@ impl Servers {
         self.flush()?;
         // Later than every append time so far, also where the broker's clock and ours differ by some milliseconds.
         tokio::time::sleep(Duration::from_millis(150)).await;
+        let wanted = self.heartbeat(silent)?;
+        self.flush()?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let missing = self.incomplete(silent, wanted).await?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            self.services.check_alive()?;
+            ensure!(Instant::now() < deadline, "not complete after {PATIENCE:?}: {missing:?}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// Lets every source but the silent ones say that it is complete up to now; returns the time that this proves.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn heartbeat(&self, silent: &BTreeSet<Source>) -> anyhow::Result<Timestamp> {
         let time = Timestamp(now()?.0 + TOLERANCE - 50);
         for source in sources().into_iter().filter(|source| !silent.contains(source)) {
             let (table, row) = completeness_row(source, time)?;
@@ -285,28 +230,24 @@ impl Servers {
             let record = BaseRecord::to(&topic).key(key).payload(&value).partition(0);
             self.producer.send(record).map_err(|(error, _)| error)?;
         }
-        self.flush()?;
-        let wanted = Timestamp(time.0 - TOLERANCE);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let mut connection = self.pool.acquire().await?;
-            let shards = read::shards(&mut connection).await?;
-            let heard = |source: &Source| {
-                shards
-                    .iter()
-                    .all(|shard| shard.state.complete.get(source).is_some_and(|until| *until >= wanted))
-            };
-            let missing: Vec<Source> = sources()
-                .into_iter()
-                .filter(|source| !silent.contains(source) && !heard(source))
-                .collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            self.check_alive()?;
-            ensure!(Instant::now() < deadline, "not complete after {PATIENCE:?}: {missing:?}");
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+        Ok(Timestamp(time.0 - TOLERANCE))
+    }
+
+    /// Sources, but the silent ones, of which some shard has not heard yet that they are complete up to a time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn incomplete(&self, silent: &BTreeSet<Source>, until: Timestamp) -> anyhow::Result<Vec<Source>> {
+        let mut connection = self.pool.acquire().await?;
+        let shards = read::shards(&mut connection).await?;
+        let heard = |source: &Source| {
+            let at_shard = |at: &Timestamp| *at >= until;
+            shards
+                .iter()
+                .all(|shard| shard.state.complete.get(source).is_some_and(at_shard))
+        };
+        let sources = sources().into_iter();
+        Ok(sources.filter(|source| !silent.contains(source) && !heard(source)).collect())
     }
 
     /// Everything committed that some topics hold.
@@ -314,70 +255,32 @@ impl Servers {
     /// # Errors
     /// When the broker does not answer.
     pub fn read_all(&self, chosen: impl Fn(&str) -> bool) -> anyhow::Result<Vec<OwnedMessage>> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.kafka)
-            .set("group.id", "canbao-stories-reader")
-            .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true")
-            .create()?;
-        let metadata = consumer.fetch_metadata(None, Duration::from_secs(10))?;
-        let mut assignment = TopicPartitionList::new();
-        for topic in metadata.topics().iter().filter(|topic| chosen(topic.name())) {
-            for partition in topic.partitions() {
-                assignment.add_partition_offset(topic.name(), partition.id(), Offset::Beginning)?;
-            }
-        }
-        consumer.assign(&assignment)?;
-        let (mut open, mut messages) = (assignment.count(), Vec::new());
-        let deadline = Instant::now() + PATIENCE;
-        while open > 0 {
-            ensure!(Instant::now() < deadline, "topics could not be read to their end");
-            match consumer.poll(Duration::from_secs(1)) {
-                Some(Ok(message)) => messages.push(message.detach()),
-                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => open -= 1,
-                Some(Err(error)) => return Err(error.into()),
-                None => {}
-            }
-        }
-        Ok(messages)
-    }
-
-    /// Asks every service to end, as an operator would, and waits.
-    ///
-    /// # Errors
-    /// Names services that did not end in order.
-    pub fn stop(&mut self) -> anyhow::Result<()> {
-        for child in self.processes.values() {
-            Command::new("kill").arg(child.id().to_string()).status()?;
-        }
-        let deadline = Instant::now() + PATIENCE;
-        let mut wrong = Vec::new();
-        for (name, mut child) in std::mem::take(&mut self.processes) {
-            while child.try_wait()?.is_none() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            match child.try_wait()? {
-                Some(status) if status.success() => {}
-                status => {
-                    child.kill().ok();
-                    child.wait()?;
-                    wrong.push(format!("{name}: {status:?}"));
-                }
-            }
-        }
-        ensure!(wrong.is_empty(), "services did not end in order: {wrong:?}");
-        Ok(())
+        Broker::new(&self.kafka)?.read_all(chosen)
     }
 }
 
-impl Drop for Servers {
-    fn drop(&mut self) {
-        for child in self.processes.values_mut() {
-            child.kill().ok();
-            child.wait().ok();
-        }
-    }
+fn private() -> Option<PathBuf> {
+    std::env::var_os(PRIVATE).map(PathBuf::from)
+}
+
+fn producer(kafka: &str) -> anyhow::Result<BaseProducer> {
+    Ok(ClientConfig::new()
+        .set("bootstrap.servers", kafka)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "1")
+        .create()?)
+}
+
+/// An empty database with the tables, which the services are told of.
+async fn fresh(given: &str, services: &mut Processes) -> anyhow::Result<PgPool> {
+    let database = database::make(given).await?;
+    services.share("CANBAO_DATABASE_URL", database.clone());
+    let migrated = services.canbao(&["migrate"])?;
+    ensure!(migrated, "canbao migrate failed, see {}", services.logs().display());
+    let options = PgConnectOptions::from_str(&database)?.application_name(TESTER);
+    PgPool::connect_with(options)
+        .await
+        .context("the new database does not answer")
 }
 
 /// The row by which a source says that it is complete up to `time`, and its table: a heartbeat of a system of record, the batch row
@@ -405,20 +308,4 @@ fn now() -> anyhow::Result<Timestamp> {
     Ok(Timestamp(
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64,
     ))
-}
-
-/// Makes the database anew beside the one that `url` names, and returns its address.
-async fn make_database(url: &str) -> anyhow::Result<String> {
-    let admin = PgPool::connect(url).await.context("CANBAO_DATABASE_URL does not answer")?;
-    let (server, _) = url.rsplit_once('/').context("CANBAO_DATABASE_URL names a database")?;
-    sqlx::query(sqlx::AssertSqlSafe(format!(
-        "drop database if exists {DATABASE} with (force)"
-    )))
-    .execute(&admin)
-    .await?;
-    sqlx::query(sqlx::AssertSqlSafe(format!("create database {DATABASE}")))
-        .execute(&admin)
-        .await?;
-    admin.close().await;
-    Ok(format!("{server}/{DATABASE}"))
 }

@@ -26,7 +26,7 @@ async fn stories_on_real_servers() {
         return;
     };
     let ran = on_servers::run(&mut servers, &rules, &stories, seed()).await;
-    let ended = servers.stop();
+    let ended = servers.services.stop();
     ran.unwrap_or_else(|error| panic!("seed {}, logs in {}: {error:#}", seed(), logs.display()));
     ended.expect("services that end in order");
 }

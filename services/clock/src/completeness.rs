@@ -100,6 +100,7 @@ impl Completeness {
     }
 
     fn receive(&mut self, received: Received) {
+        runtime::failpoint::reach("clock.row-received");
         if let Some(row) = received.row
             && let Some(progress) = self.progress.get_mut(&row.source)
         {
@@ -145,6 +146,7 @@ impl Completeness {
                 .send(vec![Control::Completeness(vector.clone())], shutdown)
                 .await?
         {
+            runtime::failpoint::reach("clock.vector-sent");
             self.sent = Some(vector);
         }
         Ok(Ok(()))
@@ -171,6 +173,7 @@ impl Completeness {
     async fn save(&mut self, rows: &Rows) -> anyhow::Result<()> {
         if self.unsaved {
             self.shared.store.save_progress(&self.progress).await?;
+            runtime::failpoint::reach("clock.progress-saved");
             self.unsaved = false;
         }
         for received in self.unsaved_rows.drain(..) {
@@ -186,6 +189,7 @@ impl Completeness {
             return Ok(());
         }
         let ends = self.shared.ends.of_sources(settled).await?;
+        runtime::failpoint::reach("clock.ends-noted");
         for (source, ends) in ends {
             self.tracks.note(source, ends, Instant::now());
         }
@@ -230,6 +234,7 @@ impl Completeness {
         let now = Instant::now();
         if self.pass.is_none() && now >= self.next_pass && self.tracks.is_any_read() {
             let ends = self.shared.ends.of_person_records().await?;
+            runtime::failpoint::reach("clock.pass-begun");
             self.next_pass = now + Duration::from_millis(self.shared.settings.clock.interval_millis.into());
             self.reported = false;
             self.pass = Some((
@@ -251,6 +256,7 @@ impl Completeness {
                 }
                 Next::NoteEnds => pass.ends(self.shared.ends.of_person_records().await?),
                 Next::Done => {
+                    runtime::failpoint::reach("clock.pass-done");
                     metrics::histogram!("canbao_clock_pass_seconds").record(began.elapsed().as_secs_f64());
                     for (source, time) in pass.sources() {
                         if let Some(progress) = self.progress.get_mut(source) {

@@ -55,6 +55,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     if !fenced {
         return Ok(());
     }
+    runtime::failpoint::reach("publisher.taken-over");
     let stored = tokio::task::block_in_place(|| positions::read(&settings))?;
     let book = database.book(&shards).await.context("reading the outbox")?;
     let start = position::reconcile(&shards, &stored, &book)?;

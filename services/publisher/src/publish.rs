@@ -99,6 +99,7 @@ impl Publisher {
             return Ok(Some(self.idle));
         };
         self.waiting_since.get_or_insert_with(Instant::now);
+        runtime::failpoint::reach("publisher.read");
         if full {
             self.first = self.next.keys().position(|shard| *shard == last.shard).unwrap_or_default();
         }
@@ -128,11 +129,13 @@ impl Publisher {
         metrics::histogram!("canbao_publisher_transaction_seconds").record(started.elapsed().as_secs_f64());
         metrics::counter!("canbao_publisher_transactions_total", "outcome" => "committed").increment(1);
         count(&events);
+        runtime::failpoint::reach("publisher.committed");
         self.next.extend(ends);
         if !full {
             self.waiting_since = None;
         }
         self.delete().await;
+        runtime::failpoint::reach("publisher.deleted");
         // A transaction costs the broker as much as hundreds of messages: what comes meanwhile goes into the next one.
         Ok((!full).then_some(self.idle))
     }

@@ -102,6 +102,7 @@ impl Transactions {
 
     fn attempt(&self, events: &[Event], positions: &BTreeMap<Shard, Position>) -> Result<(), KafkaError> {
         self.producer.begin_transaction()?;
+        runtime::failpoint::reach("publisher.begun");
         for event in events {
             let mut record = BaseRecord::to(&event.topic).key(&event.key);
             record.payload = event.value.as_ref();
@@ -112,7 +113,9 @@ impl Transactions {
                 record.headers = Some(event.headers.iter().fold(headers, insert));
             }
             self.enqueue(record)?;
+            runtime::failpoint::reach("publisher.producing");
         }
+        runtime::failpoint::reach("publisher.produced");
         for (shard, position) in positions {
             let (key, value) = positions::encode(*shard, *position);
             self.enqueue(BaseRecord::to(positions::TOPIC).partition(0).key(&key).payload(&value))?;
@@ -122,6 +125,7 @@ impl Transactions {
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::from_millis(1));
         }
+        runtime::failpoint::reach("publisher.positions-produced");
         finish(|| self.producer.commit_transaction(REQUEST_TIMEOUT))
     }
 

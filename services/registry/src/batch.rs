@@ -129,6 +129,7 @@ pub async fn apply(
         let standing = rules.rulings.of(&mut transaction, row.shard, row.state.decisions).await?;
         loader.workspace.open(row.shard, row.state, standing);
     }
+    runtime::failpoint::reach("registry.locked");
     let mut logged = decode(entries, &mut positions)?;
     let now = newest(entries, &loader);
 
@@ -137,6 +138,7 @@ pub async fn apply(
         .filter_map(|logged| Some((logged.entry.shard, logged.input.as_ref()?)))
         .collect();
     loader.prefetch(&mut transaction, &inputs, &rules.key).await?;
+    runtime::failpoint::reach("registry.loaded");
     let mut employers = Vec::new();
     let mut gates = Gates::default();
     for logged in &mut logged {
@@ -170,19 +172,29 @@ pub async fn apply(
     // Who is due since a tick of this batch follows in the next ones: live traffic does not wait for a date.
     still_due.extend(&gates.ticked);
     loader.workspace.settle(&rules.key);
+    runtime::failpoint::reach("registry.applied");
 
     let differences = describe_touched(&loader, rules);
+    runtime::failpoint::reach("registry.described");
     write::persons(&mut transaction, &differences).await?;
+    runtime::failpoint::reach("registry.persons-written");
     write::hold_strays(&mut transaction, &loader.workspace).await?;
     write::directory(&mut transaction, &loader.workspace).await?;
+    runtime::failpoint::reach("registry.directory-written");
     rulings::keep(&mut transaction, &loader).await?;
     write::employers(&mut transaction, &mut employers, &mut logged).await?;
     let events = announce::announce(&mut transaction, &loader, rules, &differences, &gates, &mut outbox, now).await?;
+    runtime::failpoint::reach("registry.announced");
     carry::carry(&mut transaction, &mut loader, &differences, now).await?;
+    runtime::failpoint::reach("registry.carried");
     let messages = write::messages(&mut transaction, &mut loader.workspace).await?;
+    runtime::failpoint::reach("registry.messages-written");
     write::log(&mut transaction, &logged).await?;
+    runtime::failpoint::reach("registry.logged");
     write::positions(&mut transaction, &loader.workspace, &positions, &outbox).await?;
+    runtime::failpoint::reach("registry.positions-written");
     transaction.commit().await?;
+    runtime::failpoint::reach("registry.committed");
 
     let mut applied = Applied {
         messages,

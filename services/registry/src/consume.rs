@@ -154,6 +154,7 @@ pub fn consume(
         let Some(shard) = u8::try_from(message.partition()).ok().and_then(Shard::new) else {
             continue; // More partitions than shards: an explicit partitioner never writes there.
         };
+        runtime::failpoint::reach("registry.polled");
         let entry = Entry {
             shard,
             position: message.offset(),

@@ -33,6 +33,7 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
         if rows.is_empty() {
             return Ok(relayed);
         }
+        runtime::failpoint::reach("registry.relay-read");
         let mut sent = Vec::with_capacity(rows.len());
         for row in &rows {
             let value: &[u8] = row.try_get("value")?;
@@ -40,6 +41,7 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
                 .partition(i32::from(row.try_get::<i16, _>("receiver")?))
                 .payload(value);
             sent.push(queue(producer, record).await?);
+            runtime::failpoint::reach("registry.relay-sending");
         }
         for delivery in sent {
             let delivered = tokio::time::timeout(PATIENCE, delivery)
@@ -50,6 +52,7 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
                 .map_err(|(error, _)| error)
                 .context("a message between shards was not taken")?;
         }
+        runtime::failpoint::reach("registry.relay-delivered");
         let mut shards = Vec::with_capacity(rows.len());
         let mut sequences = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -64,6 +67,7 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
         .bind(sequences)
         .execute(&mut *connection)
         .await?;
+        runtime::failpoint::reach("registry.relay-deleted");
         relayed += rows.len();
     }
 }

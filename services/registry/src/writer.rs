@@ -114,6 +114,7 @@ impl Writer {
         self.shards.extend(shards);
         self.link = None;
         self.backend = None;
+        runtime::failpoint::reach("registry.taken");
         let mut link = self.link().await?;
         // What the last owner committed but did not relay comes before anything new.
         let relayed = relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
@@ -165,6 +166,7 @@ impl Writer {
                 self.months.insert(month);
             }
         }
+        runtime::failpoint::reach("registry.begun");
         let started = Instant::now();
         let (shards, due) = self.involved(entries);
         let mut link = self.link().await?;

@@ -6,6 +6,7 @@
 pub mod config;
 pub mod debezium;
 pub mod dialect;
+pub mod failpoint;
 pub mod health;
 pub mod kafka;
 pub mod normaliser;

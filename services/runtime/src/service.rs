@@ -67,6 +67,7 @@ where
         Ok(telemetry) => telemetry,
         Err(error) => return refuse(name, &error),
     };
+    crate::failpoint::arm();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(name, &error.into()),

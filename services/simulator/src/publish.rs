@@ -78,6 +78,8 @@ fn await_leaders(admin: &AdminClient<DefaultClientContext>, topics: &[(String, i
                     return Err(error).with_context(|| format!("partition {partition} of {topic} is not served"));
                 }
                 std::thread::sleep(Duration::from_millis(50));
+                // The client keeps what it heard while the topic was being made, no partitions at all, unless it is told to ask again.
+                admin.inner().fetch_metadata(Some(topic), GREETING).ok();
             }
         }
     }

@@ -42,12 +42,18 @@ const BACKLOG_ROWS: u32 = 20;
 /// How long a commit that the coordinator cannot take right now is tried again.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same while the process ends: the next owner repeats what was not committed, so it is no use to be cut off over it.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Offset of the next message, by topic and partition.
+type Offsets = BTreeMap<String, BTreeMap<i32, i64>>;
+
 /// What a batch has read.
 #[derive(Default)]
 struct Batch {
     rows: u32,
     /// Offset of the next message, by topic and partition.
-    next: BTreeMap<String, BTreeMap<i32, i64>>,
+    next: Offsets,
     /// Append time of the newest message, milliseconds since 1970.
     newest: i64,
     /// Some message was left to be read again.
@@ -102,6 +108,8 @@ pub(super) struct Region {
     refreshed: Instant,
     /// Partitions with offsets that this process committed.
     committed: BTreeSet<TopicPartition>,
+    /// Offsets whose commit was refused because the group was being rearranged.
+    refused: Offsets,
 }
 
 impl Region {
@@ -120,6 +128,7 @@ impl Region {
             shared,
             refreshed: Instant::now(),
             committed: BTreeSet::new(),
+            refused: Offsets::new(),
         }
     }
 
@@ -137,12 +146,17 @@ impl Region {
 
     fn turn(&mut self) -> anyhow::Result<()> {
         self.follow_operator()?;
-        let batch = self.fill()?;
-        if batch.rows > 0 {
+        let mut batch = self.fill()?;
+        self.take_up(&mut batch)?;
+        if !batch.next.is_empty() {
             self.stages.emitter.delivered()?;
+            crate::failpoint::reach("normaliser.flushed");
             // Only now: with all of a batch delivered, another producer cannot overtake it.
             self.stages.emitter.set_pace(batch.pace());
             self.commit(&batch)?;
+            crate::failpoint::reach("normaliser.committed");
+        }
+        if batch.rows > 0 {
             self.stages.events.committed(batch.newest);
         }
         if batch.cut
@@ -176,6 +190,7 @@ impl Region {
                 None => (),
                 Some(Err(error)) => self.trouble(&error)?,
                 Some(Ok(message)) => {
+                    crate::failpoint::reach("normaliser.polled");
                     let outcome = self.stages.take(self.consumer.context(), &message)?;
                     self.stages.events.took(outcome);
                     if outcome == Outcome::Held {
@@ -200,6 +215,26 @@ impl Region {
             Pace::Prompt => prompt,
             Pace::Backlog => prompt.max(BACKLOG_FILL),
         }
+    }
+
+    /// Adds to a batch what an earlier commit was refused for, of partitions that stayed ours: nobody reads them from their
+    /// committed offsets again, and without another message nobody would ever commit them.
+    fn take_up(&mut self, batch: &mut Batch) -> anyhow::Result<()> {
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        let positions = self.consumer.position().context("reading positions")?;
+        for (topic, partitions) in std::mem::take(&mut self.refused) {
+            for (partition, next) in partitions {
+                // A partition that was given away and came back is read from its committed offset.
+                let stayed = positions.find_partition(&topic, partition).map(|element| element.offset());
+                if stayed == Some(Offset::Offset(next)) {
+                    let partitions = batch.next.entry(topic.clone()).or_default();
+                    partitions.entry(partition).or_insert(next);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Commits what the batch has read. The list is taken from the consumer's positions, which carry the leader epoch, and so
@@ -228,12 +263,17 @@ impl Region {
                 }
             }
         }
-        if any && self.send_commit(&positions)? {
+        if !any {
+            return Ok(());
+        }
+        if self.send_commit(&positions)? {
             for topic in batch.next.keys().filter(|topic| !forgotten.contains(*topic)) {
                 self.consumer.context().start(topic)?;
             }
             self.committed
                 .extend(batch.partitions().filter(|(topic, _)| !forgotten.contains(topic)));
+        } else {
+            self.refused.clone_from(&batch.next);
         }
         Ok(())
     }
@@ -246,32 +286,44 @@ impl Region {
             .partitions()
             .filter(|partition| self.committed.contains(partition))
             .collect();
-        let deadline = Instant::now() + COMMIT_PATIENCE;
+        let started = Instant::now();
         loop {
             match committed(&self.consumer, known.iter().cloned()) {
                 Ok(offsets) => {
                     let gone = known.iter().filter(|partition| !offsets.contains_key(*partition));
                     return Ok(gone.map(|(topic, _)| topic.clone()).collect());
                 }
-                Err(error) if is_transient(&error) && Instant::now() < deadline => std::thread::sleep(IDLE),
+                Err(error) if is_transient(&error) && started.elapsed() < self.patience() => std::thread::sleep(IDLE),
                 Err(error) => return Err(error).context("reading committed offsets"),
             }
         }
     }
 
-    /// `false` when the group changed, so that the next owner repeats the batch.
+    fn patience(&self) -> Duration {
+        if self.shared.shutdown.requested() {
+            LAST_PATIENCE
+        } else {
+            COMMIT_PATIENCE
+        }
+    }
+
+    /// `false` when the group changed, or the process ends and nobody takes the offsets.
     fn send_commit(&self, positions: &TopicPartitionList) -> anyhow::Result<bool> {
-        let deadline = Instant::now() + COMMIT_PATIENCE;
+        let started = Instant::now();
         loop {
             match self.consumer.commit(positions, CommitMode::Sync) {
                 Ok(()) => return Ok(true),
                 Err(error) if is_membership_change(&error) => {
-                    tracing::warn!(source = %self.source, %error, "offsets not committed: the group changed, the next owner repeats the batch");
+                    tracing::warn!(source = %self.source, %error, "offsets not committed: the group changed; a new owner repeats the batch, of partitions that stay they are committed again");
                     return Ok(false);
                 }
-                Err(error) if is_transient(&error) && Instant::now() < deadline => {
+                Err(error) if is_transient(&error) && started.elapsed() < self.patience() => {
                     tracing::warn!(source = %self.source, %error, "offsets not committed yet");
                     std::thread::sleep(IDLE);
+                }
+                Err(error) if is_transient(&error) && self.shared.shutdown.requested() => {
+                    tracing::warn!(source = %self.source, %error, "offsets not committed before the end; the next owner repeats the batch");
+                    return Ok(false);
                 }
                 Err(error) => return Err(error).context("committing offsets"),
             }
@@ -358,6 +410,7 @@ impl Stages {
     fn apply(&mut self, inputs: &[Input], appended: Timestamp) -> anyhow::Result<Outcome> {
         self.share.note(None);
         self.emitter.apply(inputs, appended)?;
+        crate::failpoint::reach("normaliser.produced");
         Ok(Outcome::Applied(inputs.len()))
     }
 
@@ -380,6 +433,7 @@ impl Stages {
         }
         self.events.dead_letter(message, error);
         self.emitter.divert(message, appended, error)?;
+        crate::failpoint::reach("normaliser.diverted");
         self.emitter.apply(unreadable, appended)?;
         Ok(Outcome::DeadLettered)
     }

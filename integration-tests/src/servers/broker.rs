@@ -1,0 +1,136 @@
+//! The broker's side of a run: topics and groups made and removed, and everything that a topic holds.
+
+use super::PATIENCE;
+use anyhow::{bail, ensure};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::OwnedMessage;
+use rdkafka::{Offset, TopicPartitionList};
+use runtime::kafka::topics::{FINDINGS, PERSON_RECORDS, PERSON_REGISTRY};
+use std::time::{Duration, Instant};
+
+/// How long the broker may take for one answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A topic that Canbao, or a source of its, makes.
+fn is_ours(name: &str) -> bool {
+    [PERSON_RECORDS, FINDINGS, PERSON_REGISTRY, "publisher.positions"].contains(&name)
+        || name.starts_with("alerts.")
+        || name.contains(".public.")
+        || name.strip_suffix(".dlq").is_some()
+}
+
+/// Somebody who administers the broker.
+pub(super) struct Broker {
+    address: String,
+    admin: AdminClient<DefaultClientContext>,
+}
+
+impl Broker {
+    pub(super) fn new(address: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            address: address.to_owned(),
+            admin: ClientConfig::new().set("bootstrap.servers", address).create()?,
+        })
+    }
+
+    /// Canbao's topics, with their partitions.
+    pub(super) fn topics(&self) -> anyhow::Result<Vec<(String, usize)>> {
+        let there = self.admin.inner().fetch_metadata(None, ANSWER)?;
+        let ours = there.topics().iter().filter(|topic| is_ours(topic.name()));
+        Ok(ours
+            .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
+            .collect())
+    }
+
+    /// Makes topics with so many partitions each.
+    pub(super) async fn make(&self, topics: &[(String, u16)]) -> anyhow::Result<()> {
+        let wanted: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|(name, partitions)| NewTopic::new(name, i32::from(*partitions), TopicReplication::Fixed(1)))
+            .collect();
+        for made in self.admin.create_topics(wanted.iter(), &AdminOptions::new()).await? {
+            made.map_err(|(topic, error)| anyhow::anyhow!("topic {topic}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Removes every topic and every consumer group of Canbao, and waits until they are gone.
+    pub(super) async fn clear(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let topics = self.topics()?;
+            let groups = self.groups()?;
+            if topics.is_empty() && groups.is_empty() {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the broker does not let go of {} topics and {groups:?}",
+                topics.len()
+            );
+            if !topics.is_empty() {
+                let names: Vec<&str> = topics.iter().map(|(name, _)| name.as_str()).collect();
+                for removed in self.admin.delete_topics(&names, &AdminOptions::new()).await? {
+                    tolerate(removed, &[RDKafkaErrorCode::UnknownTopicOrPartition])?;
+                }
+            }
+            if !groups.is_empty() {
+                let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+                // A member that was killed stays in its group for a session; the next round asks again.
+                let passing = [RDKafkaErrorCode::GroupIdNotFound, RDKafkaErrorCode::NonEmptyGroup];
+                for removed in self.admin.delete_groups(&names, &AdminOptions::new()).await? {
+                    tolerate(removed, &passing)?;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    fn groups(&self) -> anyhow::Result<Vec<String>> {
+        let list = self.admin.inner().fetch_group_list(None, ANSWER)?;
+        let names = list.groups().iter().map(|group| group.name().to_owned());
+        Ok(names.filter(|name| name.starts_with("canbao.")).collect())
+    }
+
+    /// Everything committed that some topics hold.
+    pub(super) fn read_all(&self, chosen: impl Fn(&str) -> bool) -> anyhow::Result<Vec<OwnedMessage>> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.address)
+            .set("group.id", "canbao-stories-reader")
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .create()?;
+        let metadata = consumer.fetch_metadata(None, ANSWER)?;
+        let mut assignment = TopicPartitionList::new();
+        for topic in metadata.topics().iter().filter(|topic| chosen(topic.name())) {
+            for partition in topic.partitions() {
+                assignment.add_partition_offset(topic.name(), partition.id(), Offset::Beginning)?;
+            }
+        }
+        consumer.assign(&assignment)?;
+        let (mut open, mut messages) = (assignment.count(), Vec::new());
+        let deadline = Instant::now() + PATIENCE;
+        while open > 0 {
+            ensure!(Instant::now() < deadline, "topics could not be read to their end");
+            match consumer.poll(Duration::from_secs(1)) {
+                Some(Ok(message)) => messages.push(message.detach()),
+                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(error)) => return Err(error.into()),
+                None => {}
+            }
+        }
+        Ok(messages)
+    }
+}
+
+fn tolerate(result: Result<String, (String, RDKafkaErrorCode)>, passing: &[RDKafkaErrorCode]) -> anyhow::Result<()> {
+    match result {
+        Err((name, error)) if !passing.contains(&error) => bail!("{name} could not be removed: {error}"),
+        _ => Ok(()),
+    }
+}
