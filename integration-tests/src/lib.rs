@@ -12,6 +12,7 @@ pub mod kills;
 pub mod on_servers;
 pub mod registry;
 pub mod servers;
+pub mod shuffles;
 pub mod story;
 mod topics;
 pub mod traffic;

@@ -23,5 +23,5 @@ mod truth;
 mod view;
 mod world;
 
-pub use run::{Args, Cities, run};
+pub use run::{Args, Cities, Recorded, record, run};
 pub use view::Rates;

@@ -12,6 +12,7 @@ use domain::division::City;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::envelope::{Message, Sink};
 use crate::live::Live;
 use crate::publish::{self, Kafka};
 use crate::truth::Truth;
@@ -116,6 +117,54 @@ fn parse_factor(text: &str) -> Result<f64, String> {
     } else {
         Err("expected 0 to 50".to_owned())
     }
+}
+
+/// A message as it would go to Kafka.
+#[derive(Clone)]
+pub struct Recorded {
+    /// Topic.
+    pub topic: String,
+    /// Key: JSON.
+    pub key: Vec<u8>,
+    /// Value: JSON; `None` for a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Keeps in memory what would go to Kafka.
+#[derive(Default)]
+struct Record(Vec<Recorded>);
+
+impl Sink for Record {
+    fn send(&mut self, message: &Message<'_>) -> anyhow::Result<()> {
+        self.0.push(Recorded {
+            topic: message.topic.to_owned(),
+            key: message.key.to_vec(),
+            value: message.value.map(<[u8]>::to_vec),
+        });
+        Ok(())
+    }
+}
+
+/// What a run with these arguments publishes, without a broker: the snapshot, then `changes` row changes, all on the day `today`,
+/// and no statement of completeness but the one that ends the snapshot. The rows follow from the arguments; the times in the envelopes
+/// are the clock's.
+///
+/// # Errors
+/// When the province is so small that nothing can happen to anybody.
+pub fn record(args: &Args) -> anyhow::Result<Vec<Recorded>> {
+    let today = args.today.unwrap_or_else(today);
+    let (world, rates) = (
+        World::new(args.seed, args.residents, today),
+        Rates::default().scaled(args.dirt),
+    );
+    let (mut sources, mut record) = (Sources::new(args, now_us()), Record::default());
+    sources.snapshot(&world, &rates, &mut record, None, &AtomicBool::new(false))?;
+    let mut live = Live::new(&world, &rates);
+    while live.rows() < args.changes.unwrap_or(0) {
+        let happened = live.next(today).context("nothing fits anybody in so small a province")?;
+        sources.change(&happened, now_us(), &mut record)?;
+    }
+    Ok(record.0)
 }
 
 /// Publishes the snapshot and the changes; returns when done or told to stop (SIGTERM, SIGINT).

@@ -13,7 +13,6 @@ use crate::geography::PROVINCE;
 use crate::history;
 use crate::json::Zoned;
 use crate::live::Step;
-use crate::publish::Kafka;
 use crate::tables::{BatchControl, Heartbeat, Row};
 use crate::truth::Truth;
 use crate::view::Rates;
@@ -72,13 +71,13 @@ impl Sources {
         &mut self,
         world: &World,
         rates: &Rates,
-        kafka: &mut Kafka,
+        sink: &mut dyn Sink,
         mut truth: Option<&mut Truth>,
         stop: &AtomicBool,
     ) -> anyhow::Result<bool> {
         for (city, count) in world.employer_counts() {
             for number in 0..count {
-                self.read(city, world.employer(city, number).row().into(), now_us(), kafka)?;
+                self.read(city, world.employer(city, number).row().into(), now_us(), sink)?;
             }
         }
         let blocks = world.blocks();
@@ -91,7 +90,7 @@ impl Sources {
                     truth.write(&dossier)?;
                 }
                 for record in dossier.records {
-                    self.read(record.city, record.row, now, kafka)?;
+                    self.read(record.city, record.row, now, sink)?;
                 }
             }
             block = (block + leap) % blocks;
@@ -106,7 +105,7 @@ impl Sources {
         let now = now_us();
         for source in self.0.values_mut() {
             let control = source.control(world.today, now);
-            source.connector.finish_snapshot(&control, now, kafka)?;
+            source.connector.finish_snapshot(&control, now, sink)?;
         }
         bar.finish_and_clear();
         Ok(true)
