@@ -5,6 +5,7 @@
 //! the code that the registry runs, [`traffic`] what a broker, a connector and a registry may do to the order of things, and
 //! [`registry`] adds persons and what subscribers are told.
 
+pub mod bench;
 pub mod check;
 pub mod drive;
 pub mod encode;
