@@ -2,12 +2,12 @@
 
 use apache_avro::rabin::Rabin;
 use apache_avro::schema_compatibility::SchemaCompatibility;
+use domain::decision::Verdict;
 use domain::document::DocumentKind;
 use domain::facts::{
     BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, FactsKind, HardshipKind,
     HukouStatus, MaritalStatus, Occupation, Post,
 };
-use domain::decision::Verdict;
 use domain::finding::{AlertKind, EvidenceRole, FormReason, Overlap, Rule};
 use domain::person::Standing;
 use domain::release::{Cause, EventKind};

@@ -64,6 +64,8 @@ struct Completeness {
     next_pass: Instant,
     next_reload: Instant,
     next_lagging: Instant,
+    /// The lagging source that was last searched for gaps.
+    searched: Option<Source>,
     /// The vector that every shard's log holds; none before the first sending, since the last one may not have arrived.
     sent: Option<Vec<(Source, Timestamp)>>,
 }
@@ -95,6 +97,7 @@ impl Completeness {
             next_pass: start,
             next_reload: start,
             next_lagging: start,
+            searched: None,
             sent: None,
         })
     }
@@ -201,19 +204,29 @@ impl Completeness {
         let now = Instant::now();
         let ask_lagging = now >= self.next_lagging;
         let is_lagging = |at: Instant| now.duration_since(at) >= LAGGING;
+        if ask_lagging {
+            self.next_lagging = now + LAGGING_LOOK;
+            // One at a time: looking for gaps reads partition after partition, and everything else waits for the answers.
+            let lagging: Vec<Source> = self
+                .tracks
+                .noted()
+                .filter(|(_, noted)| is_lagging(noted.at))
+                .map(|(source, _)| source)
+                .collect();
+            let next = lagging.iter().find(|source| Some(**source) > self.searched);
+            self.searched = next.or(lagging.first()).copied();
+        }
+        let searched = self.searched.filter(|_| ask_lagging);
         let asked: Vec<_> = self
             .tracks
             .noted()
             .filter(|(_, noted)| ask_lagging || !is_lagging(noted.at))
-            .map(|(source, noted)| (source, noted.ends.clone(), is_lagging(noted.at)))
+            .map(|(source, noted)| (source, noted.ends.clone(), searched == Some(source)))
             .collect();
-        if ask_lagging {
-            self.next_lagging = now + LAGGING_LOOK;
-        }
         let mut answers = tokio::task::JoinSet::new();
-        for (source, ends, lags) in asked {
+        for (source, ends, search) in asked {
             let asking = self.shared.ends.clone();
-            answers.spawn(async move { (source, asking.committed(source, ends, lags).await) });
+            answers.spawn(async move { (source, asking.committed(source, ends, search).await) });
         }
         while let Some(answer) = answers.join_next().await {
             match answer? {

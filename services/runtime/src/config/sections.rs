@@ -71,7 +71,7 @@ impl Default for NormaliserSettings {
             dead_letter_share: 0.05,
             dead_letter_window: 2000,
             dead_letter_minimum: 50,
-            topic_refresh_millis: 5000,
+            topic_refresh_millis: 2000,
             accept_refresh_millis: 2000,
         }
     }
