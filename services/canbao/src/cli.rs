@@ -1,20 +1,19 @@
 //! What can be typed after `canbao`.
 
+mod command;
+
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
 use crate::{configuration, decide, exec, lag, output, person, register, source, statements, store};
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
-use domain::date::Day;
+use clap::{Args, Parser};
+use command::{Command, DecideAction, SourceAction};
 use domain::decision;
-use domain::division::City;
-use domain::finding::AlertKind;
-use domain::ids::RecordId;
 use runtime::config::{Settings, SharedArgs};
 use runtime::normaliser::source_topic::Acceptance;
 use runtime::schema_ids;
-use runtime::statements::{GoLiveRegion, Statement};
+use runtime::statements::Statement;
 use secrecy::{ExposeSecret, SecretString};
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -62,145 +61,6 @@ struct Flags {
 #[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run a service: public-security, civil-affairs, human-resources, registry, clock or publisher
-    Run {
-        /// The service
-        service: String,
-        /// Its own flags
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
-        arguments: Vec<OsString>,
-    },
-    /// Run the simulated agencies
-    #[command(disable_help_flag = true)]
-    Simulate {
-        /// The simulator's own flags; --help shows them
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
-        arguments: Vec<OsString>,
-    },
-    /// Bring the database to this version
-    Migrate,
-    /// Check settings, dialects, policy and key, and with a schema registry that it has every schema; changes nothing
-    CheckConfig,
-    /// Register this release's schemas with the configured schema registry, after its compatibility check
-    RegisterSchemas,
-    /// Print the settings in force; secrets as ***
-    PrintConfig,
-    /// Recompute the base from the source log, compare row by row, and check the books against the brokers
-    Verify {
-        /// Seconds to wait for everything under way to be worked off; without it only for what would make a difference
-        #[arg(long, value_name = "SECONDS")]
-        wait: Option<u64>,
-        /// Compare the base only, as when source topics have expired
-        #[arg(long)]
-        without_books: bool,
-        /// Differences to show per table
-        #[arg(long, value_name = "N", default_value_t = 10)]
-        show: u32,
-    },
-    /// Print alerts
-    Alerts {
-        /// Go on with alerts as they arrive; without it everything told so far is printed
-        #[arg(long)]
-        follow: bool,
-        /// With --follow: what was told so far first
-        #[arg(long)]
-        from_beginning: bool,
-        /// Only this kind: unenrolled, double-enrolled, identity or after-death
-        #[arg(long, value_name = "KIND", value_parser = alert_kind)]
-        kind: Vec<AlertKind>,
-        /// Only this city, by code
-        #[arg(long, value_name = "CITY")]
-        city: Vec<City>,
-    },
-    /// What is known of a person, and from which source
-    Person {
-        /// Citizen number, person id or record id
-        #[arg(value_parser = secret)]
-        who: SecretString,
-    },
-    /// Rows behind, completeness and age per agency and region
-    Lag,
-    /// Begin to announce findings of a region; refused while a source in scope is incomplete
-    GoLive {
-        /// City code, or `all`
-        #[arg(long, value_name = "CITY")]
-        region: GoLiveRegion,
-        /// Seconds to wait for every shard
-        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-        wait: u64,
-    },
-    /// Move the business date; only where the clock's business date is `manual`
-    BusinessDate {
-        /// The day, yyyy-mm-dd
-        day: Day,
-        /// Seconds to wait for every shard
-        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-        wait: u64,
-    },
-    /// Decisions on records: one person or two
-    Decide {
-        #[command(subcommand)]
-        action: DecideAction,
-        /// Seconds to wait for every shard
-        #[arg(long, value_name = "SECONDS", default_value_t = 120, global = true)]
-        wait: u64,
-    },
-    /// Source topics: what is recorded, and reading on after a hold
-    Source {
-        #[command(subcommand)]
-        action: SourceAction,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum DecideAction {
-    /// Two records are one person; of two numbers, the one that the other record's person holds stays
-    Same {
-        /// A record id, as `canbao person` shows it
-        record: RecordId,
-        /// The other
-        other: RecordId,
-    },
-    /// Two records are two persons
-    Different {
-        /// A record id, as `canbao person` shows it
-        record: RecordId,
-        /// The other
-        other: RecordId,
-    },
-    /// A decision is withdrawn: as if it had never been
-    Withdraw {
-        /// Its number
-        decision: u64,
-    },
-    /// Show the decisions in force; exit code 1 when some contradict each other
-    List,
-}
-
-#[derive(Debug, Subcommand)]
-enum SourceAction {
-    /// Show every source topic; exit code 1 when one is held
-    List,
-    /// State that a topic, or every topic of a source, may be read on as it now is
-    Accept {
-        /// human-resources.3201.public.ac02, or human-resources.3201
-        topic: String,
-        /// Read it again from its start, as after a new mapping
-        #[arg(long, conflicts_with = "restart")]
-        reread: bool,
-        /// It was created anew or lost messages: its positions begin again, from its start
-        #[arg(long)]
-        restart: bool,
-    },
-}
-
-fn alert_kind(text: &str) -> Result<AlertKind, String> {
-    let names = || AlertKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
-    AlertKind::from_name(text).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// The whole command: parses, runs, reports.
@@ -407,6 +267,7 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use runtime::statements::GoLiveRegion;
 
     fn parse(line: &str) -> Cli {
         Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"))

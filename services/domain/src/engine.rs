@@ -10,16 +10,18 @@
 
 mod guests;
 mod loaded;
+mod shard_work;
 
 pub(crate) use guests::send_away;
 pub use loaded::Loaded;
+pub use shard_work::ShardWork;
 
 use guests::guest_messages;
 
 use crate::date::Timestamp;
-use crate::decision::{Decision, Rulings};
+use crate::decision::Rulings;
 use crate::ids::{AnchorId, IdKey, RecordId};
-use crate::input::{Control, Input, Message, MessageBody, SnapshotFloor};
+use crate::input::{Input, Message, MessageBody, SnapshotFloor};
 use crate::neighbourhood::Member;
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
@@ -63,23 +65,6 @@ pub enum Need {
     Directory(RecordId),
 }
 
-/// One shard's part of a workspace.
-#[derive(Debug, Clone)]
-pub struct ShardWork {
-    /// The shard's own state.
-    pub state: ShardState,
-    /// What its decisions come to.
-    pub rulings: Arc<Rulings>,
-    /// Decisions made (`None`: withdrawn) in this batch, by number of the statement.
-    pub decided: BTreeMap<u64, Option<Decision>>,
-    /// Neighbourhoods that were loaded.
-    pub neighbourhoods: HashMap<AnchorId, Loaded>,
-    /// Messages to send, with their receivers, in order.
-    pub messages: Vec<(Shard, Message)>,
-    /// Findings told elsewhere about persons who came here: neighbourhood, and what they are about.
-    pub carried: Vec<(AnchorId, [u8; 2])>,
-}
-
 /// What a batch holds of the base.
 #[derive(Debug, Default, Clone)]
 pub struct Workspace {
@@ -98,17 +83,7 @@ pub struct Workspace {
 impl Workspace {
     /// Adds a shard with its state and the rulings of its decisions.
     pub fn open(&mut self, shard: Shard, state: ShardState, rulings: Arc<Rulings>) {
-        self.shards.insert(
-            shard,
-            ShardWork {
-                state,
-                rulings,
-                decided: BTreeMap::new(),
-                neighbourhoods: HashMap::new(),
-                messages: Vec::new(),
-                carried: Vec::new(),
-            },
-        );
+        self.shards.insert(shard, ShardWork::new(state, rulings));
     }
 
     /// Gives the members of a neighbourhood, as stored.
@@ -437,23 +412,5 @@ fn older_than(version: Version, held: Version) -> Outcome {
         Outcome::Repeated
     } else {
         Outcome::Superseded
-    }
-}
-
-impl ShardWork {
-    fn accept(&mut self, control: &Control) {
-        match control {
-            Control::BusinessDate(day) => self.state.advance(*day),
-            Control::Completeness(vector) => self.state.complete(vector),
-            Control::GoLive(city) => self.state.go_live(*city),
-            Control::Snapshot(floor) => self.state.raise_floor(floor.clone()),
-            Control::Decide(decision) => drop(self.decided.entry(decision.id).or_insert_with(|| Some(decision.clone()))),
-            Control::Undecide(id) => drop(self.decided.insert(*id, None)),
-        }
-    }
-
-    fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
-        let sequence = self.state.next_sequence();
-        self.messages.push((to, Message { from, sequence, body }));
     }
 }

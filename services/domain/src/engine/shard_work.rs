@@ -1,0 +1,56 @@
+//! One shard's part of a batch.
+
+use super::Loaded;
+use crate::decision::{Decision, Rulings};
+use crate::ids::AnchorId;
+use crate::input::{Control, Message, MessageBody};
+use crate::shard::Shard;
+use crate::shard_state::ShardState;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// One shard's part of a workspace.
+#[derive(Debug, Clone)]
+pub struct ShardWork {
+    /// The shard's own state.
+    pub state: ShardState,
+    /// What its decisions come to.
+    pub rulings: Arc<Rulings>,
+    /// Decisions made (`None`: withdrawn) in this batch, by number of the statement.
+    pub decided: BTreeMap<u64, Option<Decision>>,
+    /// Neighbourhoods that were loaded.
+    pub neighbourhoods: HashMap<AnchorId, Loaded>,
+    /// Messages to send, with their receivers, in order.
+    pub messages: Vec<(Shard, Message)>,
+    /// Findings told elsewhere about persons who came here: neighbourhood, and what they are about.
+    pub carried: Vec<(AnchorId, [u8; 2])>,
+}
+
+impl ShardWork {
+    pub(super) fn new(state: ShardState, rulings: Arc<Rulings>) -> Self {
+        Self {
+            state,
+            rulings,
+            decided: BTreeMap::new(),
+            neighbourhoods: HashMap::new(),
+            messages: Vec::new(),
+            carried: Vec::new(),
+        }
+    }
+
+    pub(super) fn accept(&mut self, control: &Control) {
+        match control {
+            Control::BusinessDate(day) => self.state.advance(*day),
+            Control::Completeness(vector) => self.state.complete(vector),
+            Control::GoLive(city) => self.state.go_live(*city),
+            Control::Snapshot(floor) => self.state.raise_floor(floor.clone()),
+            Control::Decide(decision) => drop(self.decided.entry(decision.id).or_insert_with(|| Some(decision.clone()))),
+            Control::Undecide(id) => drop(self.decided.insert(*id, None)),
+        }
+    }
+
+    pub(super) fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
+        let sequence = self.state.next_sequence();
+        self.messages.push((to, Message { from, sequence, body }));
+    }
+}
