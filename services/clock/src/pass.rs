@@ -4,8 +4,9 @@
 //! position has passed the end offsets noted, until the messages that existed then are relayed, and for those again until every
 //! position has passed the new end offsets: once per possible hop (claim or drop, guest copy, withdrawal).
 //!
-//! There is no early end when no message is seen: the relay follows so closely on the commit that a message may already have left
-//! the outbox without having been applied.
+//! It ends early when nobody has sent a message between two such moments: what was sent before the first has been applied, and sent
+//! nothing on. An empty outbox would not show that: the relay follows so closely on the commit that a message may already have left it
+//! without having been applied.
 
 use domain::date::Timestamp;
 use domain::source::Source;
@@ -15,6 +16,8 @@ use domain::source::Source;
 pub struct ShardView {
     /// Next offset of `person.records` to apply.
     pub position: i64,
+    /// Messages it has ever sent.
+    pub sent: i64,
     /// Lowest and highest sequence in its message outbox, if it is not empty.
     pub messages: Option<(i64, i64)>,
 }
@@ -44,6 +47,8 @@ pub struct Pass {
     sources: Vec<(Source, Timestamp)>,
     /// Hops still to wait for.
     hops: u8,
+    /// What each shard had sent when the positions last had passed.
+    sent: Option<Vec<i64>>,
     wait: Wait,
 }
 
@@ -53,6 +58,7 @@ impl Pass {
         Self {
             sources,
             hops,
+            sent: None,
             wait: Wait::Positions(ends),
         }
     }
@@ -69,9 +75,11 @@ impl Pass {
                 if shards.iter().zip(ends).any(|(shard, end)| shard.position < *end) {
                     return Next::Wait;
                 }
-                if self.hops == 0 {
+                let sent: Vec<i64> = shards.iter().map(|shard| shard.sent).collect();
+                if self.hops == 0 || self.sent.as_ref() == Some(&sent) {
                     return Next::Done;
                 }
+                self.sent = Some(sent);
                 self.hops -= 1;
                 let highest = shards
                     .iter()
@@ -112,8 +120,42 @@ mod tests {
     use domain::division::City;
     use domain::source::Agency;
 
+    /// Of a shard that sends a message with every entry.
     fn view(position: i64, messages: Option<(i64, i64)>) -> ShardView {
-        ShardView { position, messages }
+        ShardView {
+            position,
+            sent: position,
+            messages,
+        }
+    }
+
+    #[test]
+    fn ends_when_nobody_has_sent_anything_on() {
+        let view = |position, sent, messages| ShardView {
+            position,
+            sent,
+            messages,
+        };
+        let mut pass = Pass::begin(Vec::new(), vec![5], 9);
+        assert_eq!(
+            pass.observe(&[view(5, 3, Some((2, 2)))]),
+            Next::Wait,
+            "the last of three must leave"
+        );
+        assert_eq!(pass.observe(&[view(5, 3, None)]), Next::NoteEnds);
+        pass.ends(vec![6]);
+        assert_eq!(
+            pass.observe(&[view(5, 3, None)]),
+            Next::Wait,
+            "it has left and is not applied"
+        );
+        assert_eq!(
+            pass.observe(&[view(6, 4, None)]),
+            Next::NoteEnds,
+            "it made somebody send another"
+        );
+        pass.ends(vec![8]);
+        assert_eq!(pass.observe(&[view(8, 4, None)]), Next::Done);
     }
 
     #[test]

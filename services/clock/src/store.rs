@@ -140,7 +140,7 @@ impl Store {
     /// Position and message outbox of every shard, in order of the shards.
     pub(crate) async fn shards(&self) -> Result<Vec<ShardView>> {
         let rows = sqlx::query(
-            "select s.position, m.lowest, m.highest from store.shard s
+            "select s.position, s.messages, m.lowest, m.highest from store.shard s
              cross join lateral (select min(sequence) as lowest, max(sequence) as highest from store.message where shard = s.shard) as m
              order by s.shard",
         )
@@ -152,6 +152,7 @@ impl Store {
                 let (lowest, highest): (Option<i64>, Option<i64>) = (row.try_get("lowest")?, row.try_get("highest")?);
                 Ok(ShardView {
                     position: row.try_get("position")?,
+                    sent: row.try_get("messages")?,
                     messages: lowest.zip(highest),
                 })
             })

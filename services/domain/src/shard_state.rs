@@ -64,6 +64,11 @@ impl ShardState {
         self.heard[slot(message.from)] = message.sequence + 1;
     }
 
+    /// How many messages the shard has sent so far.
+    pub fn messages_sent(&self) -> u64 {
+        self.next
+    }
+
     pub(crate) fn next_sequence(&mut self) -> u64 {
         let sequence = self.next;
         self.next += 1;

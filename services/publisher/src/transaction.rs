@@ -123,10 +123,16 @@ impl Transactions {
         // `commit_transaction` flushes in steps of 100 ms, so everything is delivered before it is called. A message that
         // cannot be delivered fails the commit.
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
+            self.serve();
         }
         runtime::failpoint::reach("publisher.positions-produced");
         finish(|| self.producer.commit_transaction(REQUEST_TIMEOUT))
+    }
+
+    /// Takes what the brokers have answered. A poll of the client's own with a millisecond's patience spins through most of it.
+    fn serve(&self) {
+        std::thread::sleep(Duration::from_micros(500));
+        self.producer.poll(Duration::ZERO);
     }
 
     /// Hands a message to the producer; makes room while its queue is full.
@@ -140,7 +146,7 @@ impl Transactions {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     record = refused;
-                    self.producer.poll(Duration::from_millis(1));
+                    self.serve();
                 }
                 Err((error, _)) => return Err(error),
             }

@@ -350,15 +350,21 @@ pub(crate) async fn positions(
     let shards: Vec<i16> = positions.keys().map(|shard| number(*shard)).collect();
     let next: Vec<i64> = positions.values().copied().collect();
     let outbox: Vec<i64> = positions.keys().map(|shard| outbox[shard]).collect();
+    let sent: Vec<i64> = positions
+        .keys()
+        .map(|shard| workspace.shards[shard].state.messages_sent() as i64)
+        .collect();
     let states: Vec<Vec<u8>> = positions.keys().map(|shard| encode(&workspace.shards[shard].state)).collect();
     sqlx::query(
-        "update store.shard s set position = k.position, outbox_next = k.outbox_next, state = k.state
-         from unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bytea[]) as k(shard, position, outbox_next, state)
+        "update store.shard s set position = k.position, outbox_next = k.outbox_next, messages = k.messages, state = k.state
+         from unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])
+              as k(shard, position, outbox_next, messages, state)
          where s.shard = k.shard",
     )
     .bind(shards)
     .bind(next)
     .bind(outbox)
+    .bind(sent)
     .bind(states)
     .execute(connection)
     .await?;

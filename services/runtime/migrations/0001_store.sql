@@ -9,6 +9,7 @@ create table store.shard (
     position    bigint not null default 0,      -- next offset of person.records to apply
     owner       integer,                        -- backend that applies it
     outbox_next bigint not null default 0,      -- next sequence of store.outbox
+    messages    bigint not null default 0,      -- messages it has ever sent to shards
     state       bytea not null                  -- domain ShardState
 ) with (fillfactor = 50);
 

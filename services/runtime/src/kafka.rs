@@ -95,7 +95,8 @@ pub fn idempotent_producer(settings: &Settings, client_id: &str) -> ClientConfig
         .set("acks", "all")
         // Three times less work for the broker than uncompressed (design 7).
         .set("compression.type", "lz4")
-        .set("linger.ms", "2")
+        // A request costs the broker as much as tens of messages.
+        .set("linger.ms", "5")
         .set("batch.num.messages", "20000")
         .set("message.max.bytes", MAX_MESSAGE_BYTES.to_string())
         .set("queue.buffering.max.messages", "500000")

@@ -240,7 +240,7 @@ pub struct ClockSettings {
 impl Default for ClockSettings {
     fn default() -> Self {
         Self {
-            interval_millis: 1000,
+            interval_millis: 300,
             settle_millis: 50,
             hops: 9,
             first_snapshot: FirstSnapshot::default(),
