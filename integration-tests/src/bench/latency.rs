@@ -9,7 +9,8 @@ mod markers;
 mod watch;
 
 use super::options::Options;
-use super::stack::{SERVICES, Stack};
+use super::stack::Stack;
+use crate::servers::SERVICES;
 use anyhow::ensure;
 use domain::policy::Policy;
 use markers::{Kind, Marker, Markers};

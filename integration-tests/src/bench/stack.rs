@@ -4,6 +4,7 @@ use super::broker::Broker;
 use super::options::Options;
 use super::storage;
 use super::usage::{self, Meter, Target};
+use crate::servers::SERVICES;
 use anyhow::{Context, bail, ensure};
 use domain::source::Agency;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
@@ -13,15 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The services, in the order in which they start.
-pub const SERVICES: [&str; 6] = [
-    "public-security",
-    "civil-affairs",
-    "human-resources",
-    "registry",
-    "clock",
-    "publisher",
-];
 /// The base's database.
 const DATABASE: &str = "canbao_bench";
 /// The floor's.

@@ -1,6 +1,7 @@
 //! Decisions in a batch: the rulings a shard stands under, and the neighbourhoods that new ones reach (design 3, stratum 0).
 
 use crate::load::Loader;
+use crate::write::Keys;
 use domain::date::Timestamp;
 use domain::decision::Rulings;
 use domain::ids::{AnchorId, RecordId};
@@ -72,21 +73,25 @@ pub(crate) async fn take_up(connection: &mut PgConnection, loader: &mut Loader, 
 
 /// Keeps the decisions of the batch, and where guest copies now are.
 pub(crate) async fn keep(connection: &mut PgConnection, loader: &Loader) -> sqlx::Result<()> {
-    let (mut come, mut gone) = (Copies::default(), Copies::default());
+    let (mut come, mut gone) = (Keys::default(), Keys::default());
     for (shard, work) in &loader.workspace.shards {
         if !work.decided.is_empty() {
             decisions::keep(connection, *shard, &work.decided).await?;
         }
         for (anchor, loaded) in &work.neighbourhoods {
             let (before, now) = (guests(&loaded.before), guests(&loaded.members));
-            come.extend(*shard, *anchor, now.difference(&before));
-            gone.extend(*shard, *anchor, before.difference(&now));
+            for record in now.difference(&before) {
+                come.push(*shard, anchor.bytes(), record.bytes());
+            }
+            for record in before.difference(&now) {
+                gone.push(*shard, anchor.bytes(), record.bytes());
+            }
         }
     }
-    let delete = "delete from store.guest g using unnest($1::smallint[], $2::bytea[], $3::bytea[]) as k(shard, record, anchor)
+    let delete = "delete from store.guest g using unnest($1::smallint[], $2::bytea[], $3::bytea[]) as k(shard, anchor, record)
                   where g.shard = k.shard and g.record = k.record and g.anchor = k.anchor";
     gone.run(connection, delete).await?;
-    let insert = "insert into store.guest (shard, record, anchor) select * from unnest($1::smallint[], $2::bytea[], $3::bytea[])";
+    let insert = "insert into store.guest (shard, anchor, record) select * from unnest($1::smallint[], $2::bytea[], $3::bytea[])";
     come.run(connection, insert).await
 }
 
@@ -96,34 +101,4 @@ fn guests(members: &[Member]) -> BTreeSet<RecordId> {
         .filter(|member| member.is_guest())
         .map(|member| member.record.id)
         .collect()
-}
-
-/// Keys of `store.guest`.
-#[derive(Default)]
-struct Copies {
-    shards: Vec<i16>,
-    records: Vec<Vec<u8>>,
-    anchors: Vec<Vec<u8>>,
-}
-
-impl Copies {
-    fn extend<'a>(&mut self, shard: Shard, anchor: AnchorId, records: impl Iterator<Item = &'a RecordId>) {
-        for record in records {
-            self.shards.push(i16::from(shard.number()));
-            self.records.push(record.bytes().to_vec());
-            self.anchors.push(anchor.bytes().to_vec());
-        }
-    }
-
-    async fn run(self, connection: &mut PgConnection, statement: &'static str) -> sqlx::Result<()> {
-        if !self.shards.is_empty() {
-            sqlx::query(statement)
-                .bind(self.shards)
-                .bind(self.records)
-                .bind(self.anchors)
-                .execute(connection)
-                .await?;
-        }
-        Ok(())
-    }
 }

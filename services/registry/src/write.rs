@@ -65,7 +65,7 @@ pub(crate) async fn persons(connection: &mut PgConnection, differences: &[Differ
             .execute(&mut *connection)
             .await?;
     }
-    gone.delete(
+    gone.run(
         connection,
         "delete from store.person p using unnest($1::smallint[], $2::bytea[], $3::bytea[]) as k(shard, anchor, person)
          where p.shard = k.shard and p.anchor = k.anchor and p.person = k.person",
@@ -76,21 +76,23 @@ pub(crate) async fn persons(connection: &mut PgConnection, differences: &[Differ
     counts(connection, &counters).await
 }
 
+/// Keys of rows: a shard and two ids.
 #[derive(Default)]
-struct Keys {
+pub(crate) struct Keys {
     shards: Vec<i16>,
     anchors: Vec<Vec<u8>>,
     third: Vec<Vec<u8>>,
 }
 
 impl Keys {
-    fn push(&mut self, shard: Shard, anchor: &[u8], third: &[u8]) {
+    pub(crate) fn push(&mut self, shard: Shard, anchor: &[u8], third: &[u8]) {
         self.shards.push(number(shard));
         self.anchors.push(anchor.to_vec());
         self.third.push(third.to_vec());
     }
 
-    async fn delete(self, connection: &mut PgConnection, statement: &'static str) -> sqlx::Result<()> {
+    /// Runs a statement that takes them as three arrays, unless there are none.
+    pub(crate) async fn run(self, connection: &mut PgConnection, statement: &'static str) -> sqlx::Result<()> {
         if !self.shards.is_empty() {
             sqlx::query(statement)
                 .bind(self.shards)
@@ -131,7 +133,7 @@ async fn enrolments(connection: &mut PgConnection, differences: &[Difference]) -
             .await?;
     }
     ended
-        .delete(
+        .run(
             connection,
             "delete from store.enrolment e using unnest($1::smallint[], $2::bytea[], $3::bytea[]) as k(shard, anchor, record)
              where e.shard = k.shard and e.anchor = k.anchor and e.record = k.record",
