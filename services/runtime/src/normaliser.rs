@@ -130,7 +130,7 @@ fn start(
     let prompt = kafka::idempotent_producer(settings, "canbao-normaliser");
     let mut backlog = prompt.clone();
     // One request per partition and batch, whatever its size: three agencies' rows for 64 partitions make small batches for long.
-    backlog.set("linger.ms", "50");
+    backlog.set("linger.ms", "250");
     let producers = Producers {
         prompt: Producer::new(&prompt).context("making the producer")?,
         backlog: Producer::new(&backlog).context("making the producer for backlogs")?,

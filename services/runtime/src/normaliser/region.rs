@@ -36,9 +36,9 @@ use std::time::{Duration, Instant};
 const IDLE: Duration = Duration::from_millis(100);
 /// How long a batch is filled while rows wait in numbers: nobody's latency is lost by it, and every commit and every
 /// small batch of a partition costs the broker as much as a large one.
-const BACKLOG_FILL: Duration = Duration::from_millis(200);
-/// Rows a batch must have read without a wait before its region counts as in backlog.
-const BACKLOG_ROWS: u32 = 20;
+const BACKLOG_FILL: Duration = Duration::from_secs(1);
+/// Rows a batch must have read without a wait before its region counts as in backlog: more than a hiccup leaves behind.
+const BACKLOG_ROWS: u32 = 100;
 
 /// Offset of the next message, by topic and partition.
 type Offsets = BTreeMap<String, BTreeMap<i32, i64>>;
