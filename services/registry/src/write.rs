@@ -61,9 +61,6 @@ pub(crate) async fn persons(connection: &mut PgConnection, differences: &[Differ
             .send(connection, "copy pg_temp.person_update from stdin (format binary)")
             .await?;
         sqlx::query(person::UPDATE).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.person_update")
-            .execute(&mut *connection)
-            .await?;
     }
     gone.run(
         connection,
@@ -128,9 +125,6 @@ async fn enrolments(connection: &mut PgConnection, differences: &[Difference]) -
             .send(connection, "copy pg_temp.enrolment_update from stdin (format binary)")
             .await?;
         sqlx::query(person::UPDATE_ENROLMENT).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.enrolment_update")
-            .execute(&mut *connection)
-            .await?;
     }
     ended
         .run(
@@ -230,9 +224,6 @@ pub(crate) async fn directory(connection: &mut PgConnection, workspace: &Workspa
             .send(connection, "copy pg_temp.directory_update from stdin (format binary)")
             .await?;
         sqlx::query(person::UPDATE_DIRECTORY).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.directory_update")
-            .execute(&mut *connection)
-            .await?;
     }
     Ok(())
 }
@@ -286,9 +277,6 @@ pub(crate) async fn employers(
         rows.send(connection, "copy pg_temp.employer_update from stdin (format binary)")
             .await?;
         sqlx::query(person::UPSERT_EMPLOYER).execute(&mut *connection).await?;
-        sqlx::query("truncate pg_temp.employer_update")
-            .execute(&mut *connection)
-            .await?;
     }
     Ok(())
 }

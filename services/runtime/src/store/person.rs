@@ -33,10 +33,10 @@ pub const EMPLOYER_COLUMNS: i16 = 14;
 
 /// Temporary tables of a writing connection: rows on their way into an update.
 pub const TEMPORARY: [&str; 4] = [
-    "create temp table if not exists person_update (like store.person)",
-    "create temp table if not exists enrolment_update (like store.enrolment)",
-    "create temp table if not exists directory_update (like store.directory)",
-    "create temp table if not exists employer_update (like store.employer)",
+    "create temp table if not exists person_update (like store.person) on commit delete rows",
+    "create temp table if not exists enrolment_update (like store.enrolment) on commit delete rows",
+    "create temp table if not exists directory_update (like store.directory) on commit delete rows",
+    "create temp table if not exists employer_update (like store.employer) on commit delete rows",
 ];
 
 /// Updates persons from `pg_temp.person_update`.
