@@ -301,8 +301,9 @@ fn same(story: &Story, found: &Base, expected: &Base) -> anyhow::Result<()> {
         for described in base.values_mut() {
             let members = described.persons.iter_mut().flat_map(|person| person.members.iter_mut());
             for member in members.chain(described.away.iter_mut()) {
-                member.record.version = domain::source::Version::default();
-                member.record.appended_at = Timestamp(0);
+                let record = std::sync::Arc::make_mut(&mut member.record);
+                record.version = domain::source::Version::default();
+                record.appended_at = Timestamp(0);
             }
         }
         base

@@ -75,8 +75,9 @@ impl Function {
         let mut members = members.to_vec();
         members.sort_by_key(Member::slot);
         for member in &mut members {
-            member.record.version = Version::default();
-            member.record.appended_at = Timestamp(0);
+            let record = std::sync::Arc::make_mut(&mut member.record);
+            record.version = Version::default();
+            record.appended_at = Timestamp(0);
         }
         let line = [
             serde_json::to_string(&number)?,

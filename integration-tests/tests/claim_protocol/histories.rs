@@ -223,7 +223,7 @@ impl History {
         let version = member.record.version.offset as u8;
         let record = self.record(member.record.id);
         assert!(
-            matches!(&self.versions[usize::from(record)][usize::from(version)], Change::Upsert(known) if *known == member.record),
+            matches!(&self.versions[usize::from(record)][usize::from(version)], Change::Upsert(known) if *known == *member.record),
             "a copy is a version as it was read"
         );
         Copied {
@@ -244,7 +244,7 @@ impl History {
             panic!("a delete has no copy");
         };
         Member {
-            record: record.clone(),
+            record: std::sync::Arc::new(record.clone()),
             path: copied.path.iter().map(|anchor| ground.anchor_id(*anchor)).collect(),
             from: copied.from.map(|shard| ground.shards[usize::from(shard)]),
             sent: copied

@@ -76,7 +76,7 @@ pub fn describe(anchor: AnchorId, members: &[Member], rulings: &Rulings, policy:
         .into_iter()
         .map(|placed| {
             placed.members.iter().for_each(|at| here[*at] = true);
-            let records: Vec<&SourceRecord> = placed.members.iter().map(|at| &members[*at].record).collect();
+            let records: Vec<&SourceRecord> = placed.members.iter().map(|at| &*members[*at].record).collect();
             let golden = golden(&records, placed.number, today);
             let view = PersonView {
                 standing: placed.standing,

@@ -16,12 +16,13 @@ use crate::shard::Shard;
 use ground::Ground;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A record in a neighbourhood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
-    /// The record, or the copy of it.
-    pub record: SourceRecord,
+    /// The record, or the copy of it. Shared: a batch holds each one as loaded, as changed and as part of a person.
+    pub record: Arc<SourceRecord>,
     /// Empty for a home record; for a guest the neighbourhoods it came through, its home first.
     pub path: Vec<AnchorId>,
     /// For a guest, the shard that sent it: rows without a number keep their neighbourhood's name when they move to another shard.
@@ -34,7 +35,7 @@ impl Member {
     /// A record at home.
     pub fn home(record: SourceRecord) -> Self {
         Self {
-            record,
+            record: Arc::new(record),
             path: Vec::new(),
             from: None,
             sent: None,
@@ -44,7 +45,7 @@ impl Member {
     /// A copy that a shard sent.
     pub fn guest(from: Shard, guest: Guest) -> Self {
         Self {
-            record: guest.record,
+            record: Arc::new(guest.record),
             path: guest.path,
             from: Some(from),
             sent: None,

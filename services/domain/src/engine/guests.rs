@@ -23,7 +23,7 @@ pub(crate) fn send_away(here: AnchorId, members: &mut [Member], rulings: &Ruling
             path.push(here);
             let guest = Guest {
                 path,
-                record: member.record.clone(),
+                record: (*member.record).clone(),
             };
             (at, seat, guest)
         })

@@ -90,7 +90,7 @@ impl<'a> Ground<'a> {
         let contested = ground.set_apart(&staying);
         let speaking =
             |at: &&usize| !members[**at].is_guest() && is_authority(&members[**at].record) && !ground.set_apart.contains(at);
-        ground.authority = staying.iter().filter(speaking).map(|at| &members[*at].record).collect();
+        ground.authority = staying.iter().filter(speaking).map(|at| &*members[*at].record).collect();
         if !ground.authority.is_empty() {
             ground.holder = one_name(&ground.authority, rulings).filter(|_| !contested);
             ground.learn_names(&staying);
@@ -106,7 +106,7 @@ impl<'a> Ground<'a> {
                 .filter(|at| !self.set_apart.contains(at))
                 .map(|at| &self.members[*at])
                 .filter(|member| !member.is_guest() && member.record.facts.kind() != FactsKind::Correction)
-                .map(|member| &member.record)
+                .map(|member| &*member.record)
                 .collect();
             let numbered = homes.iter().any(|record| record.group_number().is_some());
             self.holder = if numbered { one_name(&homes, self.rulings) } else { None };

@@ -118,7 +118,7 @@ impl NormaliserSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistrySettings {
-    /// Inputs of one transaction at most.
+    /// Inputs of one transaction at most. More do not make PostgreSQL faster, and all that they touch has to be in memory.
     pub batch_rows: u32,
     /// Longest time a batch is filled, in milliseconds.
     pub batch_millis: u32,
@@ -131,7 +131,7 @@ pub struct RegistrySettings {
 impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
-            batch_rows: 10_000,
+            batch_rows: 5_000,
             batch_millis: 20,
             writers: 2,
             shards: ShardSet::default(),
