@@ -56,7 +56,6 @@ pub(super) async fn run(
                 .services
                 .set(service, &format!("CANBAO_NORMALISER__{name}"), Some(value));
         }
-        servers.services.set(service, "CANBAO_DRAIN_SECONDS", Some("40"));
     }
     let old = plan.mapping.then(|| old_mapping(servers.services.logs())).transpose()?;
     servers.services.set(REMAPPED, "CANBAO_DIALECTS", old.as_deref());
@@ -91,10 +90,6 @@ pub(super) async fn run(
     }
     watch.lap("statements");
     let dump = course.settle(population).await?;
-    // One after the other: members of a group that leave it at the same time wait for each other.
-    for service in NORMALISERS {
-        servers.services.scale(service, 1)?;
-    }
     watch.lap("settle");
     Ok((dump, watch))
 }
