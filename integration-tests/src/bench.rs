@@ -150,8 +150,13 @@ async fn run(options: &Options) -> anyhow::Result<Report> {
         report.alerts = alerts(&stack)?;
         if options.wants(Part::Latency) {
             let most = report.mix.as_ref().map_or(0.0, phase::Phase::base_rate);
-            for rate in latency::rates(most) {
-                say(&format!("latency at {rate} changes a second"));
+            let rates = if options.rates.is_empty() {
+                latency::rates(most)
+            } else {
+                options.rates.clone()
+            };
+            for rate in rates {
+                say(&format!("latency at {rate} events a second"));
                 let (measured, done) = latency::measure(&mut stack, options, rate, changes).await?;
                 changes = done;
                 report.latency.push(measured);

@@ -42,8 +42,11 @@ pub struct Options {
     /// Row changes of the daily mix, in percent of the residents
     #[arg(long, default_value_t = 10)]
     pub mix_percent: u64,
+    /// Steady rates, source events a second, comma-separated; unless given, 1,000, a tenth and a half of the measured daily mix
+    #[arg(long, value_delimiter = ',')]
+    pub rates: Vec<u64>,
     /// Seconds of each steady rate
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 30)]
     pub latency_seconds: u64,
     /// Marker rows a second among the steady changes
     #[arg(long, default_value_t = 20)]

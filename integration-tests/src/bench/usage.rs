@@ -147,9 +147,12 @@ impl Meter {
         }
     }
 
-    /// CPU seconds of all targets so far.
-    pub fn cpu_seconds(&self) -> f64 {
-        self.targets.values().map(|(target, before)| cpu(*target) - before).sum()
+    /// CPU seconds of each target so far.
+    pub fn cpu_seconds(&self) -> BTreeMap<&'static str, f64> {
+        self.targets
+            .iter()
+            .map(|(name, (target, before))| (*name, cpu(*target) - before))
+            .collect()
     }
 
     /// What the targets used; ask before they end.
