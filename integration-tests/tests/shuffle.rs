@@ -19,6 +19,7 @@ use integration_tests::traffic::{Draw, Traffic};
 use integration_tests::world::World;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Rows of the random world: three of public security's register, one of its correction table, three cards of human resources.
 const ROWS: u8 = 7;
@@ -135,7 +136,7 @@ impl Sources {
         let (_, version) = self.version(row);
         let key = Personal::new(format!("{row}"));
         let appended_at = Timestamp(0);
-        Input::Change(Change::Upsert(SourceRecord {
+        Input::Change(Change::Upsert(Arc::new(SourceRecord {
             id,
             source,
             table,
@@ -144,7 +145,7 @@ impl Sources {
             appended_at,
             identity,
             facts,
-        }))
+        })))
     }
 
     fn deletion(&self, row: u8, id: RecordId, home: Option<Shard>) -> Input {
@@ -239,7 +240,7 @@ impl Sources {
                         let (_, version) = self.version(row);
                         for input in &mut inputs {
                             match input {
-                                Input::Change(Change::Upsert(record)) => record.version = version,
+                                Input::Change(Change::Upsert(record)) => Arc::make_mut(record).version = version,
                                 Input::Change(Change::Delete(deletion)) => deletion.version = version,
                                 _ => {}
                             }

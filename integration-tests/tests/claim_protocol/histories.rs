@@ -16,6 +16,7 @@ use domain::record::{Change, Deletion, Identity, SourceRecord};
 use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a version of a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +127,7 @@ impl Ground {
             }
         };
         let document = Document::parse(DocumentKind::ALL[0], &self.numbers[number].text());
-        Change::Upsert(SourceRecord {
+        Change::Upsert(Arc::new(SourceRecord {
             id,
             source,
             table,
@@ -139,7 +140,7 @@ impl Ground {
                 ..Identity::default()
             },
             facts,
-        })
+        }))
     }
 }
 
@@ -223,7 +224,7 @@ impl History {
         let version = member.record.version.offset as u8;
         let record = self.record(member.record.id);
         assert!(
-            matches!(&self.versions[usize::from(record)][usize::from(version)], Change::Upsert(known) if *known == *member.record),
+            matches!(&self.versions[usize::from(record)][usize::from(version)], Change::Upsert(known) if *known == member.record),
             "a copy is a version as it was read"
         );
         Copied {
@@ -244,7 +245,7 @@ impl History {
             panic!("a delete has no copy");
         };
         Member {
-            record: std::sync::Arc::new(record.clone()),
+            record: Arc::clone(record),
             path: copied.path.iter().map(|anchor| ground.anchor_id(*anchor)).collect(),
             from: copied.from.map(|shard| ground.shards[usize::from(shard)]),
             sent: copied

@@ -171,7 +171,7 @@ impl Batch<'_> {
                             to: self.ground.anchor_id(*to),
                             guest: Guest {
                                 path: member.path,
-                                record: (*member.record).clone(),
+                                record: member.record,
                             },
                             appended_at,
                         }

@@ -83,7 +83,7 @@ impl<'a> From<&'a Message> for ShardMessage<'a> {
     fn from(message: &'a Message) -> Self {
         let body = match &message.body {
             MessageBody::Guest { to, guest, appended_at } => Body::Guest(GuestCopy {
-                record: (&guest.record).into(),
+                record: (&*guest.record).into(),
                 to: *to,
                 path: guest.path.clone(),
                 appended_at: *appended_at,

@@ -13,6 +13,7 @@ use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 remote! {
     Version => VersionMirror,
@@ -97,7 +98,7 @@ impl<'a> From<&'a SourceRecord> for PersonRecord<'a> {
 impl<'a> From<&'a Change> for PersonRecord<'a> {
     fn from(change: &'a Change) -> Self {
         match change {
-            Change::Upsert(record) => record.into(),
+            Change::Upsert(record) => (&**record).into(),
             Change::Delete(deletion) => Self {
                 id: deletion.id,
                 agency: deletion.source.agency,
@@ -123,7 +124,7 @@ impl From<PersonRecord<'_>> for Change {
         match read.change {
             Outcome::Upsert(upsert) => {
                 let (identity, facts) = (upsert.identity.into_owned(), upsert.facts.into_owned());
-                Self::Upsert(SourceRecord {
+                Self::Upsert(Arc::new(SourceRecord {
                     id,
                     source,
                     table,
@@ -132,7 +133,7 @@ impl From<PersonRecord<'_>> for Change {
                     appended_at,
                     identity,
                     facts,
-                })
+                }))
             }
             Outcome::Delete(delete) => Self::Delete(Deletion {
                 id,

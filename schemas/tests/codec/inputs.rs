@@ -22,6 +22,7 @@ use domain::source::{Agency, Source, TableName, Version};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::sync::Arc;
 
 fn day() -> impl Strategy<Value = Day> {
     (-30_000..40_000_i32).prop_map(Day)
@@ -226,7 +227,10 @@ fn message() -> impl Strategy<Value = Message> {
         }),
         (anchor(), path, record(facts()), timestamp()).prop_map(|(to, path, record, appended_at)| MessageBody::Guest {
             to,
-            guest: Guest { path, record },
+            guest: Guest {
+                path,
+                record: Arc::new(record)
+            },
             appended_at
         }),
         (anchor(), anchor(), record_id(), timestamp()).prop_map(|(to, from, record, appended_at)| MessageBody::Withdraw {
@@ -273,7 +277,7 @@ fn control() -> impl Strategy<Value = Control> {
 /// Any input.
 pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
-        6 => record(facts()).prop_map(|record| Input::Change(Change::Upsert(record))),
+        6 => record(facts()).prop_map(|record| Input::Change(Change::Upsert(Arc::new(record)))),
         1 => deletion().prop_map(Input::Change),
         1 => entity().prop_map(Input::Entity),
         2 => message().prop_map(Input::Message),

@@ -67,7 +67,7 @@ fn an_unknown_code_is_named_by_its_set_and_not_quoted() {
     let mut runner = TestRunner::deterministic();
     let record = record(enrolment()).new_tree(&mut runner).expect("a record").current();
     let agency = record.source.agency.as_str();
-    let bytes = encode_input(&Input::Change(Change::Upsert(record)));
+    let bytes = encode_input(&Input::Change(Change::Upsert(record.into())));
     let at = bytes
         .windows(agency.len())
         .position(|window| window == agency.as_bytes())

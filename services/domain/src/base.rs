@@ -20,6 +20,7 @@ use crate::policy::Policy;
 use crate::record::{Change, SourceRecord};
 use crate::shard::Shard;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A person of the base (参保登记人员), with everything derived from the member records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +172,7 @@ pub fn neighbourhoods<'a>(
         if !retired {
             base.entry((record.home(), record.anchor(key)))
                 .or_default()
-                .push(Member::home(record.clone()));
+                .push(Member::home(Arc::clone(record)));
         }
     }
     let mut waiting: Vec<(Shard, AnchorId)> = base.keys().copied().collect();

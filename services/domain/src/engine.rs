@@ -182,7 +182,7 @@ impl Workspace {
         Ok(())
     }
 
-    fn upsert(&mut self, shard: Shard, record: &SourceRecord, key: &IdKey) -> Result<Outcome, Need> {
+    fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, key: &IdKey) -> Result<Outcome, Need> {
         let (anchor, version, at) = (record.anchor(key), record.version, record.appended_at);
         if self.work(shard).state.is_retired(record, key) {
             return Ok(Outcome::Superseded);
@@ -193,7 +193,7 @@ impl Workspace {
                 std::cmp::Ordering::Less => Outcome::Superseded,
                 std::cmp::Ordering::Equal => Outcome::Repeated,
                 std::cmp::Ordering::Greater => {
-                    self.loaded(shard, anchor)?.put(Member::home(record.clone()), at);
+                    self.loaded(shard, anchor)?.put(Member::home(Arc::clone(record)), at);
                     Outcome::Applied
                 }
             });
@@ -215,7 +215,7 @@ impl Workspace {
             }
             self.unseat(shard, record.id, entry, version, at);
         }
-        self.loaded(shard, anchor)?.put(Member::home(record.clone()), at);
+        self.loaded(shard, anchor)?.put(Member::home(Arc::clone(record)), at);
         self.claim(
             record.id,
             DirectoryEntry {

@@ -9,6 +9,7 @@ use crate::record::{Change, EntityChange, SourceRecord};
 use crate::shard::Shard;
 use crate::source::{Source, TableName, Version};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One entry of a shard's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub struct Guest {
     /// The neighbourhoods the copy came through, its home first; the last one sent it.
     pub path: Vec<AnchorId>,
     /// The copy.
-    pub record: SourceRecord,
+    pub record: Arc<SourceRecord>,
 }
 
 /// A statement of the clock or of an operator.

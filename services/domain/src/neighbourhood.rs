@@ -33,9 +33,9 @@ pub struct Member {
 
 impl Member {
     /// A record at home.
-    pub fn home(record: SourceRecord) -> Self {
+    pub fn home(record: Arc<SourceRecord>) -> Self {
         Self {
-            record: Arc::new(record),
+            record,
             path: Vec::new(),
             from: None,
             sent: None,
@@ -45,7 +45,7 @@ impl Member {
     /// A copy that a shard sent.
     pub fn guest(from: Shard, guest: Guest) -> Self {
         Self {
-            record: Arc::new(guest.record),
+            record: guest.record,
             path: guest.path,
             from: Some(from),
             sent: None,

@@ -11,6 +11,7 @@ use crate::sex::Sex;
 use crate::shard::{Shard, is_placeholder};
 use crate::source::{Source, TableName, Version};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How a row identifies its person: each row stands alone and carries document number and name (design 1).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,8 +100,8 @@ impl SourceRecord {
 /// A version of a source record: a reading, or the statement that the row is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// The row as it now is.
-    Upsert(SourceRecord),
+    /// The row as it now is; shared with the members and copies made of it.
+    Upsert(Arc<SourceRecord>),
     /// The row is gone; kept as a tombstone with its position.
     Delete(Deletion),
 }

@@ -7,6 +7,7 @@ use domain::name::Name;
 use domain::personal::Personal;
 use domain::record::{Change, Deletion, Identity, SourceRecord};
 use domain::source::{Source, TableName, Version};
+use std::sync::Arc;
 
 pub(crate) fn source() -> Source {
     runtime::kafka::topics::parse_source("human-resources.3201").expect("a source")
@@ -25,7 +26,7 @@ pub(crate) fn change(id: u8, offset: u64, name: &str) -> Change {
         name: Some(Name::parse(name).expect("a name")),
         ..Identity::default()
     };
-    Change::Upsert(SourceRecord {
+    Change::Upsert(Arc::new(SourceRecord {
         id: RecordId([id; 16]),
         source: source(),
         table: TableName::new("az01"),
@@ -37,7 +38,7 @@ pub(crate) fn change(id: u8, offset: u64, name: &str) -> Change {
             status: CardStatus::Active,
             issued: None,
         }),
-    })
+    }))
 }
 
 /// The delete of that row.

@@ -8,6 +8,7 @@ use crate::input::{Guest, MessageBody};
 use crate::neighbourhood::{Member, Seat, place};
 use crate::shard::Shard;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Notes with every member where a copy of it must be, and gives those copies with the place of their member.
 pub(crate) fn send_away(here: AnchorId, members: &mut [Member], rulings: &Rulings, key: &IdKey) -> Vec<(usize, Seat, Guest)> {
@@ -23,7 +24,7 @@ pub(crate) fn send_away(here: AnchorId, members: &mut [Member], rulings: &Ruling
             path.push(here);
             let guest = Guest {
                 path,
-                record: (*member.record).clone(),
+                record: Arc::clone(&member.record),
             };
             (at, seat, guest)
         })

@@ -14,6 +14,7 @@ use domain::personal::Personal;
 use domain::record::{Change, Deletion, EntityChange, Identity, SourceRecord};
 use domain::shard::Shard;
 use domain::source::{Source, Version};
+use std::sync::Arc;
 
 /// A message of a source topic as it was consumed.
 #[derive(Clone, Copy)]
@@ -37,10 +38,6 @@ pub struct SourceMessage<'a> {
 }
 
 /// What a message is.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, and only until its message is dealt with"
-)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Classified {
     /// Versions of records or entities, in this order.
@@ -184,8 +181,8 @@ impl Origin<'_> {
         }
     }
 
-    fn record(&self, id: RecordId, identity: Identity, facts: Facts) -> SourceRecord {
-        SourceRecord {
+    fn upsert(&self, id: RecordId, identity: Identity, facts: Facts) -> Change {
+        Change::Upsert(Arc::new(SourceRecord {
             id,
             source: self.message.source,
             table: self.table.name.clone(),
@@ -194,7 +191,7 @@ impl Origin<'_> {
             appended_at: self.message.timestamp,
             identity,
             facts,
-        }
+        }))
     }
 
     fn deletion(&self, id: RecordId, home: Option<Shard>) -> Input {
@@ -229,7 +226,7 @@ impl Origin<'_> {
             Err(Unread::Void) => return Ok(self.delete(home(reader))),
             Err(Unread::Error(error)) => {
                 let unreadable = self.table.kind.facts_kind().map(Facts::Unreadable);
-                let record = unreadable.map(|facts| Change::Upsert(self.record(self.id, identity, facts)));
+                let record = unreadable.map(|facts| self.upsert(self.id, identity, facts));
                 return Ok(Classified::DeadLetter {
                     error,
                     unreadable: record,
@@ -240,10 +237,10 @@ impl Origin<'_> {
             let withdrawn = id_key.correction(self.id, correction.heir);
             let stated = id_key.correction(self.id, correction.former);
             let home = shard_of_number(correction.heir);
-            let statement = self.record(stated, identity.clone(), Facts::Correction(correction));
-            [Input::Change(Change::Upsert(statement)), self.deletion(withdrawn, Some(home))]
+            let statement = self.upsert(stated, identity.clone(), Facts::Correction(correction));
+            [Input::Change(statement), self.deletion(withdrawn, Some(home))]
         });
-        let mut inputs = vec![Input::Change(Change::Upsert(self.record(self.id, identity, facts)))];
+        let mut inputs = vec![Input::Change(self.upsert(self.id, identity, facts))];
         inputs.extend(correction.into_iter().flatten());
         Ok(Classified::Inputs(inputs))
     }
