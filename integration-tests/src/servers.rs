@@ -73,6 +73,8 @@ impl Servers {
             ("CANBAO_CLOCK__INTERVAL_MILLIS", "100".to_owned()),
             // Few rows a topic: one that cannot be read is a large share of them.
             ("CANBAO_NORMALISER__DEAD_LETTER_SHARE", "1".to_owned()),
+            // Every story makes topics of its own.
+            ("CANBAO_NORMALISER__TOPIC_REFRESH_MILLIS", "1000".to_owned()),
         ]);
         let mut services = Processes::new(logs, environment)?;
         let (pool, private) = (fresh(&given, &mut services).await?, private());

@@ -55,7 +55,8 @@ pub struct NormaliserSettings {
     pub dead_letter_window: u32,
     /// Dead letters among them below which nothing is held, so that a quiet source is not stopped by one bad row.
     pub dead_letter_minimum: u32,
-    /// How often new topics are looked for, in milliseconds.
+    /// How often new topics are looked for, in milliseconds. Each region's consumer then asks for all topics of the cluster: at 2 s,
+    /// 39 regions took a twentieth of two cores.
     pub topic_refresh_millis: u32,
     /// How often `source_topic` is read for statements of the operator, in milliseconds.
     pub accept_refresh_millis: u32,
@@ -71,7 +72,7 @@ impl Default for NormaliserSettings {
             dead_letter_share: 0.05,
             dead_letter_window: 2000,
             dead_letter_minimum: 50,
-            topic_refresh_millis: 2000,
+            topic_refresh_millis: 10_000,
             accept_refresh_millis: 2000,
         }
     }
