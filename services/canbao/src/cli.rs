@@ -187,7 +187,7 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
                 show,
             };
             schema_ids::adopt(settings).await?;
-            let report = verify::verify(settings, &pool, &plan).await?;
+            let report = Box::pin(verify::verify(settings, &pool, &plan)).await?;
             format.print(&report, verify::render)?;
             return Ok(report.verdict());
         }

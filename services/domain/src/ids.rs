@@ -28,7 +28,7 @@ macro_rules! id128 {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(std::str::from_utf8(&digits(&self.0)).expect("digits are ASCII"))
             }
         }
 
@@ -93,6 +93,12 @@ impl From<AnchorId> for PersonId {
 pub struct IdError {
     /// How many digits were expected.
     pub expected: usize,
+}
+
+/// Every record's key and every finding's id is written in digits: formatting each byte by itself took a thirtieth of a batch.
+fn digits(bytes: &[u8; 16]) -> [u8; 32] {
+    let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+    std::array::from_fn(|at| digit(bytes[at / 2] >> (4 * (1 - at % 2)) & 0xf))
 }
 
 fn hex<const N: usize>(text: &str) -> Result<[u8; N], IdError> {

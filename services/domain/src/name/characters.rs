@@ -39,6 +39,10 @@ static SIMPLIFIED: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
 
 /// The canonical form of a name, see [`super::Name`].
 pub(super) fn canonical(raw: &str) -> String {
+    // Nearly all names: nothing below changes a unified ideograph of the basic plane.
+    if raw.chars().all(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)) {
+        return raw.to_owned();
+    }
     // Before NFKC, which would turn the full-width dot into a full stop.
     let mapped = raw.chars().map(|c| if c == '\u{ff0e}' { DOT } else { restored(c) });
     let mut cleaned: Vec<char> = mapped.nfkc().filter(|c| !text::is_ignorable(*c)).map(unified_dot).collect();

@@ -320,7 +320,8 @@ fn fit(name: &Name, other: &Name) -> bool {
 /// The one name some records share, with the former names they state; `None` when they state several that no decision calls one.
 fn one_name<'a>(records: &[&'a SourceRecord], rulings: &Rulings) -> Option<Vec<&'a Name>> {
     let mut names: Vec<&Name> = records.iter().filter_map(|record| record.identity.name.as_ref()).collect();
-    let differ = names.iter().any(|name| name.key() != names[0].key());
+    // Equal names need no keys to be compared.
+    let differ = names.iter().any(|name| name != &names[0] && name.key() != names[0].key());
     if differ && !are_one(records, rulings) {
         return None;
     }

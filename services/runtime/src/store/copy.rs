@@ -12,21 +12,31 @@ const OID_INT2: i32 = 21;
 const OID_INT8: i32 = 20;
 const OID_DATE: i32 = 1082;
 
+/// Size at which a piece of rows is full: small enough for the allocator to hand out memory it has, instead of fresh pages that the
+/// kernel must clear.
+const PIECE: usize = 256 * 1024;
+
 /// Rows to copy into one table.
 #[derive(Debug)]
 pub struct CopyRows {
     columns: i16,
     rows: usize,
+    full: Vec<Vec<u8>>,
     bytes: Vec<u8>,
 }
 
 impl CopyRows {
     /// No rows yet, of so many columns.
     pub fn new(columns: i16) -> Self {
-        let mut bytes = Vec::with_capacity(64 * 1024);
+        let mut bytes = Vec::with_capacity(16 * 1024);
         bytes.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
         bytes.extend_from_slice(&[0; 8]);
-        Self { columns, rows: 0, bytes }
+        Self {
+            columns,
+            rows: 0,
+            full: Vec::new(),
+            bytes,
+        }
     }
 
     /// How many rows were begun.
@@ -42,6 +52,10 @@ impl CopyRows {
     /// Begins a row; its fields follow in the table's order.
     pub fn row(&mut self) -> Row<'_> {
         self.rows += 1;
+        if self.bytes.len() >= PIECE {
+            let next = Vec::with_capacity(PIECE + PIECE / 8);
+            self.full.push(std::mem::replace(&mut self.bytes, next));
+        }
         self.bytes.extend_from_slice(&self.columns.to_be_bytes());
         Row { bytes: &mut self.bytes }
     }
@@ -53,6 +67,9 @@ impl CopyRows {
         }
         self.bytes.extend_from_slice(&(-1i16).to_be_bytes());
         let mut copy = connection.copy_in_raw(statement).await?;
+        for piece in self.full {
+            copy.send(piece).await?;
+        }
         copy.send(self.bytes).await?;
         copy.finish().await?;
         Ok(())
