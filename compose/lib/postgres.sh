@@ -66,11 +66,14 @@ postgres_start() { # returns once it takes connections and has the database; the
     step "starting PostgreSQL"
     keep_port postgres
     postgres_spawn "$PG_BIN/postgres" -D "$data" -c "config_file=$data/canbao.conf" -c listen_addresses=127.0.0.1 \
-        -c "port=$(port_of postgres)" -c "unix_socket_directories=$sockets"
+        -c "port=$(port_of postgres)" -c "shared_buffers=$(quarter_of_memory)MB" -c "unix_socket_directories=$sockets"
     wait_until postgres 60 postgres_accepts
     [[ $(postgres_psql -d postgres -c "select 1 from pg_database where datname = 'canbao'") == 1 ]] ||
         postgres_psql -d postgres -c 'create database canbao' || die "cannot create the database canbao"
 }
+
+# A million residents' indexes do not fit in a fixed gigabyte; a quarter is the manual's advice.
+quarter_of_memory() { awk '/^MemTotal:/ { print int($2 / 4096) }' /proc/meminfo; }
 
 postgres_spawn() { # COMMAND...
     if [[ $EUID == 0 ]]; then
