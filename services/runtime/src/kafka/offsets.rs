@@ -39,8 +39,8 @@ pub fn watermarks<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, p
 /// How long a partition may have no leader after its topic was created: a single node needs a while for hundreds of them.
 const LEADER_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks again while the brokers are not ready to answer, as they are for a moment after a topic was created.
-fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+/// Asks again while the brokers are not ready to answer, as they are for a moment after a topic was created or a broker came back.
+pub(crate) fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
     let deadline = Instant::now() + LEADER_PATIENCE;
     loop {
         match ask() {

@@ -8,7 +8,7 @@ use super::source_topic::{SourceTopic, TopicStore};
 use super::start::{Committed, Start, replay_of, start};
 use crate::health::Check;
 use crate::kafka::REQUEST_TIMEOUT;
-use crate::kafka::offsets::{TopicPartition, Watermarks, partitions, watermarks};
+use crate::kafka::offsets::{TopicPartition, Watermarks, partitions, patiently, watermarks};
 use anyhow::Context;
 use domain::source::Source;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -168,11 +168,9 @@ impl Positions {
             }
         }
         let mut committed = BTreeMap::new();
-        for element in consumer
-            .committed_offsets(asked, REQUEST_TIMEOUT)
-            .context("reading committed offsets")?
-            .elements()
-        {
+        let list =
+            patiently(|| consumer.committed_offsets(asked.clone(), REQUEST_TIMEOUT)).context("reading committed offsets")?;
+        for element in list.elements() {
             let (topic, partition) = (element.topic(), element.partition());
             element
                 .error()
