@@ -141,6 +141,8 @@ fn start(
         let mut config = kafka::group_consumer(settings, &group, &group);
         config
             .set("queued.max.messages.kbytes", shared.settings.queue_kbytes.to_string())
+            // Rows unpack to ten times their size in the broker, for each partition of each region.
+            .set("fetch.message.max.bytes", "131072")
             .set(
                 "topic.metadata.refresh.interval.ms",
                 shared.settings.topic_refresh_millis.to_string(),
