@@ -56,7 +56,7 @@ pub struct NormaliserSettings {
     /// Dead letters among them below which nothing is held, so that a quiet source is not stopped by one bad row.
     pub dead_letter_minimum: u32,
     /// How often new topics are looked for, in milliseconds. Each region's consumer then asks for all topics of the cluster: at 2 s,
-    /// 39 regions took a twentieth of two cores.
+    /// 39 regions took a thirtieth of two cores.
     pub topic_refresh_millis: u32,
     /// How often `source_topic` is read for statements of the operator, in milliseconds.
     pub accept_refresh_millis: u32,
