@@ -6,6 +6,10 @@
 #   $STATE/run/NAME.exit  the exit code of a job (a process meant to end) that has ended
 #   $STATE/log/NAME.log   what NAME printed; NAME.log.1 is the run before
 
+# What ships is built in release; BUILD_PROFILE=dev builds faster and runs slower, for work on the code.
+PROFILE=${BUILD_PROFILE:-release}
+BIN=${CARGO_TARGET_DIR:-$ROOT/target}/$([[ $PROFILE == dev ]] && echo debug || echo "$PROFILE")
+
 say()  { printf '%s\n' "$*" >&2; }
 step() { printf '== %s\n' "$*" >&2; }
 die()  { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }

@@ -54,11 +54,9 @@ set_dialects() { # exports CANBAO_DIALECTS: the mappings of the three agencies, 
     export CANBAO_DIALECTS
 }
 
-build() { # debug binaries of the whole workspace; sets BIN to their folder
+build() { # the binaries of the whole workspace, in BIN
     need_c_toolchain
     need_cargo
     step "building (the first time takes some minutes)"
-    (cd "$ROOT" && cargo build --workspace) || die "the build failed"
-    # shellcheck disable=SC2034 # read by services.sh and the callers
-    BIN=${CARGO_TARGET_DIR:-$ROOT/target}/debug
+    (cd "$ROOT" && cargo build --workspace --profile "$PROFILE") || die "the build failed"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The services of Canbao and the simulated agencies, one process each. Source after servers.sh; BIN is set by build.
+# The services of Canbao and the simulated agencies, one process each. Source after servers.sh; BIN comes from common.sh.
 
 # In the order they start; they stop the other way round.
 SERVICES=(public-security civil-affairs human-resources registry clock publisher)

@@ -86,7 +86,7 @@ impl Stack {
         for name in SERVICES.into_iter().chain(["canbao", "simulator"]) {
             ensure!(
                 binaries.join(name).exists(),
-                "the binary {name} is missing: cargo build --workspace"
+                "the binary {name} is missing: cargo build --workspace --release"
             );
         }
         let broker = Broker::connect(&kafka)?;

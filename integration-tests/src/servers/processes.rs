@@ -44,7 +44,7 @@ impl Processes {
         let complete = |folder: &&Path| SERVICES.iter().chain(&["canbao"]).all(|name| folder.join(name).exists());
         let binaries = folders
             .find(complete)
-            .context("a service's binary is missing: cargo build --workspace")?
+            .context("a service's binary is missing: cargo build --workspace, in the profile of the tests")?
             .to_owned();
         std::fs::create_dir_all(logs)?;
         Ok(Self {
