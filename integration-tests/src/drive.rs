@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::encode::{Encoded, Message, Step, encode};
+use crate::ground::{Rules, go_live, sources};
 use crate::registry::Registry;
 use crate::story::Story;
 use crate::topics::Topics;
@@ -11,63 +12,10 @@ use domain::base::{Base, whole};
 use domain::date::{Day, Timestamp};
 use domain::decision::{Decision, Rulings};
 use domain::division::City;
-use domain::ids::IdKey;
 use domain::input::{Control, Input};
-use domain::policy::Policy;
 use domain::record::Change;
-use domain::source::{Agency, Source};
-use runtime::dialect::Dialects;
+use domain::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
-/// From here on every region is announced; what stories tell before it is the load of the base.
-pub const GO_LIVE: &str = "2025-03-01";
-
-/// What every run needs: the dialects of the services, the policy of the crate, a key.
-#[derive(Debug)]
-pub struct Rules {
-    /// The default dialects.
-    pub dialects: Dialects,
-    /// The embedded policy.
-    pub policy: Policy,
-    /// A key for tests.
-    pub key: IdKey,
-}
-
-impl Rules {
-    /// Loads them.
-    ///
-    /// # Errors
-    /// When a dialect file cannot be used.
-    pub fn load() -> anyhow::Result<Self> {
-        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
-        let folders: Vec<_> = Agency::ALL
-            .iter()
-            .map(|agency| services.join(agency.as_str()).join("dialects"))
-            .collect();
-        Ok(Self {
-            dialects: Dialects::load(&folders)?,
-            policy: Policy::embedded(),
-            key: IdKey::new(1, &[42; 32]),
-        })
-    }
-}
-
-/// The day everything goes live.
-///
-/// # Panics
-/// Never: the constant is a date.
-pub fn go_live() -> Day {
-    GO_LIVE.parse().expect("a date")
-}
-
-/// Every source in scope: three agencies in thirteen cities, human resources at the provincial level too.
-pub fn sources() -> Vec<Source> {
-    let in_city = |city: City| Agency::ALL.into_iter().map(move |agency| Source { agency, city });
-    let all = City::all().flat_map(in_city);
-    all.filter(|source| source.city != City::PROVINCE || source.agency == Agency::HumanResources)
-        .collect()
-}
 
 /// The dates on which something happens or is expected, and the day of go-live.
 pub fn dates(story: &Story) -> BTreeSet<Day> {
@@ -152,7 +100,7 @@ pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Resu
     }
     let mut topics = Topics::new(rules);
     let mut traffic = Traffic::default();
-    let mut registry = Registry::new(rules.key.clone(), rules.policy.clone());
+    let mut registry = Registry::new(rules.batch());
     let mut complete: BTreeMap<Source, Timestamp> = sources().into_iter().map(|source| (source, Timestamp(0))).collect();
     let mut silent = BTreeSet::new();
     for day in dates {
@@ -206,18 +154,17 @@ pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Resu
         }
         tell_complete(&mut traffic, &silent, time(day, 9 * 60));
         traffic.run(&mut registry, None);
-        same(story, registry.persons(), &at_once(rules, &encoded, day)?).with_context(|| format!("on {day}"))?;
+        same(story, &registry.store.base(), &at_once(rules, &encoded, day)?).with_context(|| format!("on {day}"))?;
         for expectation in story.expectations.iter().filter(|expectation| expectation.on == day) {
-            check::base(story, &encoded, expectation, registry.persons(), &rules.key)?;
+            check::base(story, &encoded, expectation, &registry.store.base(), &rules.key)?;
         }
     }
     at_rest(story, &registry)?;
-    check::told(story, &encoded, check::told_lines(&registry.events), &rules.key)
+    check::told(story, &encoded, check::told_lines(&registry.store.events), &rules.key)
 }
 
 fn at_rest(story: &Story, registry: &Registry) -> anyhow::Result<()> {
-    use crate::traffic::Base;
-    registry.world().check_rest().with_context(|| story.name.clone())?;
+    registry.store.check_rest().with_context(|| story.name.clone())?;
     registry.check_promises().with_context(|| story.name.clone())
 }
 
@@ -232,7 +179,7 @@ pub fn check_shuffled(rules: &Rules, story: &Story, seed: u64) -> anyhow::Result
     let mut draw = Draw::new(seed);
     let mut topics = Topics::new(rules);
     let mut traffic = Traffic::default();
-    let mut registry = Registry::new(rules.key.clone(), rules.policy.clone());
+    let mut registry = Registry::unreliable(rules.batch(), seed);
     traffic.tell(go_live().start_in_shanghai(), Control::BusinessDate(go_live()));
     City::all().for_each(|city| traffic.tell(go_live().start_in_shanghai(), Control::GoLive(city)));
 
@@ -291,7 +238,7 @@ pub fn check_shuffled(rules: &Rules, story: &Story, seed: u64) -> anyhow::Result
     traffic.run(&mut registry, Some(&mut draw));
 
     at_rest(story, &registry)?;
-    same(story, registry.persons(), &expected)
+    same(story, &registry.store.base(), &expected)
 }
 
 /// Compares two bases without versions: positions differ when connectors send again.

@@ -1,8 +1,9 @@
 //! All stories at once on real servers: one calendar, one base, each story with its own people.
 
 use crate::check::{self, Seen, ToldLines, event_text, finding_line, line};
-use crate::drive::{Rules, dates, go_live};
+use crate::drive::dates;
 use crate::encode::{Encoded, Message, Step, encode};
+use crate::ground::{Rules, go_live};
 use crate::servers::Servers;
 use crate::story::{Story, is_statement};
 use crate::traffic::Draw;
@@ -239,7 +240,7 @@ async fn persons(servers: &Servers) -> anyhow::Result<Vec<(Seen, Option<String>)
     }
     let mut persons = Vec::new();
     for shard in Shard::all() {
-        for stored in read::shard_persons(&mut connection, shard).await? {
+        for stored in read::slice(&mut connection, shard, None, i64::MAX as usize).await?.0 {
             let id = stored.person.to_string();
             let Some((standing, number)) = viewed.remove(&id) else {
                 continue;

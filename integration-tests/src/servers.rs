@@ -6,8 +6,8 @@ mod broker;
 mod database;
 mod processes;
 
-use crate::drive::sources;
 use crate::encode::{Message, envelope, partition_of};
+use crate::ground::sources;
 use anyhow::{Context, bail, ensure};
 use broker::Broker;
 use domain::date::Timestamp;

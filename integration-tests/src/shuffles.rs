@@ -11,7 +11,7 @@ mod dump;
 mod plan;
 mod population;
 
-use crate::drive::Rules;
+use crate::ground::Rules;
 use crate::servers::Servers;
 use crate::traffic::Draw;
 use anyhow::{Context, ensure};

@@ -1,7 +1,7 @@
 //! Source topics in memory: offsets in the order of publishing, and what the normalisers make of each message.
 
-use crate::drive::Rules;
 use crate::encode::{Message, PARTITIONS};
+use crate::ground::Rules;
 use crate::traffic::Normalised;
 use anyhow::Context;
 use domain::date::Timestamp;

@@ -3,7 +3,8 @@
 //! Kept, as on servers: the order within a source partition, within a shard's log, and of messages from one shard to another.
 //! Everything else is drawn by a seed: who goes next, how much of it, what is sent again, how large a batch is.
 
-use crate::world::{Entry, World};
+use crate::registry::Registry;
+use domain::batch::Entry;
 use domain::date::Timestamp;
 use domain::input::{Control, Input};
 use domain::shard::Shard;
@@ -41,30 +42,18 @@ impl Draw {
 /// What a normaliser makes of one source message: inputs in order, with the append time of the message.
 pub type Normalised = (Timestamp, Vec<Input>);
 
-/// What takes batches: the bare base, or one that also tells subscribers.
-pub trait Base {
-    /// The base in memory.
-    fn world(&self) -> &World;
-    /// Applies a batch.
-    fn apply(&mut self, entries: &[Entry]);
-}
-
-impl Base for World {
-    fn world(&self) -> &World {
-        self
-    }
-
-    fn apply(&mut self, entries: &[Entry]) {
-        World::apply(self, entries, &|_, _| Vec::new());
-    }
-}
-
 /// A list that is read on, and sometimes again from an earlier place.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Cursor {
     next: usize,
     /// How often it may still go back.
     rewinds: usize,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { next: 0, rewinds: 2 }
+    }
 }
 
 impl Cursor {
@@ -84,6 +73,28 @@ impl Cursor {
     }
 }
 
+/// A shard's log, and how far it was read.
+#[derive(Debug, Default)]
+struct Log {
+    entries: Vec<Entry>,
+    cursor: Cursor,
+}
+
+impl Log {
+    fn append(&mut self, shard: Shard, logged_at: Timestamp, input: Input, draw: Option<&mut Draw>) {
+        let follows = self.entries.last().map_or(0, |last| last.position + 1);
+        // Now and then offsets that nobody can read stand before an entry, such as a transaction's marker.
+        let hidden = draw.map_or(0, |draw| if draw.once_in(8) { 1 + draw.below(3) } else { 0 });
+        self.entries.push(Entry {
+            shard,
+            position: follows + hidden as i64,
+            follows,
+            logged_at,
+            input: Some(input),
+        });
+    }
+}
+
 /// Traffic on its way into a base.
 #[derive(Debug)]
 pub struct Traffic {
@@ -94,7 +105,7 @@ pub struct Traffic {
     /// How far each shard has been sent the controls.
     told: BTreeMap<Shard, Cursor>,
     /// The shards' logs.
-    logs: BTreeMap<Shard, (Vec<Entry>, Cursor)>,
+    logs: BTreeMap<Shard, Log>,
     /// How far the messages of each pair of shards have been relayed.
     relayed: BTreeMap<(Shard, Shard), Cursor>,
     /// When the last thing happened.
@@ -107,7 +118,7 @@ impl Default for Traffic {
             partitions: Vec::new(),
             controls: Vec::new(),
             told: Shard::all().map(|shard| (shard, Cursor::default())).collect(),
-            logs: Shard::all().map(|shard| (shard, Default::default())).collect(),
+            logs: Shard::all().map(|shard| (shard, Log::default())).collect(),
             relayed: BTreeMap::new(),
             now: Timestamp(0),
         }
@@ -121,13 +132,15 @@ enum Step {
     Tell(Shard),
     Relay((Shard, Shard)),
     Apply,
+    /// Dates and passes, beside no entries.
+    Work,
 }
 
 impl Traffic {
     /// Adds a message to a source partition.
     pub fn publish(&mut self, partition: usize, message: Normalised) {
         while self.partitions.len() <= partition {
-            self.partitions.push((Vec::new(), Cursor { next: 0, rewinds: 2 }));
+            self.partitions.push((Vec::new(), Cursor::default()));
         }
         self.now = self.now.max(message.0);
         self.partitions[partition].0.push(message);
@@ -140,21 +153,21 @@ impl Traffic {
     }
 
     /// Runs until nothing is in flight: everything on its straight way, or as drawn.
-    pub fn run(&mut self, base: &mut impl Base, mut draw: Option<&mut Draw>) {
+    pub fn run(&mut self, registry: &mut Registry, mut draw: Option<&mut Draw>) {
         loop {
-            let steps = self.possible(base.world());
+            let steps = self.possible(registry);
             match draw.as_deref_mut() {
                 _ if steps.is_empty() => break,
                 Some(draw) => {
                     let step = *draw.pick(&steps);
-                    self.take(step, base, Some(draw));
+                    self.take(step, registry, Some(draw));
                 }
-                None => steps.into_iter().for_each(|step| self.take(step, base, None)),
+                None => steps.into_iter().for_each(|step| self.take(step, registry, None)),
             }
         }
     }
 
-    fn possible(&self, world: &World) -> Vec<Step> {
+    fn possible(&self, registry: &Registry) -> Vec<Step> {
         let mut steps = Vec::new();
         let unread = self
             .partitions
@@ -164,71 +177,72 @@ impl Traffic {
         steps.extend(unread.map(|(partition, _)| Step::Read(partition)));
         let untold = self.told.iter().filter(|(_, cursor)| cursor.next < self.controls.len());
         steps.extend(untold.map(|(shard, _)| Step::Tell(*shard)));
-        let unsent = world
-            .outbox
+        let unsent = registry
+            .store
+            .messages
             .iter()
             .filter(|(pair, messages)| self.relayed.get(pair).map_or(0, |cursor| cursor.next) < messages.len());
         steps.extend(unsent.map(|(pair, _)| Step::Relay(*pair)));
-        if self.logs.values().any(|(entries, cursor)| cursor.next < entries.len()) {
+        if !registry.at_work().is_empty() {
+            steps.push(Step::Work);
+        }
+        if self.logs.values().any(|log| log.cursor.next < log.entries.len()) {
             // As likely as everything else together, so that batches of one entry happen too.
             steps.extend(std::iter::repeat_n(Step::Apply, steps.len().max(1)));
         }
         steps
     }
 
-    fn take(&mut self, step: Step, base: &mut impl Base, mut draw: Option<&mut Draw>) {
+    fn take(&mut self, step: Step, registry: &mut Registry, mut draw: Option<&mut Draw>) {
         match step {
             Step::Read(partition) => {
                 let (messages, cursor) = &mut self.partitions[partition];
-                for (at, inputs) in &messages[cursor.advance(messages.len(), draw)] {
+                for (at, inputs) in &messages[cursor.advance(messages.len(), draw.as_deref_mut())] {
                     for input in inputs {
                         let shard = match input {
                             Input::Change(change) => change.shard(),
                             Input::Entity(entity) => entity.shard(),
                             Input::Message(_) | Input::Control(_) => continue,
                         };
-                        let entry = Entry {
-                            shard,
-                            at: *at,
-                            input: input.clone(),
-                        };
-                        self.logs.entry(shard).or_default().0.push(entry);
+                        let log = self.logs.entry(shard).or_default();
+                        log.append(shard, *at, input.clone(), draw.as_deref_mut());
                     }
                 }
             }
             Step::Tell(shard) => {
                 let cursor = self.told.entry(shard).or_default();
-                for (at, control) in &self.controls[cursor.advance(self.controls.len(), draw)] {
-                    let entry = Entry {
-                        shard,
-                        at: *at,
-                        input: Input::Control(control.clone()),
-                    };
-                    self.logs.entry(shard).or_default().0.push(entry);
+                for (at, control) in &self.controls[cursor.advance(self.controls.len(), draw.as_deref_mut())] {
+                    let log = self.logs.entry(shard).or_default();
+                    log.append(shard, *at, Input::Control(control.clone()), draw.as_deref_mut());
                 }
             }
             Step::Relay((from, to)) => {
-                let messages = base.world().outbox.get(&(from, to)).map_or(&[][..], Vec::as_slice);
-                let cursor = self.relayed.entry((from, to)).or_insert(Cursor { next: 0, rewinds: 2 });
-                for message in &messages[cursor.advance(messages.len(), draw)] {
-                    let entry = Entry {
-                        shard: to,
-                        at: self.now,
-                        input: Input::Message(message.clone()),
-                    };
-                    self.logs.entry(to).or_default().0.push(entry);
+                let messages = registry.store.messages.get(&(from, to)).map_or(&[][..], Vec::as_slice);
+                let cursor = self.relayed.entry((from, to)).or_default();
+                for message in &messages[cursor.advance(messages.len(), draw.as_deref_mut())] {
+                    let log = self.logs.entry(to).or_default();
+                    log.append(to, self.now, Input::Message(message.clone()), draw.as_deref_mut());
                 }
             }
             Step::Apply => {
                 let mut batch = Vec::new();
                 let whole = draw.is_none();
-                for (entries, cursor) in self.logs.values_mut().filter(|(entries, cursor)| cursor.next < entries.len()) {
-                    // Cursors of logs never go back: the registry compares positions.
+                for log in self.logs.values_mut().filter(|log| log.cursor.next < log.entries.len()) {
                     if whole || draw.as_deref_mut().is_some_and(|draw| draw.once_in(2)) {
-                        batch.extend_from_slice(&entries[cursor.advance(entries.len(), draw.as_deref_mut())]);
+                        let next = log.cursor.advance(log.entries.len(), draw.as_deref_mut());
+                        batch.extend_from_slice(&log.entries[next]);
                     }
                 }
-                base.apply(&batch);
+                let at_work = registry.at_work();
+                let beside = draw.and_then(|draw| (!at_work.is_empty() && draw.once_in(2)).then(|| *draw.pick(&at_work)));
+                registry.apply(&batch, beside);
+            }
+            Step::Work => {
+                let at_work = registry.at_work();
+                match draw {
+                    Some(draw) if !at_work.is_empty() => registry.apply(&[], Some(*draw.pick(&at_work))),
+                    _ => at_work.into_iter().for_each(|shard| registry.apply(&[], Some(shard))),
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The same people on real servers again and again, in every order: `integration-tests/run shuffles --runs N --seed S`.
 
-use integration_tests::drive::Rules;
+use integration_tests::ground::Rules;
 use integration_tests::servers::Servers;
 use integration_tests::shuffles::{self, Options};
 use std::path::Path;

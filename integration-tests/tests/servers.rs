@@ -1,6 +1,6 @@
 //! Every life story on a real Kafka and PostgreSQL, with the services as processes.
 
-use integration_tests::drive::Rules;
+use integration_tests::ground::Rules;
 use integration_tests::servers::Servers;
 use integration_tests::{on_servers, story};
 use std::path::Path;

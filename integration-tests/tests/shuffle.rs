@@ -2,6 +2,7 @@
 //! function gives for everything at once.
 
 use domain::base::neighbourhoods;
+use domain::batch::Rules;
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Timestamp};
 use domain::decision::{Decision, Rulings, Verdict};
@@ -12,11 +13,12 @@ use domain::input::{Control, Input, SnapshotFloor};
 use domain::name::Name;
 use domain::neighbourhood::Member;
 use domain::personal::Personal;
+use domain::policy::Policy;
 use domain::record::{Change, Deletion, Identity, SourceRecord};
 use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
+use integration_tests::registry::Registry;
 use integration_tests::traffic::{Draw, Traffic};
-use integration_tests::world::World;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,6 +84,18 @@ fn name(index: usize) -> Name {
 
 fn key() -> IdKey {
     IdKey::new(1, &[7; 32])
+}
+
+/// One policy for all runs: it takes longer to read than a run does.
+fn rules() -> Arc<Rules> {
+    static RULES: std::sync::OnceLock<Arc<Rules>> = std::sync::OnceLock::new();
+    let rules = RULES.get_or_init(|| {
+        Arc::new(Rules {
+            key: key(),
+            policy: Policy::embedded(),
+        })
+    });
+    Arc::clone(rules)
 }
 
 /// The sources as they run: partitions of messages, and what each row last said.
@@ -351,12 +365,13 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
         let control = decision.clone().map_or(Control::Undecide(*id), Control::Decide);
         traffic.tell(Timestamp(0), control);
     }
-    let mut world = World::new(key());
-    traffic.run(&mut world, Some(&mut Draw::new(seed)));
-    world
+    let mut registry = Registry::unreliable(rules(), seed);
+    traffic.run(&mut registry, Some(&mut Draw::new(seed)));
+    registry
+        .store
         .check_rest()
         .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-    let found = world.neighbourhoods();
+    let found = registry.store.neighbourhoods();
     prop_assert_eq!(outline(&found), outline(&expected));
     prop_assert_eq!(found, expected);
     Ok(())

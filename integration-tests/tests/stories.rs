@@ -1,6 +1,7 @@
 //! Every life story, on the function and on the incremental path.
 
-use integration_tests::drive::{Rules, check_at_once, check_in_order, check_shuffled};
+use integration_tests::drive::{check_at_once, check_in_order, check_shuffled};
+use integration_tests::ground::Rules;
 use integration_tests::story::{Story, all};
 
 /// Orders of arrival tried for each story; `STORY_SEEDS` asks for more.

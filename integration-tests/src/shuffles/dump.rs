@@ -155,7 +155,7 @@ pub(super) async fn dump(servers: &Servers) -> anyhow::Result<Dump> {
     }
     let mut function = Function::default();
     for shard in Shard::all() {
-        for stored in read::shard_persons(&mut connection, shard).await? {
+        for stored in read::slice(&mut connection, shard, None, i64::MAX as usize).await?.0 {
             let place = (stored.shard, stored.anchor, stored.person);
             function.put(place, stored.number, stored.region, &stored.findings, &stored.members)?;
         }

@@ -2,8 +2,8 @@
 
 use super::cases;
 use super::dump::{self, Function};
-use crate::drive::Rules;
 use crate::encode::Message;
+use crate::ground::Rules;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use domain::base::whole;

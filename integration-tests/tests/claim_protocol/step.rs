@@ -1,54 +1,121 @@
-//! A step of the model through the engine: real members, entries and states are given to [`Workspace`], and the result is taken back.
+//! A step of the model through the batch that the registry runs: real members, entries and states are given to it, and its effects are
+//! taken back.
 
 use crate::histories::{Ground, History};
 use crate::model::Claims;
 use crate::state::{Body, Copied, Entry, Note, Own, Place, Seat, State};
+use domain::batch::{Asked, Batch, Effects, Given, Need, Order, ShardRow, StoredPerson};
 use domain::date::Timestamp;
-use domain::engine::{DirectoryEntry, Need, Workspace};
+use domain::engine::DirectoryEntry;
+use domain::ids::{AnchorId, RecordId};
 use domain::input::{Control, Guest, Input, Message, MessageBody};
 use domain::neighbourhood::Member;
+use domain::shard::Shard;
 use domain::source::Version;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Claims {
-    /// Applies the first entries of some shards' logs as one batch, as `services/registry` does.
+    /// Applies the first entries of some shards' logs as one batch, as `services/registry` does, and then does what passes it began.
     pub fn apply(&self, state: &mut State, counts: [usize; 3]) {
-        let history = self.history(state);
-        let mut batch = Batch {
-            ground: &self.ground,
-            history,
-            state,
-            workspace: Workspace::default(),
+        let mut order = Order {
+            slice: 100,
+            ..Order::default()
         };
-        let mut entries: Vec<(u8, Entry)> = Vec::new();
-        for (shard, count) in (0u8..).zip(counts).filter(|(_, count)| *count > 0) {
-            let store = &batch.state.stores[usize::from(shard)];
-            let own = store.own.0.as_ref().clone();
-            entries.extend(store.log[..count].iter().map(|entry| (shard, entry.clone())));
-            batch
-                .workspace
-                .open(self.ground.shards[usize::from(shard)], own, Arc::default());
+        let mut applied: Vec<(u8, Entry)> = Vec::new();
+        for (shard, count) in (0u8..).zip(counts) {
+            for (position, entry) in (0..).zip(&state.stores[usize::from(shard)].log[..count]) {
+                order.shards.insert(self.ground.shards[usize::from(shard)]);
+                order.entries.push(domain::batch::Entry {
+                    shard: self.ground.shards[usize::from(shard)],
+                    position,
+                    follows: position,
+                    logged_at: Timestamp(0),
+                    input: Some(self.input(state, entry)),
+                });
+                applied.push((shard, entry.clone()));
+            }
         }
-        for (shard, entry) in &entries {
-            let input = batch.input(entry);
-            let shard = self.ground.shards[usize::from(*shard)];
-            batch.until_given(|workspace| workspace.apply(shard, &input, &self.ground.key).map(drop));
-        }
-        for (shard, _) in entries.iter().filter(|(_, entry)| *entry == Entry::Floor) {
-            batch.retire(*shard);
-        }
-        batch.workspace.settle(&self.ground.key);
-        let workspace = batch.workspace;
-        for (shard, entry) in entries {
+        let mut passes = self.run(state, order);
+        for (shard, entry) in applied {
             state.note(shard, &entry);
         }
-        self.store(state, workspace);
+        while let Some(shard) = passes.pop_first() {
+            let order = Order {
+                shards: BTreeSet::from([shard]),
+                pass: Some(shard),
+                slice: 100,
+                ..Order::default()
+            };
+            passes.extend(self.run(state, order));
+        }
     }
 
-    /// Takes a batch's result back.
-    fn store(&self, state: &mut State, workspace: Workspace) {
+    /// Runs a batch; says in which shards there are passes to do.
+    fn run(&self, state: &mut State, order: Order) -> BTreeSet<Shard> {
+        let mut batch = Batch::new(order, Arc::clone(&self.ground.rules));
+        let effects = loop {
+            match batch.proceed().expect("the batch is in order") {
+                Asked::Need(need) => batch.give(self.give(state, need)),
+                Asked::Done(effects) => break effects,
+            }
+        };
+        let passes = effects.shards.iter().filter(|(_, row)| !row.state.passes.is_empty());
+        let passes = passes.map(|(shard, _)| *shard).collect();
+        self.take(state, *effects);
+        passes
+    }
+
+    fn give(&self, state: &State, need: Need) -> Given {
         let history = self.history(state);
-        for (record, entry) in workspace.claimed {
+        let store = |shard: Shard| &state.stores[usize::from(self.ground.shard(shard))];
+        let row = |shard: Shard, anchor: AnchorId| {
+            let copies = store(shard).members.get(&self.ground.anchor(anchor))?;
+            let members = copies.iter().map(|copy| history.member(&self.ground, copy)).collect();
+            // Whose they are is not in the model: it is described anew.
+            Some(StoredPerson::away(shard, anchor, members))
+        };
+        let seat = |record: &RecordId| {
+            let seat = state.directory[usize::from(history.record(*record))]?;
+            let entry = DirectoryEntry {
+                shard: self.ground.shards[usize::from(seat.place.shard)],
+                anchor: self.ground.anchor_id(seat.place.anchor),
+                version: version(seat.version),
+                deleted: seat.deleted,
+            };
+            Some((*record, entry))
+        };
+        match need {
+            Need::Shards(shards) => Given::Shards(
+                shards
+                    .into_iter()
+                    .map(|shard| {
+                        let row = ShardRow {
+                            position: 0,
+                            outbox_next: 0,
+                            state: store(shard).own.0.as_ref().clone(),
+                        };
+                        (shard, row)
+                    })
+                    .collect(),
+            ),
+            Need::Rulings(shards) => Given::Rulings(shards.into_keys().map(|shard| (shard, Arc::default())).collect()),
+            Need::Neighbourhoods(places) => {
+                Given::Neighbourhoods(places.into_iter().filter_map(|(shard, anchor)| row(shard, anchor)).collect())
+            }
+            Need::Directory(records) => Given::Directory(records.iter().filter_map(seat).collect()),
+            Need::Slice(shard, ..) => {
+                let anchors = store(shard).members.keys().map(|anchor| self.ground.anchor_id(*anchor));
+                Given::Slice(anchors.filter_map(|anchor| row(shard, anchor)).collect(), None)
+            }
+            need => panic!("the model has no {}", need.name()),
+        }
+    }
+
+    /// Takes a batch's effects back.
+    fn take(&self, state: &mut State, effects: Effects) {
+        let history = self.history(state);
+        for (record, (entry, _)) in effects.directory {
             let seat = Seat {
                 place: Place {
                     shard: self.ground.shard(entry.shard),
@@ -60,32 +127,81 @@ impl Claims {
             let before = state.directory[usize::from(history.record(record))].replace(seat);
             state.fell |= before.is_some_and(|before| before.version > seat.version);
         }
-        for (shard, work) in workspace.shards {
-            let from = self.ground.shard(shard);
+        for (shard, row) in effects.shards {
+            state.stores[usize::from(self.ground.shard(shard))].own = Own(Arc::new(row.state));
+        }
+        for (to, message) in effects.messages {
+            let from = self.ground.shard(message.from);
             let store = &mut state.stores[usize::from(from)];
-            store.own = Own(Arc::new(work.state));
-            for (to, message) in work.messages {
-                assert_eq!(message.sequence, store.sent, "sequences are dense");
-                store.sent += 1;
-                let note = Note {
-                    from,
-                    sequence: message.sequence,
-                    body: body(&self.ground, history, &message),
-                };
-                store.outbox.push((self.ground.shard(to), note));
+            assert_eq!(message.sequence, store.sent, "sequences are dense");
+            store.sent += 1;
+            let note = Note {
+                from,
+                sequence: message.sequence,
+                body: body(&self.ground, history, &message),
+            };
+            store.outbox.push((self.ground.shard(to), note));
+        }
+        for difference in effects.differences {
+            let members = difference.put.into_iter().flat_map(|put| put.person.members);
+            let mut members: Vec<Member> = members
+                .chain(difference.away.into_iter().flat_map(|away| away.members))
+                .collect();
+            members.sort_by_key(Member::slot);
+            let copies: Vec<Copied> = members.iter().map(|member| history.copied(&self.ground, member)).collect();
+            let store = &mut state.stores[usize::from(self.ground.shard(difference.shard))];
+            let anchor = self.ground.anchor(difference.anchor);
+            if copies.is_empty() {
+                store.members.remove(&anchor);
+            } else {
+                store.members.insert(anchor, copies);
             }
-            for (anchor, loaded) in work.neighbourhoods {
-                let anchor = self.ground.anchor(anchor);
-                let copies: Vec<Copied> = loaded
-                    .members
-                    .iter()
-                    .map(|member| history.copied(&self.ground, member))
-                    .collect();
-                if copies.is_empty() {
-                    store.members.remove(&anchor);
-                } else {
-                    store.members.insert(anchor, copies);
-                }
+        }
+    }
+
+    fn input(&self, state: &State, entry: &Entry) -> Input {
+        let history = self.history(state);
+        match entry {
+            Entry::Version { record, version } => {
+                Input::Change(history.versions[usize::from(*record)][usize::from(*version)].clone())
+            }
+            Entry::Floor => Input::Control(Control::Snapshot(history.floor.clone().expect("a snapshot"))),
+            Entry::Note(note) => {
+                let appended_at = Timestamp(0);
+                let body = match &note.body {
+                    Body::Claim {
+                        record,
+                        anchor,
+                        version: claimed,
+                    } => MessageBody::ClaimOrDrop {
+                        record: history.id(*record),
+                        anchor: self.ground.anchor_id(*anchor),
+                        version: version(*claimed),
+                        appended_at,
+                    },
+                    Body::Guest { to, copy } => {
+                        let member = history.member(&self.ground, copy);
+                        MessageBody::Guest {
+                            to: self.ground.anchor_id(*to),
+                            guest: Guest {
+                                path: member.path,
+                                record: member.record,
+                            },
+                            appended_at,
+                        }
+                    }
+                    Body::Withdraw { to, from, record } => MessageBody::Withdraw {
+                        to: self.ground.anchor_id(*to),
+                        from: self.ground.anchor_id(*from),
+                        record: history.id(*record),
+                        appended_at,
+                    },
+                };
+                Input::Message(Message {
+                    from: self.ground.shards[usize::from(note.from)],
+                    sequence: note.sequence,
+                    body,
+                })
             }
         }
     }
@@ -111,105 +227,6 @@ fn body(ground: &Ground, history: &History, message: &Message) -> Body {
             record: history.record(*record),
         },
         MessageBody::Carry { .. } => panic!("the engine carries no findings"),
-    }
-}
-
-/// A batch while it is applied.
-struct Batch<'a> {
-    ground: &'a Ground,
-    history: &'a History,
-    state: &'a State,
-    workspace: Workspace,
-}
-
-impl Batch<'_> {
-    fn until_given(&mut self, mut step: impl FnMut(&mut Workspace) -> Result<(), Need>) {
-        while let Err(need) = step(&mut self.workspace) {
-            match need {
-                Need::Neighbourhood(shard, anchor) => {
-                    let store = &self.state.stores[usize::from(self.ground.shard(shard))];
-                    let copies = store.members.get(&self.ground.anchor(anchor)).into_iter().flatten();
-                    let members = copies.map(|copy| self.history.member(self.ground, copy)).collect();
-                    self.workspace.give_neighbourhood(shard, anchor, members);
-                }
-                Need::Directory(record) => {
-                    let seat = self.state.directory[usize::from(self.history.record(record))];
-                    let entry = seat.map(|seat| DirectoryEntry {
-                        shard: self.ground.shards[usize::from(seat.place.shard)],
-                        anchor: self.ground.anchor_id(seat.place.anchor),
-                        version: version(seat.version),
-                        deleted: seat.deleted,
-                    });
-                    self.workspace.give_directory(record, entry);
-                }
-            }
-        }
-    }
-
-    fn input(&self, entry: &Entry) -> Input {
-        match entry {
-            Entry::Version { record, version } => {
-                Input::Change(self.history.versions[usize::from(*record)][usize::from(*version)].clone())
-            }
-            Entry::Floor => Input::Control(Control::Snapshot(self.history.floor.clone().expect("a snapshot"))),
-            Entry::Note(note) => {
-                let appended_at = Timestamp(0);
-                let body = match &note.body {
-                    Body::Claim {
-                        record,
-                        anchor,
-                        version: claimed,
-                    } => MessageBody::ClaimOrDrop {
-                        record: self.history.id(*record),
-                        anchor: self.ground.anchor_id(*anchor),
-                        version: version(*claimed),
-                        appended_at,
-                    },
-                    Body::Guest { to, copy } => {
-                        let member = self.history.member(self.ground, copy);
-                        MessageBody::Guest {
-                            to: self.ground.anchor_id(*to),
-                            guest: Guest {
-                                path: member.path,
-                                record: member.record,
-                            },
-                            appended_at,
-                        }
-                    }
-                    Body::Withdraw { to, from, record } => MessageBody::Withdraw {
-                        to: self.ground.anchor_id(*to),
-                        from: self.ground.anchor_id(*from),
-                        record: self.history.id(*record),
-                        appended_at,
-                    },
-                };
-                Input::Message(Message {
-                    from: self.ground.shards[usize::from(note.from)],
-                    sequence: note.sequence,
-                    body,
-                })
-            }
-        }
-    }
-
-    /// Removes what the snapshot does not have: one pass over the shard.
-    fn retire(&mut self, shard: u8) {
-        let id = self.ground.shards[usize::from(shard)];
-        for (anchor, copies) in &self.state.stores[usize::from(shard)].members {
-            let members = copies.iter().map(|copy| self.history.member(self.ground, copy)).collect();
-            self.workspace.give_neighbourhood(id, self.ground.anchor_id(*anchor), members);
-        }
-        let floor = self.history.floor.as_ref().expect("a snapshot");
-        let held: Vec<_> = self.workspace.shards[&id]
-            .neighbourhoods
-            .iter()
-            .flat_map(|(anchor, loaded)| loaded.members.iter().map(move |member| (*anchor, member)))
-            .filter(|(_, member)| !member.is_guest())
-            .map(|(anchor, member)| (anchor, member.record.id))
-            .collect();
-        for (anchor, record) in held {
-            self.until_given(|workspace| workspace.retire(id, anchor, record, floor, Timestamp(0), &self.ground.key));
-        }
     }
 }
 

@@ -58,7 +58,7 @@ pub enum Outcome {
 
 /// Something the workspace must be given before an entry can be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Need {
+pub enum Missing {
     /// The neighbourhood's members.
     Neighbourhood(Shard, AnchorId),
     /// The record's directory entry, locked.
@@ -104,11 +104,11 @@ impl Workspace {
         self.directory.entry(record).or_insert(entry);
     }
 
-    /// Applies one entry of `shard`'s log.
+    /// Applies one entry of `shard`'s log, which the broker appended at `logged_at`.
     ///
     /// # Errors
     /// Says what is needed first; nothing has changed then, and the entry can be applied again.
-    pub fn apply(&mut self, shard: Shard, input: &Input, key: &IdKey) -> Result<Outcome, Need> {
+    pub fn apply(&mut self, shard: Shard, input: &Input, logged_at: Timestamp, key: &IdKey) -> Result<Outcome, Missing> {
         match input {
             Input::Change(Change::Upsert(record)) => self.upsert(shard, record, key),
             Input::Change(Change::Delete(deletion)) => self.delete(shard, deletion),
@@ -123,7 +123,7 @@ impl Workspace {
                 Ok(Outcome::Control)
             }
             Input::Control(control) => {
-                self.work(shard).accept(control);
+                self.work(shard).accept(control, logged_at);
                 Ok(Outcome::Control)
             }
         }
@@ -146,7 +146,7 @@ impl Workspace {
     }
 
     /// Marks a neighbourhood as changed by the date or a decision alone.
-    pub fn touch(&mut self, shard: Shard, anchor: AnchorId, at: Timestamp) -> Result<(), Need> {
+    pub fn touch(&mut self, shard: Shard, anchor: AnchorId, at: Timestamp) -> Result<(), Missing> {
         self.loaded(shard, anchor)?.touch(at);
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Workspace {
         floor: &SnapshotFloor,
         at: Timestamp,
         key: &IdKey,
-    ) -> Result<(), Need> {
+    ) -> Result<(), Missing> {
         let held = self.loaded(shard, anchor)?.home(record).map(|member| &member.record);
         let Some(version) = held.filter(|held| floor.retires_record(held, key)).map(|held| held.version) else {
             return Ok(());
@@ -182,7 +182,7 @@ impl Workspace {
         Ok(())
     }
 
-    fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, key: &IdKey) -> Result<Outcome, Need> {
+    fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, key: &IdKey) -> Result<Outcome, Missing> {
         let (anchor, version, at) = (record.anchor(key), record.version, record.appended_at);
         if self.work(shard).state.is_retired(record, key) {
             return Ok(Outcome::Superseded);
@@ -228,7 +228,7 @@ impl Workspace {
         Ok(Outcome::Applied)
     }
 
-    fn delete(&mut self, shard: Shard, deletion: &Deletion) -> Result<Outcome, Need> {
+    fn delete(&mut self, shard: Shard, deletion: &Deletion) -> Result<Outcome, Missing> {
         let (record, version, at) = (deletion.id, deletion.version, deletion.appended_at);
         let mut anchor = AnchorId::default();
         if let Some(entry) = self.entry(record)? {
@@ -259,7 +259,7 @@ impl Workspace {
         Ok(Outcome::Applied)
     }
 
-    fn message(&mut self, shard: Shard, message: &Message) -> Result<(), Need> {
+    fn message(&mut self, shard: Shard, message: &Message) -> Result<(), Missing> {
         match &message.body {
             MessageBody::ClaimOrDrop {
                 record,
@@ -291,7 +291,7 @@ impl Workspace {
     }
 
     /// Claims with the version really held, or drops the copy (design 3).
-    fn claim_or_drop(&mut self, shard: Shard, record: RecordId, anchor: AnchorId, at: Timestamp) -> Result<(), Need> {
+    fn claim_or_drop(&mut self, shard: Shard, record: RecordId, anchor: AnchorId, at: Timestamp) -> Result<(), Missing> {
         let Some(held) = self.home_version(shard, anchor, record)? else {
             return Ok(());
         };
@@ -367,19 +367,19 @@ impl Workspace {
         self.claimed.insert(record, entry);
     }
 
-    fn entry(&self, record: RecordId) -> Result<Option<DirectoryEntry>, Need> {
-        self.directory.get(&record).copied().ok_or(Need::Directory(record))
+    fn entry(&self, record: RecordId) -> Result<Option<DirectoryEntry>, Missing> {
+        self.directory.get(&record).copied().ok_or(Missing::Directory(record))
     }
 
-    fn home_version(&mut self, shard: Shard, anchor: AnchorId, record: RecordId) -> Result<Option<Version>, Need> {
+    fn home_version(&mut self, shard: Shard, anchor: AnchorId, record: RecordId) -> Result<Option<Version>, Missing> {
         Ok(self.loaded(shard, anchor)?.home(record).map(|member| member.record.version))
     }
 
-    fn loaded(&mut self, shard: Shard, anchor: AnchorId) -> Result<&mut Loaded, Need> {
+    fn loaded(&mut self, shard: Shard, anchor: AnchorId) -> Result<&mut Loaded, Missing> {
         self.work(shard)
             .neighbourhoods
             .get_mut(&anchor)
-            .ok_or(Need::Neighbourhood(shard, anchor))
+            .ok_or(Missing::Neighbourhood(shard, anchor))
     }
 
     fn work(&mut self, shard: Shard) -> &mut ShardWork {

@@ -112,6 +112,9 @@ pub struct Evidence {
     pub record: RecordId,
 }
 
+/// What a finding is about: rule and scheme (0 for none), see [`Finding::about`].
+pub type About = [u8; 2];
+
 /// An open finding about one person (疑点).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Finding {
@@ -133,7 +136,7 @@ pub struct Finding {
 
 impl Finding {
     /// The stable code of what it is about: two bytes, rule and scheme (0 for none).
-    pub fn about(&self) -> [u8; 2] {
+    pub fn about(&self) -> About {
         [self.rule.code(), self.scheme.map_or(0, Scheme::code)]
     }
 

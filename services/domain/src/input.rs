@@ -126,6 +126,25 @@ impl SnapshotFloor {
         (version.epoch, version.offset) < (self.epoch, begin)
     }
 
+    /// The floor of two snapshots of one table: what either of them retires.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let (lower, upper) = if self.epoch <= other.epoch {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        let mut joined = upper.clone();
+        // A later epoch retires whatever an earlier one does, in every partition.
+        if lower.epoch == upper.epoch {
+            joined.offsets.resize(upper.offsets.len().max(lower.offsets.len()), 0);
+            for (begin, before) in joined.offsets.iter_mut().zip(&lower.offsets) {
+                *begin = (*begin).max(*before);
+            }
+        }
+        joined
+    }
+
     /// Whether the row behind a record is gone. A correction that a row's images stated is no row of the table: it stays a fact
     /// when the row is read again (design 2).
     pub fn retires_record(&self, record: &SourceRecord, key: &IdKey) -> bool {

@@ -7,6 +7,7 @@
 
 pub mod assess;
 pub mod base;
+pub mod batch;
 pub mod citizen_id;
 pub mod date;
 pub mod decision;
@@ -20,6 +21,7 @@ pub mod golden;
 pub mod horizon;
 pub mod ids;
 pub mod input;
+pub mod measure;
 pub mod name;
 pub mod neighbourhood;
 pub mod person;

@@ -6,12 +6,13 @@
 use crate::date::{Day, Timestamp};
 use crate::division::City;
 use crate::facts::coded;
-use crate::finding::{Finding, Rule};
+use crate::finding::{About, Finding, Rule};
 use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId};
 use crate::neighbourhood::{Member, Seat};
 use crate::shard_state::ShardState;
 use crate::source::Source;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What subscribers were last told of a finding (已公布).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub struct OpenSide<'a> {
     /// The sources of the person's records.
     pub sources: &'a [Source],
     /// What findings are about that were told of this person elsewhere, before they came here: opening them is no news.
-    pub arrived: &'a [[u8; 2]],
+    pub arrived: &'a [About],
     /// The person is gone from here because their records belong to a person elsewhere: clearing is no news.
     pub left: bool,
 }
@@ -91,8 +92,8 @@ pub struct OpenSide<'a> {
 pub struct Released {
     /// Events, in the order to publish them.
     pub events: Vec<Event>,
-    /// What some differences still wait for, the first of it.
-    pub waiting: Option<Waiting>,
+    /// What differences still wait for, each for itself.
+    pub waiting: BTreeMap<About, Waiting>,
 }
 
 /// What a difference waits for.
@@ -123,22 +124,27 @@ fn held_back(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Times
 
 /// Compares what is open with what was told, and makes the events that may be told now.
 ///
-/// `facts_at` is the append time of the newest fact behind the difference; `at_once` are the rules that policy releases without waiting.
+/// `pending` names the differences to look at, with the append time of the newest fact behind each; `at_once` are the rules that policy
+/// releases without waiting.
 pub fn release(
     open: &OpenSide<'_>,
     told: &[Told],
     state: &ShardState,
-    facts_at: Timestamp,
+    pending: &BTreeMap<About, Timestamp>,
     at_once: &[Rule],
     key: &IdKey,
 ) -> Released {
     let mut released = Released::default();
-    let live = open.region.filter(|region| state.live.contains(region));
+    let live = open.region.filter(|region| state.is_live(*region, open.anchor));
     let cause = |moved: bool| if moved { Cause::Moved } else { Cause::News };
     for finding in open.findings {
+        let about = finding.about();
+        let Some(facts_at) = pending.get(&about).copied() else {
+            continue;
+        };
         let id = finding.id(open.person, open.anchor, key);
-        let known = told.iter().find(|told| told.finding.about() == finding.about());
-        let steps = opening(finding, live, known, cause(open.arrived.contains(&finding.about())));
+        let known = told.iter().find(|told| told.finding.about() == about);
+        let steps = opening(finding, live, known, cause(open.arrived.contains(&about)));
         if steps.is_empty() {
             continue;
         }
@@ -149,7 +155,7 @@ pub fn release(
             open.sources
         };
         if let Some(waiting) = held_back(finding.rule, state, sources, facts_at, at_once) {
-            released.waiting = Some(waiting);
+            released.waiting.insert(about, waiting);
             continue;
         }
         let mut revision = known.map_or(0, |told| told.revision);
@@ -172,12 +178,16 @@ pub fn release(
         }
     }
     for known in told.iter().filter(|told| told.open) {
-        if open.findings.iter().any(|finding| finding.about() == known.finding.about()) {
+        let about = known.finding.about();
+        let Some(facts_at) = pending.get(&about).copied() else {
+            continue;
+        };
+        if open.findings.iter().any(|finding| finding.about() == about) {
             continue;
         }
         // Which source may bring the fact back cannot be seen from the records that are left: all count.
         if let Some(waiting) = held_back(known.finding.rule, state, &[], facts_at, at_once) {
-            released.waiting = Some(waiting);
+            released.waiting.insert(about, waiting);
             continue;
         }
         let id = known.finding.id(known.person, open.anchor, key);

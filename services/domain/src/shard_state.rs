@@ -2,8 +2,8 @@
 
 use crate::date::{Day, Timestamp};
 use crate::division::City;
-use crate::ids::IdKey;
-use crate::input::{Control, Message, SnapshotFloor};
+use crate::ids::{AnchorId, IdKey};
+use crate::input::{Message, SnapshotFloor};
 use crate::record::SourceRecord;
 use crate::shard::{SHARDS, Shard};
 use crate::source::Source;
@@ -25,10 +25,44 @@ pub struct ShardState {
     pub live: BTreeSet<City>,
     /// The newest complete snapshot of each table.
     floors: Vec<SnapshotFloor>,
+    /// Work on the whole shard that is not done yet, the oldest first.
+    pub passes: Vec<Pass>,
     /// By sending shard, the last sequence heard, plus one.
     heard: Vec<u64>,
     /// The sequence of the next message of this shard.
     next: u64,
+}
+
+/// Work that goes once through a whole shard (分片遍历), in slices behind live traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// What is done with each neighbourhood.
+    pub work: PassWork,
+    /// The last neighbourhood it was done with; `None` at the beginning.
+    pub after: Option<AnchorId>,
+    /// How many neighbourhoods it was done with.
+    pub done: u64,
+}
+
+/// What a [`Pass`] does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PassWork {
+    /// Removes the rows that a complete snapshot no longer has; what follows rests on the time at which that was said.
+    Snapshot(SnapshotFloor, Timestamp),
+    /// Describes everybody anew under the policy of this version.
+    Policy(u32),
+    /// Tells what is open in a region as its baseline.
+    GoLive(City),
+}
+
+impl PassWork {
+    fn pass(self) -> Pass {
+        Pass {
+            work: self,
+            after: None,
+            done: 0,
+        }
+    }
 }
 
 impl Default for ShardState {
@@ -40,6 +74,7 @@ impl Default for ShardState {
             decisions: 0,
             live: BTreeSet::new(),
             floors: Vec::new(),
+            passes: Vec::new(),
             heard: vec![0; usize::from(SHARDS)],
             next: 0,
         }
@@ -94,34 +129,41 @@ impl ShardState {
     }
 
     pub(crate) fn go_live(&mut self, region: City) {
-        self.live.insert(region);
-    }
-
-    /// Whether a statement would change nothing: it was made before.
-    pub fn has_heard(&self, control: &Control) -> bool {
-        match control {
-            Control::GoLive(region) => self.live.contains(region),
-            Control::Snapshot(floor) => self.floors.iter().any(|known| {
-                known.source == floor.source
-                    && known.table == floor.table
-                    && (known.epoch, &known.offsets) >= (floor.epoch, &floor.offsets)
-            }),
-            Control::BusinessDate(day) => self.today >= Some(*day),
-            // Completeness heard again is a chance to release what waited for something else; decisions are a set.
-            Control::Completeness(_) | Control::Decide(_) | Control::Undecide(_) => false,
+        if self.live.insert(region) {
+            self.passes.push(PassWork::GoLive(region).pass());
         }
     }
 
-    pub(crate) fn raise_floor(&mut self, floor: SnapshotFloor) {
-        match self
-            .floors
-            .iter_mut()
-            .find(|known| known.source == floor.source && known.table == floor.table)
-        {
-            Some(known) if (known.epoch, &known.offsets) < (floor.epoch, &floor.offsets) => *known = floor,
-            Some(_) => {}
-            None => self.floors.push(floor),
-        }
+    /// Whether what changes in a neighbourhood is news in a region: its baseline, if it has one, has been told.
+    pub fn is_live(&self, region: City, anchor: AnchorId) -> bool {
+        let is_ahead = |pass: &Pass| pass.work == PassWork::GoLive(region) && pass.after.is_none_or(|after| anchor > after);
+        self.live.contains(&region) && !self.passes.iter().any(is_ahead)
+    }
+
+    /// Takes up a newer policy: everybody is described under it from now on, who is not touched in a pass.
+    pub(crate) fn adopt_policy(&mut self, version: u32) {
+        self.policy = version;
+        self.passes.push(PassWork::Policy(version).pass());
+    }
+
+    /// A complete snapshot: what it no longer has is removed in a pass, unless everything it says is known.
+    pub(crate) fn raise_floor(&mut self, floor: &SnapshotFloor, at: Timestamp) {
+        let of_table = |known: &&mut SnapshotFloor| known.source == floor.source && known.table == floor.table;
+        let raised = match self.floors.iter_mut().find(of_table) {
+            Some(known) => {
+                let joined = known.join(floor);
+                if joined == *known {
+                    return;
+                }
+                *known = joined.clone();
+                joined
+            }
+            None => {
+                self.floors.push(floor.clone());
+                floor.clone()
+            }
+        };
+        self.passes.push(PassWork::Snapshot(raised, at).pass());
     }
 }
 

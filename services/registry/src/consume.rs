@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 use sqlx::PgPool;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -28,6 +28,8 @@ struct Ownership {
     pool: PgPool,
     writers: Vec<mpsc::Sender<Handed>>,
     failure: Mutex<Option<anyhow::Error>>,
+    /// Where the reader stands in each shard's log.
+    stands: Mutex<BTreeMap<Shard, i64>>,
 }
 
 impl ClientContext for Ownership {}
@@ -50,10 +52,12 @@ impl Ownership {
         let positions = self.handle.block_on(owner::positions(&self.pool, &shards))?;
         let mut resumed = TopicPartitionList::new();
         for (shard, position) in positions {
+            self.stands.lock().expect("no panic holds this lock").insert(shard, position);
             resumed.add_partition_offset(TOPIC, i32::from(shard.number()), Offset::Offset(position))?;
         }
         for (writer, shards) in self.split(&shards) {
-            writer.blocking_send(Handed::Assigned(shards)).context("a writer stopped")?;
+            // A writer that has gone says why itself, see `consume`.
+            let _ = writer.blocking_send(Handed::Assigned(shards));
         }
         tracing::info!(shards = shards.len(), "shards assigned");
         consumer
@@ -79,6 +83,13 @@ impl Ownership {
         });
         tracing::info!(shards = shards.len(), "shards revoked");
         consumer.unassign().context("the assignment could not be given back")
+    }
+
+    /// Goes on behind the entry at `position`; says where the reader stood before it. What lies between holds nothing that can be read,
+    /// such as the marker of a transaction: an offset that the broker no longer has is an error of its own.
+    fn follow(&self, shard: Shard, position: i64) -> i64 {
+        let mut stands = self.stands.lock().expect("no panic holds this lock");
+        stands.insert(shard, position + 1).unwrap_or(position)
     }
 
     fn split<'a>(&'a self, shards: &BTreeSet<Shard>) -> impl Iterator<Item = (&'a mpsc::Sender<Handed>, BTreeSet<Shard>)> {
@@ -107,10 +118,10 @@ fn shards_of(partitions: &TopicPartitionList) -> BTreeSet<Shard> {
         .collect()
 }
 
-/// Polls until `stop` or a failure; blocks its thread.
+/// Polls until `stop` or a failure, or until a writer has gone, whose own error then says why; blocks its thread.
 ///
 /// # Errors
-/// When positions cannot be read, a writer stopped, or the broker no longer has the offset where a shard must go on.
+/// When positions cannot be read, or the broker no longer has the offset where a shard must go on.
 pub fn consume(
     mut config: ClientConfig,
     handle: Handle,
@@ -130,6 +141,7 @@ pub fn consume(
         pool,
         writers,
         failure: Mutex::new(None),
+        stands: Mutex::new(BTreeMap::new()),
     };
     let consumer: BaseConsumer<Ownership> = config
         .create_with_context(ownership)
@@ -155,15 +167,18 @@ pub fn consume(
             continue; // More partitions than shards: an explicit partitioner never writes there.
         };
         runtime::failpoint::reach("registry.polled");
+        let follows = consumer.context().follow(shard, message.offset());
         let entry = Entry {
             shard,
             position: message.offset(),
+            follows,
             logged_at: message.timestamp().to_millis().unwrap_or(0),
             body: message.payload().unwrap_or_default().to_vec(),
         };
-        consumer.context().writers[writer_of(shard, count)]
-            .blocking_send(Handed::Entry(entry))
-            .context("a writer stopped")?;
+        let writer = &consumer.context().writers[writer_of(shard, count)];
+        if writer.blocking_send(Handed::Entry(entry)).is_err() {
+            break;
+        }
     }
     consumer.unsubscribe();
     Ok(())

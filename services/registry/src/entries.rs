@@ -11,6 +11,8 @@ pub struct Entry {
     pub shard: Shard,
     /// Its position in that log: the offset.
     pub position: i64,
+    /// Where its reader stood before it, see [`domain::batch::Entry::follows`].
+    pub follows: i64,
     /// When the broker appended it, ms.
     pub logged_at: i64,
     /// The message as framed.

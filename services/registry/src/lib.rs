@@ -4,30 +4,27 @@
 //! outbox the publisher reads; `person.records` again, for messages between shards. State: none but PostgreSQL's. On failure: a batch
 //! that was not committed left no trace and is tried again; a process that lost its shards to another ends.
 //!
-//! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] (`load`, domain engine, `difference`, `write`, `announce` with
-//! `pending` and `told`, `carry`) → [`relay`].
+//! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] ([`give`], [`domain::batch`], `write`) → [`relay`].
 
-mod announce;
 pub mod batch;
-mod carry;
 pub mod consume;
-mod difference;
 pub mod entries;
-mod load;
+pub mod failure;
+pub mod give;
 pub mod owner;
-mod pending;
 pub mod relay;
-mod rulings;
-mod told;
 mod write;
 pub mod writer;
 
 use anyhow::Context;
+use domain::batch::Rules;
 use domain::policy::Policy;
+use give::Cache;
 use runtime::kafka;
 use runtime::service::Service;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use writer::{Plan, Writer};
@@ -58,17 +55,18 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let plan = Plan {
         batch_rows: settings.registry.batch_rows as usize,
         batch_wait: Duration::from_millis(u64::from(settings.registry.batch_millis)),
-        rules: batch::Rules {
+        rules: Arc::new(Rules {
             key: settings.id_key()?,
             policy,
-            rulings: rulings::Cache::default(),
-        },
+        }),
+        rulings: Cache::default(),
         database,
     };
     kafka::admin::ensure_topics(settings, &[kafka::topics::person_records()]).await?;
     let (stop, stopped) = watch::channel(false);
     let mut senders = Vec::new();
     let mut writers = tokio::task::JoinSet::new();
+    let mut failure = None;
     for _ in 0..settings.registry.writers.max(1) {
         let (sender, receiver) = mpsc::channel(AHEAD);
         senders.push(sender);
@@ -86,24 +84,25 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let mut consumer = tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, &stopped));
     kafka::watch_brokers(settings, service.health.check("kafka"), service.shutdown.clone())?;
     let mut shutdown = service.shutdown.clone();
-    let mut first_failure = None;
+    let mut ended = None;
     tokio::select! {
         () = shutdown.wait() => {}
-        done = &mut consumer => {
-            return done.context("the consumer thread ended")?;
-        }
-        Some(done) = writers.join_next() => {
-            first_failure = done.context("a writer panicked").and_then(|done| done).err();
-        }
+        done = &mut consumer => ended = Some(done),
+        Some(done) = writers.join_next() => failure = failure_of(done),
     }
     stop.send(true).ok();
-    let consumed = consumer.await.context("the consumer thread ended")?;
+    let consumed = match ended {
+        Some(done) => done,
+        None => consumer.await,
+    };
+    let consumed = consumed.context("the consumer thread ended")?;
     while let Some(done) = writers.join_next().await {
-        let done = done.context("a writer panicked").and_then(|done| done);
-        first_failure = first_failure.or(done.err());
+        failure = failure.or(failure_of(done));
     }
-    match first_failure {
-        Some(error) => Err(error),
-        None => consumed,
-    }
+    // A writer's own error is the cause; the consumer only notices that it has gone.
+    failure.map_or(consumed, Err)
+}
+
+fn failure_of(done: Result<anyhow::Result<()>, tokio::task::JoinError>) -> Option<anyhow::Error> {
+    done.context("a writer panicked").and_then(|done| done).err()
 }

@@ -1,6 +1,6 @@
 //! Who applies a shard's log: named in the shard's row, compared at every batch, so that a zombie fails (design 3, joint 2).
 
-use crate::batch::BatchError;
+use crate::failure::Failure;
 use domain::shard::Shard;
 use runtime::store::read;
 use sqlx::{Connection, PgConnection, PgPool, Row};
@@ -46,12 +46,12 @@ pub async fn take(connection: &mut PgConnection, shards: &BTreeSet<Shard>) -> sq
 /// Goes on with shards on a new connection, after the one of backend `before` was lost.
 ///
 /// # Errors
-/// [`BatchError::NotOwner`] when another process took one of them over meanwhile.
-pub async fn renew(connection: &mut PgConnection, shards: &BTreeSet<Shard>, before: i32) -> Result<(), BatchError> {
+/// [`Failure::NotOwner`] when another process took one of them over meanwhile.
+pub async fn renew(connection: &mut PgConnection, shards: &BTreeSet<Shard>, before: i32) -> Result<(), Failure> {
     let mut transaction = connection.begin().await?;
     let stored = read::lock_shards(&mut transaction, &shards.iter().copied().collect::<Vec<_>>()).await?;
     if let Some(lost) = stored.iter().find(|row| row.owner != Some(before)) {
-        return Err(BatchError::NotOwner {
+        return Err(Failure::NotOwner {
             shard: lost.shard,
             owner: lost.owner,
         });

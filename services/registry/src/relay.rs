@@ -3,14 +3,14 @@
 //! At least once, in order per sender: what a crash repeats, the receiver recognises by its sequence.
 
 use crate::consume::TOPIC;
-use anyhow::Context;
+use crate::failure::Failure;
 use domain::shard::Shard;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long the brokers may take before the process ends, to begin again with the oldest message.
+/// How long the brokers may take before the relay begins again with the oldest message.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Messages relayed at a time.
 const AT_A_TIME: i64 = 10_000;
@@ -19,7 +19,7 @@ const AT_A_TIME: i64 = 10_000;
 ///
 /// # Errors
 /// When the broker does not take a message or the database does not answer; what was not removed is relayed again.
-pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, shards: &BTreeSet<Shard>) -> anyhow::Result<usize> {
+pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, shards: &BTreeSet<Shard>) -> Result<usize, Failure> {
     let numbers: Vec<i16> = shards.iter().map(|shard| i16::from(shard.number())).collect();
     let mut relayed = 0;
     loop {
@@ -44,13 +44,10 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
             runtime::failpoint::reach("registry.relay-sending");
         }
         for delivery in sent {
-            let delivered = tokio::time::timeout(PATIENCE, delivery)
-                .await
-                .context("the brokers do not take messages between shards")?;
-            delivered
-                .context("the producer was dropped")?
-                .map_err(|(error, _)| error)
-                .context("a message between shards was not taken")?;
+            let delivered = tokio::time::timeout(PATIENCE, delivery).await;
+            let delivered = delivered.map_err(|late| Failure::again("the brokers do not take messages between shards", late))?;
+            let delivered = delivered.map_err(|gone| Failure::again("the relay's producer was dropped", gone))?;
+            delivered.map_err(|(error, _)| Failure::again("a message between shards was not taken", error))?;
         }
         runtime::failpoint::reach("registry.relay-delivered");
         let mut shards = Vec::with_capacity(rows.len());
@@ -75,7 +72,7 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
 type Delivery = rdkafka::producer::DeliveryFuture;
 
 /// Queues a record; waits while the producer's queue is full.
-async fn queue(producer: &FutureProducer, mut record: FutureRecord<'_, (), [u8]>) -> anyhow::Result<Delivery> {
+async fn queue(producer: &FutureProducer, mut record: FutureRecord<'_, (), [u8]>) -> Result<Delivery, Failure> {
     loop {
         match producer.send_result(record) {
             Ok(delivery) => return Ok(delivery),
@@ -83,7 +80,7 @@ async fn queue(producer: &FutureProducer, mut record: FutureRecord<'_, (), [u8]>
                 record = back;
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            Err((error, _)) => return Err(error).context("a message between shards could not be queued"),
+            Err((error, _)) => return Err(Failure::again("a message between shards could not be queued", error)),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! A writer: collects entries of its shards into micro-batches by size or time and applies them, one transaction each.
 
-use crate::batch::{self, Applied, BatchError, Rules};
+use crate::batch::{self, Applied, Beside};
 use crate::entries::{Entry, Handed};
+use crate::failure::Failure;
+use crate::give::Cache;
 use crate::{owner, relay};
 use anyhow::Context;
+use domain::batch::Rules;
 use domain::date::{Day, Month};
 use domain::shard::Shard;
 use rdkafka::producer::FutureProducer;
 use runtime::store::{log, person};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,7 +29,9 @@ pub struct Plan {
     /// How long the first entry of a batch waits for others.
     pub batch_wait: Duration,
     /// Key and policy.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
+    /// What decisions come to.
+    pub rulings: Cache,
     /// Where the store is.
     pub database: PgConnectOptions,
 }
@@ -49,6 +55,8 @@ pub struct Writer {
     shards: BTreeSet<Shard>,
     /// Shards with persons due, as far as is known.
     due: BTreeSet<Shard>,
+    /// Shards with passes that are not done, as far as is known.
+    passes: BTreeSet<Shard>,
     /// Months whose part of the source log exists.
     months: BTreeSet<Month>,
 }
@@ -64,6 +72,7 @@ impl Writer {
             backend: None,
             shards: BTreeSet::new(),
             due: BTreeSet::new(),
+            passes: BTreeSet::new(),
             months: BTreeSet::new(),
         }
     }
@@ -75,10 +84,10 @@ impl Writer {
     pub async fn run(mut self, mut handed: mpsc::Receiver<Handed>) -> anyhow::Result<()> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
-            let next = if self.due.is_empty() {
+            let next = if self.due.is_empty() && self.passes.is_empty() {
                 handed.recv().await
             } else {
-                // Dates are worked off behind live traffic: whatever waits in the log goes first.
+                // Dates and passes are worked off behind live traffic: whatever waits in the log goes first.
                 match handed.try_recv() {
                     Ok(next) => Some(next),
                     Err(mpsc::error::TryRecvError::Empty) => {
@@ -111,6 +120,7 @@ impl Writer {
 
     async fn assigned(&mut self, shards: BTreeSet<Shard>) -> anyhow::Result<()> {
         self.due.extend(&shards);
+        self.passes.extend(&shards);
         self.shards.extend(shards);
         self.link = None;
         self.backend = None;
@@ -127,38 +137,35 @@ impl Writer {
     fn revoked(&mut self, shards: &BTreeSet<Shard>, done: oneshot::Sender<()>) {
         self.shards.retain(|shard| !shards.contains(shard));
         self.due.retain(|shard| !shards.contains(shard));
+        self.passes.retain(|shard| !shards.contains(shard));
         // The consumer may have stopped waiting.
         let _ = done.send(());
     }
 
-    /// Applies entries; tries again on a new connection while the database is away.
+    /// Applies entries; tries again on a new connection while database or brokers are away.
     async fn apply(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
         let since = Instant::now();
         let mut pause = Duration::from_millis(50);
         loop {
             match self.attempt(entries).await {
                 Ok(()) => return Ok(()),
-                Err(error) => {
-                    let retry =
-                        matches!(error.downcast_ref::<BatchError>(), Some(BatchError::Store(_))) || error.is::<sqlx::Error>();
-                    if !retry || since.elapsed() > PATIENCE {
-                        return Err(error).context("a batch could not be applied");
-                    }
+                Err(Failure::Again { what, source }) if since.elapsed() < PATIENCE => {
                     tracing::warn!(
-                        error = format!("{error:#}"),
+                        error = format!("{source:#}"),
                         entries = entries.len(),
-                        "batch failed; trying again"
+                        "{what}; trying the batch again"
                     );
                     metrics::counter!("canbao_registry_batch_retries_total").increment(1);
                     self.link = None;
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
+                Err(failure) => return Err(failure).context("a batch could not be applied"),
             }
         }
     }
 
-    async fn attempt(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+    async fn attempt(&mut self, entries: &[Entry]) -> Result<(), Failure> {
         for entry in entries {
             let month = Day(entry.logged_at.div_euclid(86_400_000) as i32).month();
             if !self.months.contains(&month) {
@@ -168,15 +175,16 @@ impl Writer {
         }
         runtime::failpoint::reach("registry.begun");
         let started = Instant::now();
-        let (shards, due) = self.involved(entries);
+        let beside = self.beside(entries.len());
         let mut link = self.link().await?;
-        let applied: Applied = batch::apply(&mut link.connection, &self.plan.rules, link.backend, &shards, &due, entries).await?;
-        for shard in &due {
-            self.due.remove(shard);
-        }
+        let (rules, rulings) = (&self.plan.rules, &self.plan.rulings);
+        let applied = batch::apply(&mut link.connection, rules, rulings, link.backend, beside.clone(), entries).await?;
+        self.due.retain(|shard| !beside.due.contains(shard));
         self.due.extend(&applied.due);
+        self.passes.retain(|shard| Some(*shard) != beside.pass);
+        self.passes.extend(&applied.passes);
         observe(&applied, entries.len(), started);
-        if !applied.messages.is_empty() || link.is_new {
+        if applied.messages > 0 || link.is_new {
             // After a new connection, also what a batch of the last one may have committed without our learning of it.
             relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
             link.is_new = false;
@@ -186,23 +194,28 @@ impl Writer {
         Ok(())
     }
 
-    /// The shards of a batch: those of its entries, and those with persons due.
-    fn involved(&self, entries: &[Entry]) -> (BTreeSet<Shard>, BTreeSet<Shard>) {
-        let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
-        // One shard's slice at a time: dates are worked off behind live traffic.
+    /// What a batch of so many entries does beside them: one shard's slice at a time, persons due before passes, and nothing of a pass
+    /// while entries queue up.
+    fn beside(&self, entries: usize) -> Beside {
         let due: BTreeSet<Shard> = self.due.iter().copied().take(1).collect();
-        shards.extend(&due);
-        (shards, due)
+        let is_free = due.is_empty() && entries < self.plan.batch_rows;
+        let pass = self.passes.first().copied().filter(|_| is_free);
+        Beside { due, pass }
     }
 
     /// The connection in hand, or a new one that takes the shards over.
-    async fn link(&mut self) -> anyhow::Result<Link> {
+    async fn link(&mut self) -> Result<Link, Failure> {
         if let Some(link) = self.link.take() {
             return Ok(link);
         }
         let mut connection = self.plan.database.connect().await?;
-        for statement in SETTINGS.into_iter().chain(person::TEMPORARY) {
+        for statement in SETTINGS {
             sqlx::query(statement).execute(&mut connection).await?;
+        }
+        for table in person::UPDATED {
+            sqlx::query(AssertSqlSafe(table.make_temporary()))
+                .execute(&mut connection)
+                .await?;
         }
         match self.backend {
             // Only a group's assignment takes shards from others; who lost its connection goes on only where nobody took over since.
@@ -246,12 +259,12 @@ fn observe(applied: &Applied, entries: usize, started: Instant) {
     for (outcome, count) in &applied.outcomes {
         metrics::counter!("canbao_registry_entries_total", "outcome" => *outcome).increment(*count);
     }
-    metrics::counter!("canbao_registry_messages_total").increment(applied.messages.len() as u64);
+    metrics::counter!("canbao_registry_messages_total").increment(applied.messages as u64);
     metrics::counter!("canbao_registry_events_total").increment(applied.events as u64);
     tracing::debug!(
         entries,
         events = applied.events,
-        messages = applied.messages.len(),
+        messages = applied.messages,
         millis = started.elapsed().as_millis() as u64,
         "batch"
     );

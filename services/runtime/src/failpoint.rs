@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Every point, in the order in which work passes them. What stands before the dot is the service; the normalisers share theirs.
-pub const POINTS: [&str; 38] = [
+pub const POINTS: [&str; 39] = [
     "normaliser.polled",
     "normaliser.produced",
     "normaliser.diverted",
@@ -19,8 +19,9 @@ pub const POINTS: [&str; 38] = [
     "registry.begun",
     "registry.locked",
     "registry.loaded",
+    "registry.told-read",
+    "registry.given",
     "registry.applied",
-    "registry.described",
     "registry.persons-written",
     "registry.directory-written",
     "registry.announced",

@@ -192,7 +192,7 @@ fn put(rows: &mut CopyRows, (shard, person): Key, row: &Row, members: &[u8]) {
 }
 
 async fn append(connection: &mut PgConnection, batch: &[Entry], rows: &[Row]) -> sqlx::Result<()> {
-    let mut log = CopyRows::new(runtime::store::log::COLUMNS);
+    let mut log = CopyRows::new(runtime::store::log::COLUMNS.len() as i16);
     for (entry, row) in batch.iter().zip(rows) {
         let table = row.topic.rsplit('.').next();
         log.row()

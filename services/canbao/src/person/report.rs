@@ -13,7 +13,7 @@ use domain::neighbourhood::Member as Placed;
 use domain::scheme::Scheme;
 use domain::sex::Sex;
 use domain::shard::Shard;
-use runtime::store::counters;
+use runtime::store::person::about_code;
 use schemas::event::{Remedy, Scope};
 use serde::Serialize;
 
@@ -147,7 +147,7 @@ pub struct Known {
 
 impl Known {
     pub(super) fn new(shard: Shard, person: &Person, told: &Told, today: Day, key: &IdKey) -> Self {
-        let abouts: Vec<i16> = person.findings.iter().map(counters::about).collect();
+        let abouts: Vec<i16> = person.findings.iter().map(|finding| about_code(finding.about())).collect();
         let to_clear = told
             .rows
             .iter()
@@ -275,7 +275,7 @@ fn enrolled(record: RecordId, enrolment: &domain::facts::Enrolment, members: &[P
 }
 
 fn open_finding(finding: &Finding, person: &Person, told: &Told, key: &IdKey) -> OpenFinding {
-    let about = counters::about(finding);
+    let about = about_code(finding.about());
     let evidence = finding.evidence.iter().map(|fact| {
         [
             fact.role.as_str().to_owned(),

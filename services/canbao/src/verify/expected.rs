@@ -13,13 +13,14 @@ use domain::engine::DirectoryEntry;
 use domain::finding::Finding;
 use domain::ids::{AnchorId, IdKey, RecordId};
 use domain::input::SnapshotFloor;
+use domain::measure;
 use domain::neighbourhood::Member;
 use domain::policy::Policy;
 use domain::record::Change;
 use domain::shard::Shard;
 use indicatif::ProgressBar;
 use runtime::store::copy::CopyRows;
-use runtime::store::{counters, person};
+use runtime::store::person;
 use sqlx::{PgConnection, query};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
@@ -194,8 +195,8 @@ impl Computed {
         for person in &described.persons {
             self.persons += 1;
             self.findings += person.findings.len() as u64;
-            for measure in counters::measures(counters::flags(person), &person.findings) {
-                *counts.entry((shard, person::county(person), measure)).or_default() += 1;
+            for measure in measure::measures(measure::flags(person), &person.findings) {
+                *counts.entry((shard, measure::county(person), measure)).or_default() += 1;
             }
             if let Some(region) = person
                 .region
@@ -219,8 +220,8 @@ struct Sheets {
 impl Sheets {
     fn new() -> Self {
         Self {
-            person: Sheet::new("verify_person", person::COLUMNS),
-            enrolment: Sheet::new("verify_enrolment", person::ENROLMENT_COLUMNS),
+            person: Sheet::new("verify_person", person::PERSON.columns()),
+            enrolment: Sheet::new("verify_enrolment", person::ENROLMENT.columns()),
             due: Sheet::new("verify_due", 4),
             guest: Sheet::new("verify_guest", 3),
         }
@@ -228,7 +229,7 @@ impl Sheets {
 
     fn put(&mut self, shard: Shard, anchor: AnchorId, described: &Described, key: &IdKey) {
         for person in &described.persons {
-            let (_, published) = person::state(person, key);
+            let published = domain::batch::published(person, key);
             person::put(&mut self.person.rows, shard, person, published);
             for (record, enrolment) in &person.enrolments {
                 person::put_enrolment(&mut self.enrolment.rows, shard, anchor, person.id, *record, enrolment);
@@ -270,7 +271,7 @@ impl Sheets {
 }
 
 async fn write_employers(connection: &mut PgConnection, log: &mut SourceLog) -> anyhow::Result<()> {
-    let mut sheet = Sheet::new("verify_employer", person::EMPLOYER_COLUMNS);
+    let mut sheet = Sheet::new("verify_employer", person::EMPLOYER.columns());
     for entity in std::mem::take(&mut log.entities).into_values() {
         person::put_employer(&mut sheet.rows, entity.shard(), &entity);
     }
@@ -311,8 +312,8 @@ fn seat(change: &Change, rules: &Rules) -> Seat {
 }
 
 async fn write_directory(connection: &mut PgConnection, log: &SourceLog, rules: &Rules) -> anyhow::Result<()> {
-    let mut entered = Sheet::new("verify_directory", person::DIRECTORY_COLUMNS);
-    let mut retired = Sheet::new("verify_retired", person::DIRECTORY_COLUMNS);
+    let mut entered = Sheet::new("verify_directory", person::DIRECTORY.columns());
+    let mut retired = Sheet::new("verify_retired", person::DIRECTORY.columns());
     let records: Vec<(&RecordId, &Change)> = log.latest.iter().map(|(record, change)| (record, &**change)).collect();
     for part in records.chunks(50_000) {
         for (record, change) in part {

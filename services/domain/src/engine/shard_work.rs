@@ -1,6 +1,7 @@
 //! One shard's part of a batch.
 
 use super::Loaded;
+use crate::date::Timestamp;
 use crate::decision::{Decision, Rulings};
 use crate::ids::AnchorId;
 use crate::input::{Control, Message, MessageBody};
@@ -38,12 +39,13 @@ impl ShardWork {
         }
     }
 
-    pub(super) fn accept(&mut self, control: &Control) {
+    /// Takes in a statement; what follows from it for the whole shard is a pass.
+    pub(super) fn accept(&mut self, control: &Control, at: Timestamp) {
         match control {
             Control::BusinessDate(day) => self.state.advance(*day),
             Control::Completeness(vector) => self.state.complete(vector),
             Control::GoLive(city) => self.state.go_live(*city),
-            Control::Snapshot(floor) => self.state.raise_floor(floor.clone()),
+            Control::Snapshot(floor) => self.state.raise_floor(floor, at),
             Control::Decide(decision) => drop(self.decided.entry(decision.id).or_insert_with(|| Some(decision.clone()))),
             Control::Undecide(id) => drop(self.decided.insert(*id, None)),
         }

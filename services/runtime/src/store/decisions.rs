@@ -46,24 +46,22 @@ fn decision(row: &PgRow) -> Result<(u64, Option<Decision>), ReadError> {
     ))
 }
 
-/// Keeps decisions that a shard has heard; `None` withdraws one for good.
+/// Keeps a decision that a shard has heard; `None` withdraws it for good.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn keep(connection: &mut PgConnection, shard: Shard, decided: &BTreeMap<u64, Option<Decision>>) -> sqlx::Result<()> {
-    for (id, decision) in decided {
-        sqlx::query(
-            "insert into store.decision as d (shard, id, verdict, record, other, number) values ($1, $2, $3, $4, $5, $6)
-             on conflict (shard, id) do update set verdict = null, record = null, other = null, number = null where excluded.verdict is null",
-        )
-        .bind(i16::from(shard.number()))
-        .bind(*id as i64)
-        .bind(decision.as_ref().map(|decision| i16::from(decision.verdict.code())))
-        .bind(decision.as_ref().map(|decision| decision.record.bytes().to_vec()))
-        .bind(decision.as_ref().map(|decision| decision.other.bytes().to_vec()))
-        .bind(decision.as_ref().and_then(|decision| decision.number).map(|number| number.digits() as i64))
-        .execute(&mut *connection)
-        .await?;
-    }
+pub async fn keep(connection: &mut PgConnection, shard: Shard, id: u64, decision: Option<&Decision>) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into store.decision as d (shard, id, verdict, record, other, number) values ($1, $2, $3, $4, $5, $6)
+         on conflict (shard, id) do update set verdict = null, record = null, other = null, number = null where excluded.verdict is null",
+    )
+    .bind(i16::from(shard.number()))
+    .bind(id as i64)
+    .bind(decision.map(|decision| i16::from(decision.verdict.code())))
+    .bind(decision.map(|decision| decision.record.bytes().to_vec()))
+    .bind(decision.map(|decision| decision.other.bytes().to_vec()))
+    .bind(decision.and_then(|decision| decision.number).map(|number| number.digits() as i64))
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -11,7 +11,21 @@ use sqlx::{PgConnection, PgPool};
 use std::collections::BTreeMap;
 
 /// Columns of `store.source_log`.
-pub const COLUMNS: i16 = 13;
+pub const COLUMNS: [&str; 13] = [
+    "shard",
+    "position",
+    "logged_at",
+    "kind",
+    "outcome",
+    "record",
+    "agency",
+    "city",
+    "\"table\"",
+    "epoch",
+    "partition",
+    "\"offset\"",
+    "body",
+];
 
 /// A row of the source log.
 #[derive(Debug)]
@@ -117,7 +131,9 @@ pub async fn add_to_books(connection: &mut PgConnection, books: &BTreeMap<BookKe
     let column = |of: fn(&BookKey) -> i16| books.keys().map(of).collect::<Vec<i16>>();
     sqlx::query(
         "insert into store.books as b (shard, agency, city, \"table\", partition, outcome, value)
-         select * from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::smallint[], $6::smallint[], $7::bigint[])
+         select shard, agency, city, \"table\", partition, outcome, value
+         from unnest($1::smallint[], $2::smallint[], $3::smallint[], $4::text[], $5::smallint[], $6::smallint[], $7::bigint[])
+              as k(shard, agency, city, \"table\", partition, outcome, value)
          on conflict (shard, agency, city, \"table\", partition, outcome) do update set value = b.value + excluded.value",
     )
     .bind(column(|(shard, ..)| i16::from(shard.number())))

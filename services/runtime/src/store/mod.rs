@@ -1,12 +1,12 @@
 //! The store: how the base lies in PostgreSQL, and how it is read. The registry alone writes it; `canbao` reads it.
 
 pub mod copy;
-pub mod counters;
 pub mod decisions;
 pub mod log;
 mod migrate;
 pub mod person;
 pub mod read;
+pub mod table;
 
 pub use migrate::migrate;
 

@@ -1,13 +1,18 @@
 //! How a person, an enrolment, a directory entry and an employer become rows: one function each, for the registry and for `verify`.
 
 use super::copy::CopyRows;
-use super::{counters, encode};
+use super::encode;
+use super::table::Table;
 use domain::base::Person;
+use domain::batch::AWAY;
 use domain::citizen_id::CitizenId;
+use domain::date::Timestamp;
 use domain::engine::DirectoryEntry;
 use domain::facts::{CardStatus, Enrolment};
+use domain::finding::About;
 use domain::golden::{Golden, Sourced};
 use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
+use domain::measure;
 use domain::neighbourhood::Member;
 use domain::record::EntityChange;
 use domain::shard::Shard;
@@ -16,77 +21,104 @@ use schemas::event::{EnrolmentState, PersonState};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-/// The person id of a row that holds members whose person lives elsewhere.
-pub const AWAY: PersonId = PersonId([0; 16]);
+/// `store.person`.
+pub const PERSON: Table = Table {
+    name: "person",
+    key: &["shard", "anchor", "person"],
+    values: &[
+        "standing",
+        "number",
+        "former",
+        "name",
+        "sex",
+        "birth",
+        "ethnicity",
+        "hukou",
+        "residence",
+        "region",
+        "county",
+        "flags",
+        "death",
+        "hukou_status",
+        "marital",
+        "occupation",
+        "nationality",
+        "unit",
+        "unit_name",
+        "card",
+        "phone",
+        "address",
+        "provenance",
+        "due",
+        "open_about",
+        "open_since",
+        "findings",
+        "published",
+        "members",
+    ],
+    only_if: "",
+};
 
-/// Bytes of a Confluent frame before the datum.
-const FRAME: usize = 5;
+/// `store.enrolment`; the person is a value: a record's enrolment may come to another one.
+pub const ENROLMENT: Table = Table {
+    name: "enrolment",
+    key: &["shard", "anchor", "record"],
+    values: &[
+        "person",
+        "scheme",
+        "status",
+        "place",
+        "unit",
+        "starts",
+        "ends",
+        "first_month",
+        "paid_through",
+        "deferred_until",
+        "transferring",
+    ],
+    only_if: "",
+};
 
-/// Columns of `store.person`.
-pub const COLUMNS: i16 = 32;
-/// Columns of `store.enrolment`.
-pub const ENROLMENT_COLUMNS: i16 = 14;
-/// Columns of `store.directory`.
-pub const DIRECTORY_COLUMNS: i16 = 8;
-/// Columns of `store.employer`.
-pub const EMPLOYER_COLUMNS: i16 = 14;
+/// `store.directory`; an entry only rises.
+pub const DIRECTORY: Table = Table {
+    name: "directory",
+    key: &["record"],
+    values: &["shard", "anchor", "epoch", "partition", "\"offset\"", "mapping", "deleted"],
+    only_if: " and (t.epoch, t.\"offset\", t.mapping) <= (u.epoch, u.\"offset\", u.mapping)",
+};
 
-/// Temporary tables of a writing connection: rows on their way into an update.
-pub const TEMPORARY: [&str; 4] = [
-    "create temp table if not exists person_update (like store.person) on commit delete rows",
-    "create temp table if not exists enrolment_update (like store.enrolment) on commit delete rows",
-    "create temp table if not exists directory_update (like store.directory) on commit delete rows",
-    "create temp table if not exists employer_update (like store.employer) on commit delete rows",
-];
+/// `store.employer`.
+pub const EMPLOYER: Table = Table {
+    name: "employer",
+    key: &["shard", "record"],
+    values: &[
+        "epoch",
+        "partition",
+        "\"offset\"",
+        "mapping",
+        "agency",
+        "city",
+        "unit",
+        "code",
+        "name",
+        "kind",
+        "place",
+        "deleted",
+    ],
+    only_if: "",
+};
 
-/// Updates persons from `pg_temp.person_update`.
-pub const UPDATE: &str = "update store.person p set standing = u.standing, number = u.number, former = u.former, name = u.name, sex = u.sex,
- birth = u.birth, ethnicity = u.ethnicity, hukou = u.hukou, residence = u.residence, region = u.region, county = u.county, flags = u.flags,
- death = u.death, hukou_status = u.hukou_status, marital = u.marital, occupation = u.occupation, nationality = u.nationality,
- unit = u.unit, unit_name = u.unit_name, card = u.card, phone = u.phone, address = u.address, provenance = u.provenance, due = u.due,
- open_about = u.open_about, open_since = u.open_since, findings = u.findings, published = u.published, members = u.members
- from pg_temp.person_update u where p.shard = u.shard and p.anchor = u.anchor and p.person = u.person";
-
-/// Updates enrolments from `pg_temp.enrolment_update`.
-pub const UPDATE_ENROLMENT: &str =
-    "update store.enrolment e set person = u.person, scheme = u.scheme, status = u.status, place = u.place,
- unit = u.unit, starts = u.starts, ends = u.ends, first_month = u.first_month, paid_through = u.paid_through,
- deferred_until = u.deferred_until, transferring = u.transferring
- from pg_temp.enrolment_update u where e.shard = u.shard and e.anchor = u.anchor and e.record = u.record";
-
-/// Updates directory entries from `pg_temp.directory_update`; an entry only rises.
-pub const UPDATE_DIRECTORY: &str =
-    "update store.directory d set shard = u.shard, anchor = u.anchor, epoch = u.epoch, partition = u.partition,
- \"offset\" = u.\"offset\", mapping = u.mapping, deleted = u.deleted
- from pg_temp.directory_update u where d.record = u.record
- and (d.epoch, d.\"offset\", d.mapping) <= (u.epoch, u.\"offset\", u.mapping)";
-
-/// Puts employers from `pg_temp.employer_update`.
-pub const UPSERT_EMPLOYER: &str = "insert into store.employer select * from pg_temp.employer_update
- on conflict (shard, record) do update set epoch = excluded.epoch, partition = excluded.partition, \"offset\" = excluded.\"offset\",
- mapping = excluded.mapping, agency = excluded.agency, city = excluded.city, unit = excluded.unit, code = excluded.code,
- name = excluded.name, kind = excluded.kind, place = excluded.place, deleted = excluded.deleted";
+/// The tables that are updated through temporary ones.
+pub const UPDATED: [Table; 4] = [PERSON, ENROLMENT, DIRECTORY, EMPLOYER];
 
 fn number(shard: Shard) -> i16 {
     i16::from(shard.number())
 }
 
-/// The county a person counts in: of their usual residence, else of their hukou, else their city as a whole; 0 where nothing says.
-pub fn county(person: &Person) -> i32 {
-    let Some(region) = person.region else { return 0 };
-    let places = [&person.golden.residence, &person.golden.hukou];
-    let county = places
-        .into_iter()
-        .flatten()
-        .map(|place| place.value)
-        .find(|place| place.city() == Some(region));
-    county.map_or(i32::from(region.code()) * 100, |place| place.county() as i32)
-}
-
 /// Adds a person's row; `published` is the digest of their state in `person.registry`.
 pub fn put(rows: &mut CopyRows, shard: Shard, person: &Person, published: i64) {
     let golden = &person.golden;
-    let about: Vec<i16> = person.findings.iter().map(counters::about).collect();
+    let about: Vec<i16> = person.findings.iter().map(|finding| about_code(finding.about())).collect();
     let since: Vec<_> = person.findings.iter().map(|finding| finding.since).collect();
     let former: Vec<i64> = person.former_numbers.iter().map(|former| former.digits() as i64).collect();
     let findings = (!person.findings.is_empty()).then(|| encode(&person.findings));
@@ -106,8 +138,8 @@ pub fn put(rows: &mut CopyRows, shard: Shard, person: &Person, published: i64) {
         .int8(golden.hukou.as_ref().map(|place| place.value.code() as i64))
         .int8(golden.residence.as_ref().map(|place| place.value.code() as i64))
         .int2(person.region.map(|region| region.code() as i16))
-        .int4(county(person))
-        .int2(counters::flags(person))
+        .int4(measure::county(person))
+        .int2(measure::flags(person))
         .date(golden.death.as_ref().and_then(|death| death.value.date))
         .int2(golden.hukou_status.as_ref().map(|status| i16::from(status.value.code())))
         .int2(golden.marital.as_ref().map(|status| i16::from(status.value.code())))
@@ -268,15 +300,15 @@ pub fn version(row: &PgRow) -> sqlx::Result<Version> {
     })
 }
 
-/// The state of a person for `person.registry`, without the time it is recorded at, and its digest.
-pub fn state(person: &Person, key: &IdKey) -> (PersonState, i64) {
-    let state = PersonState {
+/// The state of a person for `person.registry`.
+pub fn state(person: &Person, recorded_at: Timestamp, key: &IdKey) -> PersonState {
+    PersonState {
         person: person.id,
         masked_number: person.number.map(CitizenId::masked),
         standing: person.standing,
         alive: person.golden.death.is_none(),
         city: person.region,
-        county: (person.region.is_some()).then(|| county(person)),
+        county: (person.region.is_some()).then(|| measure::county(person)),
         enrolments: person
             .enrolments
             .iter()
@@ -292,17 +324,16 @@ pub fn state(person: &Person, key: &IdKey) -> (PersonState, i64) {
             .iter()
             .map(|finding| finding.id(person.id, person.anchor, key))
             .collect(),
-        recorded_at: domain::date::Timestamp(0),
-    };
-    let value = schemas::event::encode(&state);
-    // Without the frame: a registry's ids are no part of the state.
-    let digest = encode_digest(value.get(FRAME..).unwrap_or_default());
-    (state, digest)
+        recorded_at,
+    }
 }
 
-/// FNV-1a, 64 bits: a digest that tells equal from changed, not a secret.
-fn encode_digest(bytes: &[u8]) -> i64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    }) as i64
+/// What a finding is about as one stored number: rule * 256 + scheme.
+pub fn about_code([rule, scheme]: About) -> i16 {
+    i16::from(rule) * 256 + i16::from(scheme)
+}
+
+/// What a stored number is about.
+pub fn about_of(code: i16) -> About {
+    code.to_be_bytes()
 }

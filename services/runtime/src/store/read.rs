@@ -1,13 +1,13 @@
 //! Reads the store: neighbourhoods, directory entries, shard states.
 
 use super::{Unreadable, decode};
+use domain::batch::StoredPerson;
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
 use domain::division::City;
 use domain::engine::DirectoryEntry;
-use domain::finding::Finding;
 use domain::ids::{AnchorId, PersonId, RecordId};
-use domain::neighbourhood::Member;
+use domain::person::Standing;
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
 use domain::source::Version;
@@ -15,35 +15,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 /// The columns [`StoredPerson`] is read from.
-const PERSON_COLUMNS: &str =
-    "p.shard, p.anchor, p.person, p.number, p.region, p.county, p.flags, p.due, p.findings, p.published, p.members";
-
-/// A row of `store.person`, as far as the next version of it depends on it.
-#[derive(Debug, Clone)]
-pub struct StoredPerson {
-    /// The shard.
-    pub shard: Shard,
-    /// The neighbourhood.
-    pub anchor: AnchorId,
-    /// The person, or sixteen zero bytes for members whose person lives elsewhere.
-    pub person: PersonId,
-    /// The number, for its holder.
-    pub number: Option<CitizenId>,
-    /// Where they count.
-    pub region: Option<City>,
-    /// County they are counted in.
-    pub county: i32,
-    /// What they count as.
-    pub flags: i16,
-    /// Next date on which findings may change by themselves.
-    pub due: Option<Day>,
-    /// Open findings.
-    pub findings: Vec<Finding>,
-    /// Digest of the state in `person.registry`.
-    pub published: i64,
-    /// Members of this row.
-    pub members: Vec<Member>,
-}
+const PERSON_COLUMNS: &str = "p.shard, p.anchor, p.person, p.standing, p.number, p.former, p.region, p.county, p.flags, p.due, p.findings, p.published, p.members";
 
 /// The store could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -89,14 +61,29 @@ fn stored_person(row: &PgRow) -> Result<StoredPerson> {
     let region: Option<i16> = row.try_get("region")?;
     let findings: Option<&[u8]> = row.try_get("findings")?;
     let number: Option<i64> = row.try_get("number")?;
+    let former: Option<Vec<i64>> = row.try_get("former")?;
     let unknown = |column| ReadError::Unknown { column };
+    let citizen = |column: &'static str, digits: i64| CitizenId::from_digits(digits as u64).map_err(|_| unknown(column));
+    let standing = match row.try_get::<i16, _>("standing")? {
+        0 => None,
+        code => Some(
+            *Standing::ALL
+                .iter()
+                .find(|standing| i16::from(standing.code()) == code)
+                .ok_or_else(|| unknown("standing"))?,
+        ),
+    };
     Ok(StoredPerson {
         shard: shard(row)?,
         anchor: anchor(row)?,
         person: PersonId::from_slice(row.try_get("person")?).ok_or(ReadError::Unknown { column: "person" })?,
-        number: number
-            .map(|digits| CitizenId::from_digits(digits as u64).map_err(|_| unknown("number")))
-            .transpose()?,
+        standing,
+        number: number.map(|digits| citizen("number", digits)).transpose()?,
+        former_numbers: former
+            .unwrap_or_default()
+            .into_iter()
+            .map(|digits| citizen("former", digits))
+            .collect::<Result<_>>()?,
         region: region
             .map(|code| City::from_code(code as u16).ok_or(ReadError::Unknown { column: "region" }))
             .transpose()?,
@@ -131,26 +118,37 @@ pub async fn neighbourhoods(connection: &mut PgConnection, wanted: &[(Shard, Anc
     rows.iter().map(stored_person).collect()
 }
 
-/// All rows of a shard, for a full pass over it.
-pub async fn shard_persons(connection: &mut PgConnection, shard: Shard) -> Result<Vec<StoredPerson>> {
-    let statement = format!("select {PERSON_COLUMNS} from store.person p where p.shard = $1");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-        .bind(i16::from(shard.number()))
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(stored_person).collect()
-}
-
-/// The rows of a shard's region that have open findings.
-pub async fn region_with_findings(connection: &mut PgConnection, shard: Shard, region: City) -> Result<Vec<StoredPerson>> {
+/// The rows of at most `limit` neighbourhoods of a shard after a place, in order; and the last of these, unless the shard has no more.
+pub async fn slice(
+    connection: &mut PgConnection,
+    shard: Shard,
+    after: Option<AnchorId>,
+    limit: usize,
+) -> Result<(Vec<StoredPerson>, Option<AnchorId>)> {
+    let number = i16::from(shard.number());
+    let after = after.map_or_else(Vec::new, |anchor| anchor.bytes().to_vec());
+    let anchors = sqlx::query(
+        "select distinct p.anchor from store.person p where p.shard = $1 and p.anchor > $2 order by p.anchor limit $3",
+    )
+    .bind(number)
+    .bind(&after)
+    .bind(limit as i64)
+    .fetch_all(&mut *connection)
+    .await?;
+    let Some(last) = anchors.last() else {
+        return Ok((Vec::new(), None));
+    };
+    let last = anchor(last)?;
     let statement =
-        format!("select {PERSON_COLUMNS} from store.person p where p.shard = $1 and p.region = $2 and p.findings is not null");
+        format!("select {PERSON_COLUMNS} from store.person p where p.shard = $1 and p.anchor > $2 and p.anchor <= $3");
     let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-        .bind(i16::from(shard.number()))
-        .bind(region.code() as i16)
+        .bind(number)
+        .bind(&after)
+        .bind(last.bytes().as_slice())
         .fetch_all(connection)
         .await?;
-    rows.iter().map(stored_person).collect()
+    let rows: Result<Vec<StoredPerson>> = rows.iter().map(stored_person).collect();
+    Ok((rows?, (anchors.len() == limit).then_some(last)))
 }
 
 /// The directory entries of some records, locked in order of the records; records without an entry are absent.
@@ -160,16 +158,20 @@ pub async fn lock_directory(connection: &mut PgConnection, records: &[RecordId])
     }
     let mut keys: Vec<&[u8]> = records.iter().map(|record| record.bytes().as_slice()).collect();
     keys.sort_unstable();
-    let rows = sqlx::query("select d.* from store.directory d where d.record = any($1::bytea[]) order by d.record for update")
-        .bind(keys)
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query(
+        "select d.record, d.shard, d.anchor, d.epoch, d.partition, d.\"offset\", d.mapping, d.deleted from store.directory d
+         where d.record = any($1::bytea[]) order by d.record for update",
+    )
+    .bind(keys)
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(directory_entry).collect()
 }
 
 /// Every directory entry, in order of the records.
 pub async fn directory(connection: &mut PgConnection) -> Result<Vec<(RecordId, DirectoryEntry)>> {
-    let rows = sqlx::query("select d.* from store.directory d order by d.record")
+    let rows = sqlx::query("select d.record, d.shard, d.anchor, d.epoch, d.partition, d.\"offset\", d.mapping, d.deleted from store.directory d order by d.record",
+    )
         .fetch_all(connection)
         .await?;
     rows.iter().map(directory_entry).collect()
@@ -222,16 +224,18 @@ fn stored_shard(row: &PgRow) -> Result<StoredShard> {
 /// The rows of some shards, locked in order.
 pub async fn lock_shards(connection: &mut PgConnection, shards: &[Shard]) -> Result<Vec<StoredShard>> {
     let numbers: Vec<i16> = shards.iter().map(|shard| i16::from(shard.number())).collect();
-    let rows = sqlx::query("select * from store.shard where shard = any($1) order by shard for update")
-        .bind(numbers)
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query(
+        "select shard, position, outbox_next, state, owner from store.shard where shard = any($1) order by shard for update",
+    )
+    .bind(numbers)
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(stored_shard).collect()
 }
 
 /// Every shard's row, without a lock.
 pub async fn shards(connection: &mut PgConnection) -> Result<Vec<StoredShard>> {
-    let rows = sqlx::query("select * from store.shard order by shard")
+    let rows = sqlx::query("select shard, position, outbox_next, state, owner from store.shard order by shard")
         .fetch_all(connection)
         .await?;
     rows.iter().map(stored_shard).collect()

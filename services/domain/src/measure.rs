@@ -1,10 +1,11 @@
 //! What a person counts as: the measures behind counts by county (attachment 3, columns 10 to 15).
 
-use domain::base::Person;
-use domain::facts::CardStatus;
-use domain::finding::Finding;
-use domain::person::Standing;
-use domain::scheme::Scheme;
+use crate::base::Person;
+use crate::division::Division;
+use crate::facts::CardStatus;
+use crate::finding::Finding;
+use crate::person::Standing;
+use crate::scheme::Scheme;
 
 /// A measure of `store.counter`.
 ///
@@ -73,11 +74,23 @@ pub fn measures(flags: i16, findings: &[Finding]) -> impl Iterator<Item = i16> {
 
 /// The measure that counts open findings of one rule and scheme.
 pub fn finding_measure(finding: &Finding) -> i16 {
-    1000 + about(finding)
+    let [rule, scheme] = finding.about();
+    1000 + i16::from(rule) * 256 + i16::from(scheme)
 }
 
-/// Rule and scheme as one stored number.
-pub fn about(finding: &Finding) -> i16 {
-    let [rule, scheme] = finding.about();
-    i16::from(rule) * 256 + i16::from(scheme)
+/// The county a person counts in: of their usual residence, else of their hukou, else their city as a whole; 0 where nothing says.
+pub fn county(person: &Person) -> i32 {
+    let Some(region) = person.region else { return 0 };
+    let places = [&person.golden.residence, &person.golden.hukou];
+    let county = places
+        .into_iter()
+        .flatten()
+        .map(|place| place.value)
+        .find(|place| place.city() == Some(region));
+    county.map_or(i32::from(region.code()) * 100, |place| place.county() as i32)
+}
+
+/// The county of a stored code, where it names one.
+pub fn place(county: i32) -> Option<Division> {
+    u32::try_from(county).ok().and_then(|county| Division::of_county(county).ok())
 }

@@ -1,0 +1,68 @@
+//! What every run of the tests rests on: dialects, policy, key, sources in scope, and when regions go live.
+
+use domain::batch;
+use domain::date::Day;
+use domain::division::City;
+use domain::ids::IdKey;
+use domain::policy::Policy;
+use domain::source::{Agency, Source};
+use runtime::dialect::Dialects;
+use std::path::Path;
+use std::sync::Arc;
+
+/// From here on every region is announced; what stories tell before it is the load of the base.
+pub const GO_LIVE: &str = "2025-03-01";
+
+/// What every run needs: the dialects of the services, the policy of the crate, a key.
+#[derive(Debug)]
+pub struct Rules {
+    /// The default dialects.
+    pub dialects: Dialects,
+    /// The embedded policy.
+    pub policy: Policy,
+    /// A key for tests.
+    pub key: IdKey,
+}
+
+impl Rules {
+    /// Loads them.
+    ///
+    /// # Errors
+    /// When a dialect file cannot be used.
+    pub fn load() -> anyhow::Result<Self> {
+        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+        let folders: Vec<_> = Agency::ALL
+            .iter()
+            .map(|agency| services.join(agency.as_str()).join("dialects"))
+            .collect();
+        Ok(Self {
+            dialects: Dialects::load(&folders)?,
+            policy: Policy::embedded(),
+            key: IdKey::new(1, &[42; 32]),
+        })
+    }
+
+    /// What a batch needs of them.
+    pub fn batch(&self) -> Arc<batch::Rules> {
+        Arc::new(batch::Rules {
+            key: self.key.clone(),
+            policy: self.policy.clone(),
+        })
+    }
+}
+
+/// The day everything goes live.
+///
+/// # Panics
+/// Never: the constant is a date.
+pub fn go_live() -> Day {
+    GO_LIVE.parse().expect("a date")
+}
+
+/// Every source in scope: three agencies in thirteen cities, human resources at the provincial level too.
+pub fn sources() -> Vec<Source> {
+    let in_city = |city: City| Agency::ALL.into_iter().map(move |agency| Source { agency, city });
+    let all = City::all().flat_map(in_city);
+    all.filter(|source| source.city != City::PROVINCE || source.agency == Agency::HumanResources)
+        .collect()
+}

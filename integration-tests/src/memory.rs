@@ -1,0 +1,403 @@
+//! The store in memory: a map for every table. It gives a batch what it needs and writes its effects, nothing else; what it is told exists
+//! must exist, as in a database.
+
+use anyhow::{bail, ensure};
+use domain::base::{Base, Described, Person};
+use domain::batch::{
+    AWAY, Difference, Effects, Given, Need, Pending, PendingKey, PersonKey, Place, Publication, ShardRow, StoredPerson,
+};
+use domain::date::{Day, Timestamp};
+use domain::decision::{Decision, Rulings};
+use domain::engine::DirectoryEntry;
+use domain::facts::Enrolment;
+use domain::finding::About;
+use domain::ids::{AnchorId, PersonId, RecordId};
+use domain::input::Message;
+use domain::neighbourhood::Member;
+use domain::release::{Event, Told};
+use domain::shard::Shard;
+use domain::shard_state::ShardState;
+use domain::source::Version;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A row of a person, with all of what it was written from.
+#[derive(Debug, Clone)]
+struct Row {
+    stored: StoredPerson,
+    person: Option<Person>,
+}
+
+/// The tables.
+#[derive(Debug)]
+pub struct Memory {
+    shards: BTreeMap<Shard, ShardRow>,
+    persons: BTreeMap<Place, BTreeMap<PersonId, Row>>,
+    enrolments: BTreeMap<(Shard, AnchorId, RecordId), (PersonId, Enrolment)>,
+    due: BTreeSet<(Shard, Day, AnchorId, PersonId)>,
+    counters: BTreeMap<(Shard, i32, i16), i64>,
+    directory: HashMap<RecordId, DirectoryEntry>,
+    guests: BTreeSet<(Shard, RecordId, AnchorId)>,
+    employers: BTreeMap<(Shard, RecordId), Version>,
+    decisions: BTreeMap<Shard, BTreeMap<u64, Option<Decision>>>,
+    told: BTreeMap<(PersonKey, About), Told>,
+    pending: BTreeMap<PendingKey, Pending>,
+    carried: BTreeMap<(Place, About), Timestamp>,
+    /// Messages between shards by sender and receiver, in order, since the beginning.
+    pub messages: BTreeMap<(Shard, Shard), Vec<Message>>,
+    /// What subscribers were told, in order per shard.
+    pub events: Vec<Event>,
+    /// Tables in which a key appeared in a second partition.
+    pub strays: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let row = || ShardRow {
+            position: 0,
+            outbox_next: 0,
+            state: ShardState::default(),
+        };
+        Self {
+            shards: Shard::all().map(|shard| (shard, row())).collect(),
+            persons: BTreeMap::new(),
+            enrolments: BTreeMap::new(),
+            due: BTreeSet::new(),
+            counters: BTreeMap::new(),
+            directory: HashMap::new(),
+            guests: BTreeSet::new(),
+            employers: BTreeMap::new(),
+            decisions: BTreeMap::new(),
+            told: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            carried: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            events: Vec::new(),
+            strays: 0,
+        }
+    }
+}
+
+impl Memory {
+    /// A shard's state.
+    ///
+    /// # Panics
+    /// Never: every shard has a row.
+    pub fn state(&self, shard: Shard) -> &ShardState {
+        &self.shards.get(&shard).expect("every shard has a row").state
+    }
+
+    /// Answers a batch.
+    pub fn give(&self, need: Need) -> Given {
+        match need {
+            Need::Shards(shards) => Given::Shards(shards.into_iter().map(|shard| (shard, self.shards[&shard].clone())).collect()),
+            Need::Rulings(digests) => Given::Rulings(
+                digests
+                    .into_iter()
+                    .map(|(shard, digest)| {
+                        let rulings = Rulings::new(self.decisions.get(&shard).cloned().unwrap_or_default());
+                        assert_eq!(rulings.digest(), digest, "the state names its rulings");
+                        (shard, Arc::new(rulings))
+                    })
+                    .collect(),
+            ),
+            Need::Neighbourhoods(places) => Given::Neighbourhoods(places.iter().flat_map(|place| self.rows(place)).collect()),
+            Need::Directory(records) => {
+                let entries = records
+                    .iter()
+                    .filter_map(|record| Some((*record, *self.directory.get(record)?)));
+                Given::Directory(entries.collect())
+            }
+            Need::Employers(keys) => {
+                let versions = keys.iter().filter_map(|key| Some((key.1, *self.employers.get(key)?)));
+                Given::Employers(versions.collect())
+            }
+            Need::Holding(shard, records) => {
+                let seats = records.iter().filter_map(|record| self.directory.get(record));
+                let seats = seats
+                    .filter(|entry| entry.shard == shard && !entry.deleted)
+                    .map(|entry| entry.anchor);
+                let guests = self
+                    .guests
+                    .iter()
+                    .filter(|(of, record, _)| *of == shard && records.contains(record));
+                Given::Holding(seats.chain(guests.map(|(.., anchor)| *anchor)).collect())
+            }
+            Need::Due(shard, day, limit) => {
+                let due = self.due.iter().filter(|(of, on, ..)| *of == shard && *on <= day);
+                let due: Vec<AnchorId> = due.map(|(.., anchor, _)| *anchor).take(limit).collect();
+                let more = due.len() == limit;
+                Given::Due(due.into_iter().collect(), more)
+            }
+            Need::Slice(shard, after, limit) => {
+                let from = after.map_or(Bound::Included((shard, AnchorId([0; 16]))), |after| {
+                    Bound::Excluded((shard, after))
+                });
+                let here = self.persons.range((from, Bound::Included((shard, AnchorId([u8::MAX; 16])))));
+                let places: Vec<Place> = here.map(|(place, _)| *place).take(limit).collect();
+                let last = places.last().filter(|_| places.len() == limit).map(|(_, anchor)| *anchor);
+                Given::Slice(places.iter().flat_map(|place| self.rows(place)).collect(), last)
+            }
+            // More than was asked for is allowed: the batch itself looks at what waits.
+            Need::Pending(shards, keys) => {
+                let pending = self
+                    .pending
+                    .iter()
+                    .filter(|(key, _)| shards.contains_key(&key.0.0) || keys.contains(key));
+                Given::Pending(pending.map(|(key, pending)| (*key, *pending)).collect())
+            }
+            Need::Told(places) => {
+                let told = self
+                    .told
+                    .iter()
+                    .filter(|(((shard, anchor, _), _), _)| places.contains(&(*shard, *anchor)));
+                Given::Told(told.map(|((key, _), told)| (*key, told.clone())).collect())
+            }
+            Need::Carried(places) => {
+                let carried = self.carried.keys().filter(|(place, _)| places.contains(place));
+                Given::Carried(carried.copied().collect())
+            }
+        }
+    }
+
+    fn rows(&self, place: &Place) -> impl Iterator<Item = StoredPerson> {
+        self.persons
+            .get(place)
+            .into_iter()
+            .flat_map(|rows| rows.values().map(|row| row.stored.clone()))
+    }
+
+    /// Writes what a batch came to.
+    ///
+    /// # Panics
+    /// When a database would refuse it, or an invariant does not hold.
+    pub fn write(&mut self, effects: Effects) {
+        for difference in effects.differences {
+            self.write_neighbourhood(difference);
+        }
+        for (record, (entry, is_new)) in effects.directory {
+            let before = self.directory.insert(record, entry);
+            assert_eq!(before.is_none(), is_new, "a directory entry is new or known");
+            assert!(
+                before.is_none_or(|before| before.version <= entry.version),
+                "a directory entry only rises"
+            );
+        }
+        for ((shard, record, anchor), here) in effects.guests {
+            let key = (shard, record, anchor);
+            let changed = if here {
+                self.guests.insert(key)
+            } else {
+                self.guests.remove(&key)
+            };
+            assert!(changed, "a note on guest copies is new or known");
+        }
+        let employers = effects.employers.into_iter();
+        self.employers
+            .extend(employers.map(|(shard, entity)| ((shard, entity.id), entity.version)));
+        for (shard, id, decision) in effects.decisions {
+            let known = self.decisions.entry(shard).or_default();
+            match decision {
+                None => drop(known.insert(id, None)),
+                Some(decision) => drop(known.entry(id).or_insert(Some(decision))),
+            }
+        }
+        for (_, _, publication) in effects.outbox {
+            if let Publication::Finding(telling) = publication {
+                self.events.push(telling.event);
+            }
+        }
+        self.told
+            .extend(effects.told.into_iter().map(|(key, event)| (key, event.told)));
+        for (key, pending) in effects.pending {
+            match pending {
+                Some(pending) => drop(self.pending.insert(key, pending)),
+                None => drop(self.pending.remove(&key)),
+            }
+        }
+        self.carried.extend(effects.carried);
+        for (shard, until) in effects.forgotten {
+            self.carried.retain(|((of, _), _), at| *of != shard || *at > until);
+        }
+        for (to, message) in effects.messages {
+            self.messages.entry((message.from, to)).or_default().push(message);
+        }
+        self.strays += effects.strays.len();
+        self.shards.extend(effects.shards);
+    }
+
+    fn write_neighbourhood(&mut self, difference: Difference) {
+        let (shard, anchor) = difference.place();
+        let rows = self.persons.entry((shard, anchor)).or_default();
+        for put in difference.put {
+            assert_eq!(rows.contains_key(&put.person.id), put.exists, "a row exists or not");
+            if put.changed {
+                let row = Row {
+                    stored: StoredPerson::of(shard, put.person.clone(), put.published),
+                    person: Some(put.person),
+                };
+                rows.insert(row.stored.person, row);
+            }
+        }
+        if let Some(away) = difference.away {
+            assert_eq!(rows.contains_key(&AWAY), away.exists, "a row exists or not");
+            if away.changed {
+                let row = Row {
+                    stored: StoredPerson::away(shard, anchor, away.members),
+                    person: None,
+                };
+                rows.insert(AWAY, row);
+            }
+        }
+        for person in difference.remove {
+            assert!(rows.remove(&person).is_some(), "a row that goes was there");
+        }
+        if rows.is_empty() {
+            self.persons.remove(&(shard, anchor));
+        }
+        for put in difference.enrolments {
+            let key = (shard, anchor, put.record);
+            let before = self.enrolments.insert(key, (put.person, put.enrolment));
+            assert_eq!(before.is_some(), put.exists, "an enrolment's row exists or not");
+        }
+        for record in difference.ended {
+            assert!(
+                self.enrolments.remove(&(shard, anchor, record)).is_some(),
+                "a row that goes was there"
+            );
+        }
+        for (day, person) in difference.no_longer_due {
+            assert!(self.due.remove(&(shard, day, anchor, person)), "a date that goes was there");
+        }
+        for (day, person) in difference.due {
+            assert!(
+                self.due.insert((shard, day, anchor, person)),
+                "a date that comes was not there"
+            );
+        }
+        for ((county, measure), change) in difference.counters {
+            let counter = self.counters.entry((shard, county, measure)).or_default();
+            *counter += change;
+            assert!(*counter >= 0, "a counter fell below zero");
+        }
+    }
+
+    /// Whether somebody of a shard is due.
+    pub fn is_due(&self, shard: Shard) -> bool {
+        let today = self.state(shard).today;
+        today.is_some_and(|today| self.due.iter().any(|(of, day, ..)| *of == shard && *day <= today))
+    }
+
+    /// The base as it is: persons, and members whose person lives elsewhere.
+    pub fn base(&self) -> Base {
+        self.persons
+            .iter()
+            .map(|(place, rows)| {
+                let described = Described {
+                    persons: rows.values().filter_map(|row| row.person.clone()).collect(),
+                    away: rows.get(&AWAY).map(|row| row.stored.members.clone()).unwrap_or_default(),
+                };
+                (*place, described)
+            })
+            .collect()
+    }
+
+    /// The members of every neighbourhood, in order of their slots.
+    pub fn neighbourhoods(&self) -> BTreeMap<Place, Vec<Member>> {
+        self.persons
+            .iter()
+            .map(|(place, rows)| {
+                let mut members: Vec<Member> = rows.values().flat_map(|row| row.stored.members.iter().cloned()).collect();
+                members.sort_by_key(Member::slot);
+                (*place, members)
+            })
+            .collect()
+    }
+
+    /// What waits to be told.
+    pub fn waiting(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Checks what holds once nothing is in flight: each record that is not deleted has exactly one home copy, where the directory says;
+    /// and the narrow tables say what the persons say.
+    ///
+    /// # Errors
+    /// Says what does not hold.
+    pub fn check_rest(&self) -> anyhow::Result<()> {
+        self.check_directory()?;
+        self.check_narrow()?;
+        for (shard, row) in &self.shards {
+            ensure!(
+                row.state.passes.is_empty(),
+                "shard {shard} has passes to do: {:?}",
+                row.state.passes
+            );
+            ensure!(!self.is_due(*shard), "shard {shard} has persons due");
+        }
+        Ok(())
+    }
+
+    fn check_directory(&self) -> anyhow::Result<()> {
+        let mut homes: HashMap<RecordId, Place> = HashMap::new();
+        let mut guests: BTreeSet<(Shard, RecordId, AnchorId)> = BTreeSet::new();
+        for (place, members) in self.neighbourhoods() {
+            for member in &members {
+                let (id, version) = (member.record.id, member.record.version);
+                if member.is_guest() {
+                    guests.insert((place.0, id, place.1));
+                    continue;
+                }
+                let other = homes.insert(id, place);
+                ensure!(other.is_none(), "record {id} has two home copies: {other:?} and {place:?}");
+                let Some(entry) = self.directory.get(&id).filter(|entry| !entry.deleted) else {
+                    bail!("record {id} has a home copy, and the directory knows it as deleted or not at all");
+                };
+                ensure!(
+                    (entry.shard, entry.anchor) == place,
+                    "record {id} is at {place:?}, the directory says {entry:?}"
+                );
+                ensure!(version >= entry.version, "record {id} is older than its claim");
+            }
+        }
+        for (record, entry) in self.directory.iter().filter(|(_, entry)| !entry.deleted) {
+            ensure!(
+                homes.contains_key(record),
+                "record {record} has no home copy, the directory says {entry:?}"
+            );
+        }
+        ensure!(
+            guests == self.guests,
+            "the notes on guest copies are not where the copies are"
+        );
+        Ok(())
+    }
+
+    /// Enrolments, due dates and counters, made anew from the persons.
+    fn check_narrow(&self) -> anyhow::Result<()> {
+        let (mut enrolments, mut due) = (BTreeMap::new(), BTreeSet::new());
+        let mut counters: BTreeMap<(Shard, i32, i16), i64> = BTreeMap::new();
+        for ((shard, anchor), described) in self.base() {
+            for person in described.persons {
+                for measure in domain::measure::measures(domain::measure::flags(&person), &person.findings) {
+                    *counters
+                        .entry((shard, domain::measure::county(&person), measure))
+                        .or_default() += 1;
+                }
+                due.extend(person.next_due.map(|day| (shard, day, anchor, person.id)));
+                let of = person.enrolments.into_iter();
+                enrolments.extend(of.map(|(record, enrolment)| ((shard, anchor, record), (person.id, enrolment))));
+            }
+        }
+        ensure!(
+            enrolments == self.enrolments,
+            "the rows of enrolments are not those of the persons"
+        );
+        ensure!(due == self.due, "the due dates are not those of the persons");
+        let counted = self.counters.iter().filter(|(_, value)| **value != 0);
+        let counted: BTreeMap<_, _> = counted.map(|(key, value)| (*key, *value)).collect();
+        ensure!(counters == counted, "the counters do not count the persons");
+        Ok(())
+    }
+}

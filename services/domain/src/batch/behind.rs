@@ -1,0 +1,207 @@
+//! What a batch does behind its entries: it takes up decisions and a newer policy, works off who is due, and does a slice of a pass; then
+//! it settles guests and describes whatever was touched.
+
+use super::difference::differences;
+use super::{Batch, Need, Phase, Place, Refused, Step};
+use crate::base::describe;
+use crate::engine::Missing;
+use crate::ids::{AnchorId, RecordId};
+use crate::release::facts_at_start_of;
+use crate::shard::Shard;
+use crate::shard_state::PassWork;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of that work.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    /// Records that decisions of the batch may place elsewhere, by shard; `None` before the decisions were taken up.
+    concerned: Option<Vec<(Shard, BTreeSet<RecordId>)>>,
+    /// Where they and copies of them are.
+    reached: BTreeSet<Place>,
+    /// Shards to ask for who is due; `None` before that began.
+    to_work: Option<Vec<Shard>>,
+    due: BTreeSet<Place>,
+    /// Shards that may still have persons due.
+    pub(super) still_due: BTreeSet<Shard>,
+    /// A slice: its neighbourhoods, and the last of them unless the shard ends there.
+    slice: (BTreeSet<Place>, Option<AnchorId>),
+    /// Neighbourhoods whose baseline is to be told.
+    pub(super) baseline: Option<(crate::division::City, BTreeSet<Place>)>,
+}
+
+impl Behind {
+    pub(super) fn reach(&mut self, shard: Shard, anchors: BTreeSet<AnchorId>) {
+        self.reached.extend(anchors.into_iter().map(|anchor| (shard, anchor)));
+    }
+
+    pub(super) fn due(&mut self, shard: Shard, anchors: BTreeSet<AnchorId>, more: bool) {
+        if more {
+            self.still_due.insert(shard);
+        }
+        self.due.extend(anchors.into_iter().map(|anchor| (shard, anchor)));
+    }
+
+    pub(super) fn slice(&mut self, places: BTreeSet<Place>, last: Option<AnchorId>) {
+        self.slice = (places, last);
+    }
+}
+
+impl Batch {
+    /// Takes up decisions: every neighbourhood that holds a record concerned, or a copy of one, is touched.
+    pub(super) fn rule(&mut self) -> Step {
+        if self.behind.concerned.is_none() {
+            let concerned = self.workspace.rule();
+            // What this batch has claimed is not in the store yet.
+            for (shard, records) in &concerned {
+                let claimed = self.workspace.claimed.iter().filter(|(record, _)| records.contains(record));
+                let here = claimed.filter(|(_, entry)| entry.shard == *shard && !entry.deleted);
+                self.behind.reached.extend(here.map(|(_, entry)| (*shard, entry.anchor)));
+            }
+            self.behind.concerned = Some(concerned.into_iter().collect());
+        }
+        match self.behind.concerned.as_mut().and_then(Vec::pop) {
+            Some((shard, records)) => Step::Ask(Need::Holding(shard, records), Phase::Rule),
+            None => self.ask_rows(self.behind.reached.clone(), Phase::Reached),
+        }
+    }
+
+    pub(super) fn reached(&mut self) -> Step {
+        let now = self.now();
+        for (shard, anchor) in std::mem::take(&mut self.behind.reached) {
+            self.touch((shard, anchor), now);
+        }
+        Step::Go(Phase::Adopt)
+    }
+
+    /// Takes up a newer policy.
+    pub(super) fn adopt(&mut self) -> Result<Step, Refused> {
+        let version = self.rules.policy.version;
+        for work in self.workspace.shards.values_mut() {
+            match work.state.policy {
+                known if known > version => return Err(Refused::OlderPolicy { known, version }),
+                // Nobody has been described yet.
+                0 => work.state.policy = version,
+                known if known < version => work.state.adopt_policy(version),
+                _ => {}
+            }
+        }
+        Ok(Step::Go(Phase::Due))
+    }
+
+    /// Asks who is due: where that is worked off, and where a pass goes on, since a baseline is what is open today.
+    pub(super) fn due(&mut self) -> Step {
+        let asked = self.order.due.iter().chain(&self.order.pass).copied();
+        let to_work = self
+            .behind
+            .to_work
+            .get_or_insert_with(|| asked.collect::<BTreeSet<_>>().into_iter().collect());
+        while let Some(shard) = to_work.pop() {
+            if let Some(today) = self.workspace.shards[&shard].state.today {
+                return Step::Ask(Need::Due(shard, today, self.order.slice), Phase::Due);
+            }
+        }
+        self.ask_rows(self.behind.due.clone(), Phase::DueGiven)
+    }
+
+    pub(super) fn due_given(&mut self) -> Step {
+        for (shard, anchor) in self.behind.due.clone() {
+            // What a date changes rests on everything before it began.
+            let began = facts_at_start_of(self.workspace.shards[&shard].state.business_date());
+            self.touch((shard, anchor), began);
+        }
+        Step::Go(Phase::Pass)
+    }
+
+    /// Asks for the next slice of a shard's oldest pass, unless somebody there is due.
+    pub(super) fn pass(&mut self) -> Step {
+        let shard = self
+            .order
+            .pass
+            .filter(|shard| !self.behind.due.iter().any(|(due, _)| due == shard));
+        let next = shard.and_then(|shard| Some((shard, self.workspace.shards[&shard].state.passes.first()?.after)));
+        match next {
+            Some((shard, after)) => Step::Ask(Need::Slice(shard, after, self.order.slice), Phase::Retire),
+            None => Step::Go(Phase::Settle),
+        }
+    }
+
+    /// Does the slice.
+    pub(super) fn retire(&mut self) -> Step {
+        let shard = self.order.pass.expect("a slice is of a shard");
+        let state = &self.workspace.shards[&shard].state;
+        let today = facts_at_start_of(state.business_date());
+        let work = state.passes.first().expect("a slice is of a pass").work.clone();
+        match work {
+            PassWork::Snapshot(floor, at) => {
+                let mut gone: Vec<(AnchorId, RecordId)> = Vec::new();
+                for (_, anchor) in &self.behind.slice.0 {
+                    let loaded = &self.workspace.shards[&shard].neighbourhoods[anchor];
+                    let homes = loaded.members.iter().filter(|member| !member.is_guest());
+                    let retired = homes.filter(|member| floor.retires_record(&member.record, &self.rules.key));
+                    gone.extend(retired.map(|member| (*anchor, member.record.id)));
+                }
+                // Together: one by one, each would be a round trip.
+                let unknown: BTreeSet<RecordId> = gone
+                    .iter()
+                    .map(|(_, record)| *record)
+                    .filter(|record| !self.workspace.directory.contains_key(record))
+                    .collect();
+                if !unknown.is_empty() {
+                    return Step::Ask(Need::Directory(unknown), Phase::Retire);
+                }
+                for (anchor, record) in gone {
+                    let retired = self.workspace.retire(shard, anchor, record, &floor, at, &self.rules.key);
+                    retired.expect("neighbourhood and directory entry were given");
+                }
+            }
+            PassWork::Policy(_) => {
+                for place in self.behind.slice.0.clone() {
+                    self.touch(place, today);
+                }
+            }
+            PassWork::GoLive(region) => self.behind.baseline = Some((region, self.behind.slice.0.clone())),
+        }
+        let (places, last) = std::mem::take(&mut self.behind.slice);
+        let state = &mut self.workspace.shards.get_mut(&shard).expect("the shard is open").state;
+        match last {
+            Some(last) => {
+                let pass = &mut state.passes[0];
+                pass.after = Some(last);
+                pass.done += places.len() as u64;
+            }
+            None => drop(state.passes.remove(0)),
+        }
+        Step::Go(Phase::Settle)
+    }
+
+    /// Settles guests, then describes what was touched.
+    pub(super) fn settle(&mut self) -> Step {
+        let key = &self.rules.key;
+        self.workspace.settle(key);
+        for (shard, work) in &self.workspace.shards {
+            let today = work.state.business_date();
+            for (anchor, loaded) in &work.neighbourhoods {
+                let Some(at) = loaded.touched else { continue };
+                let described = describe(*anchor, &loaded.members, &work.rulings, &self.rules.policy, today, key);
+                let before = self.rows.get(&(*shard, *anchor)).map_or(&[][..], Vec::as_slice);
+                let difference = differences((*shard, *anchor), before, described, at, today, &self.rules);
+                self.differences.push(difference);
+            }
+        }
+        // In the order of their keys: neighbours on a page, and no deadlocks between writers.
+        self.differences.sort_unstable_by_key(super::Difference::place);
+        let places = self.differences.iter().enumerate();
+        self.touched = places
+            .map(|(at, difference)| (difference.place(), at))
+            .collect::<BTreeMap<_, _>>();
+        Step::Go(Phase::Pending)
+    }
+
+    /// Marks a neighbourhood that was given as changed.
+    fn touch(&mut self, (shard, anchor): Place, at: crate::date::Timestamp) {
+        match self.workspace.touch(shard, anchor, at) {
+            Ok(()) => {}
+            Err(Missing::Neighbourhood(..) | Missing::Directory(_)) => unreachable!("the neighbourhood was given before"),
+        }
+    }
+}
