@@ -246,8 +246,9 @@ impl Registry {
         self.events.push(event);
     }
 
-    /// Checks what is promised of events (design 4) once everything is complete and nothing is in flight: per finding, dense
-    /// revisions that alternate open, amend*, clear; what they fold to is what is open in live regions.
+    /// Checks what is promised of events (ARCHITECTURE.md, Findings and release) once everything is complete and nothing is in
+    /// flight: per finding, dense revisions that alternate open, amend*, clear; what they fold to is what is open in live
+    /// regions.
     ///
     /// # Errors
     /// Says what does not hold.

@@ -1,4 +1,5 @@
-//! Release: differences between what is open and what was told become events in the outbox (design 4).
+//! Release: differences between what is open and what was told become events in the outbox
+//! (ARCHITECTURE.md, Findings and release).
 //!
 //! Runs after the batch's persons are written, in the same transaction.
 

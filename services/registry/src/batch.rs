@@ -1,4 +1,4 @@
-//! One micro-batch: the entries of some shards' logs, applied in one transaction (design 3, joint 2).
+//! One micro-batch: the entries of some shards' logs, applied in one transaction (ARCHITECTURE.md, Exactly once).
 //!
 //! Steps, all inside the transaction, so that all of them or none happen: lock and compare positions; decode; load; apply; work off
 //! what is due; settle guests; describe the touched neighbourhoods; write rows; release; append the source log; raise positions.

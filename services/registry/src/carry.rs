@@ -1,5 +1,5 @@
-//! Findings carry over when a person's id or shard changes (design 4): where they were told they are cleared as moved, and where the
-//! person now is they open as moved, never as news.
+//! Findings carry over when a person's id or shard changes (ARCHITECTURE.md, Findings and release): where they were told they
+//! are cleared as moved, and where the person now is they open as moved, never as news.
 //!
 //! The shard that loses the person sends what was told ahead; by the time completeness releases the opening, it has arrived.
 

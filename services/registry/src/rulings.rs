@@ -1,4 +1,5 @@
-//! Decisions in a batch: the rulings a shard stands under, and the neighbourhoods that new ones reach (design 3, stratum 0).
+//! Decisions in a batch: the rulings a shard stands under, and the neighbourhoods that new ones reach
+//! (ARCHITECTURE.md, Identity).
 
 use crate::load::Loader;
 use crate::write::Keys;
