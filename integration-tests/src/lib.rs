@@ -3,13 +3,14 @@
 //! [`story`] and [`mod@encode`] read life stories and write them as agencies' connectors would; [`drive`] runs them through the function
 //! at once and through shards in any order; [`check`] compares in the words of the stories. [`world`] is the base in memory, run by
 //! the code that the registry runs, [`traffic`] what a broker, a connector and a registry may do to the order of things, and
-//! [`registry`] adds persons and what subscribers are told.
+//! [`registry`] adds persons and what subscribers are told. Tests that need [`servers`] run [`on_demand`].
 
 pub mod bench;
 pub mod check;
 pub mod drive;
 pub mod encode;
 pub mod kills;
+pub mod on_demand;
 pub mod on_servers;
 pub mod registry;
 pub mod servers;

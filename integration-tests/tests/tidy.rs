@@ -53,7 +53,10 @@ impl File {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .expect("the repository")
 }
 
 /// Every file of the repository that is for reading.
@@ -76,7 +79,7 @@ fn paths() -> Vec<String> {
         .output()
         .expect("git, which knows what belongs to the repository");
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-    let paths = String::from_utf8(listed.stdout).unwrap();
+    let paths = String::from_utf8(listed.stdout).expect("paths in UTF-8");
     let paths = paths
         .split('\0')
         .filter(|path| !path.is_empty() && root().join(path).is_file());
