@@ -85,14 +85,19 @@ need_c_toolchain() {
     ((${#missing[@]} == 0)) || apt_install "the C toolchain" "${missing[@]}"
 }
 
+pinned_rust() { # the version that rust-toolchain.toml names
+    sed -n 's/^channel *= *"\([0-9.]*\)".*/\1/p' "$ROOT/rust-toolchain.toml"
+}
+
 need_cargo() {
     local wanted have
     command -v cargo >/dev/null || [[ ! -x $HOME/.cargo/bin/cargo ]] || PATH=$HOME/.cargo/bin:$PATH
     command -v cargo >/dev/null ||
         die "cargo is missing: install Rust with rustup (https://rustup.rs); Debian's own package is too old for this workspace"
     have=$(cd "$ROOT" && rustc --version 2>/dev/null | cut -d' ' -f2)
-    [[ -n $have ]] || die "rustc does not run: install a toolchain with 'rustup default stable'"
+    [[ -n $have ]] || die "rustc does not run: install the toolchain of rust-toolchain.toml with 'rustup toolchain install $(pinned_rust)'"
     wanted=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' "$ROOT/Cargo.toml" 2>/dev/null | head -n 1)
-    [[ $(printf '%s\n%s\n' "${wanted:-1.85}" "$have" | sort -V | head -n 1) == "${wanted:-1.85}" ]] ||
-        die "Rust $have is too old, ${wanted:-1.85} or newer is needed: rustup update stable (Debian's own package is too old)"
+    [[ -n $wanted ]] || die "$ROOT/Cargo.toml states no rust-version"
+    [[ $(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1) == "$wanted" ]] ||
+        die "Rust $have is too old, $wanted or newer is needed: rustup toolchain install $(pinned_rust), and unset RUSTUP_TOOLCHAIN (Debian's own package is too old)"
 }

@@ -1,7 +1,7 @@
 """Reads the alert topics as any subscriber would, and checks what is promised of events.
 
 A standard client (confluent-kafka's AvroDeserializer) and the embedded schema registry decode every alert and every record of
-`findings`. Promised, and checked here (design 4):
+`findings`. Promised, and checked here (ARCHITECTURE.md, Findings and release):
 
 - every event id comes once for a subscriber that reads committed;
 - per finding the revisions are dense, and alternate open, amend*, clear;

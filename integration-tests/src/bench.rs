@@ -1,4 +1,5 @@
-//! The benchmark: source topics → committed base → alert topics, everything included, and the bare floor beside it (design 7).
+//! The benchmark: source topics → committed base → alert topics, everything included, and the bare floor beside it
+//! (ARCHITECTURE.md, Pace).
 //!
 //! Broker, PostgreSQL (durable commits, asserted) and every service's own binary run on this machine; the simulator publishes a snapshot
 //! first, untimed. Then, in one run: the floor's and the real first load, go-live, the floor's and the real daily mix, and latency at

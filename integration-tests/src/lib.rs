@@ -3,7 +3,7 @@
 //! [`story`] and [`mod@encode`] read life stories and write them as agencies' connectors would; [`drive`] runs them through the function
 //! at once and through shards in any order; [`check`] compares in the words of the stories. [`memory`] is the store in memory,
 //! [`registry`] runs the batch of the registry on it, and [`mod@traffic`] is what a broker, a connector and a registry may do to the order
-//! of things.
+//! of things. Tests that need [`servers`] run [`on_demand`].
 
 pub mod bench;
 pub mod check;
@@ -12,6 +12,7 @@ pub mod encode;
 pub mod ground;
 pub mod kills;
 pub mod memory;
+pub mod on_demand;
 pub mod on_servers;
 pub mod registry;
 pub mod servers;

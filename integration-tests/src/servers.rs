@@ -8,6 +8,7 @@ mod processes;
 
 use crate::encode::{Message, envelope, partition_of};
 use crate::ground::sources;
+use crate::on_demand::SERVERS;
 use anyhow::{Context, bail, ensure};
 use broker::Broker;
 use domain::date::Timestamp;
@@ -32,6 +33,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 const TOLERANCE: i64 = 250;
 /// Partitions of a source topic, unless a run wants others.
 const PARTITIONS: u16 = 3;
+/// The database of a run; the conformance part looks for it after the stories.
+const DATABASE: &str = "canbao_stories";
 /// The name of the tests' own sessions in the database.
 pub const TESTER: &str = "canbao-tests";
 /// Names the state folder of servers that are nobody's but the tests' (`integration-tests/run` sets it): what lies on them may be
@@ -53,14 +56,13 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Makes the database; `None` when no servers are named.
+    /// Makes the database.
     ///
     /// # Errors
-    /// When a server does not answer, or a binary was not built.
-    pub async fn start(logs: &Path, key: &str) -> anyhow::Result<Option<Self>> {
-        let (Ok(kafka), Ok(given)) = (std::env::var("CANBAO_KAFKA"), std::env::var("CANBAO_DATABASE_URL")) else {
-            return Ok(None);
-        };
+    /// When no servers are named, one does not answer, or a binary was not built.
+    pub async fn start(logs: &Path, key: &str) -> anyhow::Result<Self> {
+        let [kafka, given] = SERVERS.map(named);
+        let (kafka, given) = (kafka?, given?);
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
         let dialects = Agency::ALL.map(|agency| folder.join(agency.as_str()).join("dialects").display().to_string());
         let environment = BTreeMap::from([
@@ -78,7 +80,7 @@ impl Servers {
         ]);
         let mut services = Processes::new(logs, environment)?;
         let (pool, private) = (fresh(&given, &mut services).await?, private());
-        Ok(Some(Self {
+        Ok(Self {
             producer: producer(&kafka)?,
             kafka,
             given,
@@ -86,7 +88,7 @@ impl Servers {
             partitions: PARTITIONS,
             services,
             pool,
-        }))
+        })
     }
 
     /// The state folder of private servers; `None` when they may be somebody else's, and must not be killed.
@@ -261,6 +263,20 @@ impl Servers {
     }
 }
 
+/// The address that a variable of the environment holds.
+fn named(variable: &str) -> anyhow::Result<String> {
+    std::env::var(variable).with_context(|| format!("{variable} names no server: integration-tests/run starts them and sets it"))
+}
+
+/// An empty database without tables, beside the one that `CANBAO_DATABASE_URL` names.
+///
+/// # Errors
+/// When that is not set, or does not answer.
+pub async fn empty_database(name: &str) -> anyhow::Result<PgPool> {
+    let url = database::make(&named("CANBAO_DATABASE_URL")?, name).await?;
+    PgPool::connect(&url).await.context("the new database does not answer")
+}
+
 fn private() -> Option<PathBuf> {
     std::env::var_os(PRIVATE).map(PathBuf::from)
 }
@@ -275,7 +291,7 @@ fn producer(kafka: &str) -> anyhow::Result<BaseProducer> {
 
 /// An empty database with the tables, which the services are told of.
 async fn fresh(given: &str, services: &mut Processes) -> anyhow::Result<PgPool> {
-    let database = database::make(given).await?;
+    let database = database::make(given, DATABASE).await?;
     services.share("CANBAO_DATABASE_URL", database.clone());
     let migrated = services.canbao(&["migrate"])?;
     ensure!(migrated, "canbao migrate failed, see {}", services.logs().display());

@@ -99,7 +99,7 @@ fn a_field_that_may_be_null_defaults_to_null() {
 }
 
 #[test]
-fn subjects_are_the_topics_of_the_design() {
+fn subjects_are_the_topics() {
     let subjects = registry::subjects();
     assert_eq!(subjects.len(), 4 + 2 + 14 * (4 + 3));
     for subject in [

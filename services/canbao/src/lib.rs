@@ -3,9 +3,10 @@
 //! Upstream: the store (read only, but for `migrate` and the statements of operators), the brokers, settings. Downstream: a terminal
 //! or a script. State: none. On failure it says what to mend and ends with code 2; code 1 means that it ran and found a difference.
 //!
-//! [`verify`] is the proof of the one principle (design 2): it recomputes the base from the source log with the function the registry
-//! uses and compares row by row, then checks the books against the brokers. Everything else is a window: [`alerts`], [`person`],
-//! [`lag`]; or a statement: [`statements`], [`source`], [`register`]. `run` and `simulate` become the binary of that name beside this one.
+//! [`verify`] is the proof of the one principle (ARCHITECTURE.md, The function): it recomputes the base from the source log with
+//! the function the registry uses and compares row by row, then checks the books against the brokers. Everything else is a
+//! window: [`alerts`], [`person`], [`lag`]; or a statement: [`statements`], [`source`], [`register`]. `run` and `simulate` become
+//! the binary of that name beside this one.
 
 pub mod alerts;
 mod cli;

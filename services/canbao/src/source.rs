@@ -1,4 +1,4 @@
-//! `source`: what is recorded of source topics, and the operator's statement that one may be read on (design 2).
+//! `source`: what is recorded of source topics, and the operator's statement that one may be read on (ARCHITECTURE.md, Versions).
 
 use crate::output::{Table, Verdict, or_dash};
 use crate::topics::{self, SourceTopic};

@@ -10,7 +10,7 @@ use runtime::statements::Statement;
 pub const FURTHEST_AHEAD: i32 = 3 * 366;
 
 /// The ticks to send so that the business date becomes `today`: every day after `sent` in turn, since each is applied by itself
-/// (design 4), and `sent` once more, since it may not have arrived everywhere. The date never falls.
+/// (ARCHITECTURE.md, Time and policy), and `sent` once more, since it may not have arrived everywhere. The date never falls.
 pub fn ticks(sent: Option<Day>, today: Day) -> Vec<Day> {
     match sent {
         None => vec![today],

@@ -1,7 +1,7 @@
 //! The clock (时钟服务): everything the shards are told that is no record: business dates, completeness, go-live, snapshots.
 //!
-//! It alone reads the wall clock; what follows from it enters the base as an input of every shard (design 2). All it sends is
-//! idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
+//! It alone reads the wall clock; what follows from it enters the base as an input of every shard (ARCHITECTURE.md, Inputs). All
+//! it sends is idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
 //! The decisions are pure ([`scope`], [`row`], [`track`], [`pass`], [`decide`], [`notification`]), the loops around them are thin.
 
 mod completeness;

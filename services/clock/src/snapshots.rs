@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Begin offsets are those of so many milliseconds before the connector says it began: low is safe, since a ghost that the next
-/// snapshot removes is better than a lost person (design 2).
+/// snapshot removes is better than a lost person (ARCHITECTURE.md, Versions).
 const MARGIN: i64 = 60_000;
 /// How often snapshots that wait for a normaliser are looked at.
 const LOOK: Duration = Duration::from_millis(500);

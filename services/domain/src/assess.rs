@@ -1,4 +1,4 @@
-//! Findings: the rules of domain facts 4 applied to one person on a business date.
+//! Findings: the rules applied to one person on a business date (RULES.md, Definitions; RULES.md, Duplicates).
 //!
 //! One file a rule. All of them read a `Case`: the person's records in canonical order, their relations, the populations they
 //! belong to, and the business date through a [`Horizon`], which knows when to ask again.

@@ -1,4 +1,4 @@
-//! The base as a function: what a neighbourhood's members come to, and the whole base at once (design 2).
+//! The base as a function: what a neighbourhood's members come to, and the whole base at once (ARCHITECTURE.md, The function).
 //!
 //! [`describe`] is the one function behind the registry (incremental), `canbao verify` and the tests; [`whole`] applies it to the
 //! latest version of every record at once, without shards, messages or order.

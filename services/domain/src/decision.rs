@@ -1,4 +1,4 @@
-//! Decisions (复核决定): stratum 0 of identity, what a reviewer said of two source records (design 3).
+//! Decisions (复核决定): stratum 0 of identity, what a reviewer said of two source records (ARCHITECTURE.md, Identity).
 //!
 //! Decisions are pinned to records, never to person ids, and stand in every shard's log. [`Rulings`] is a function of the set of
 //! decisions: which records are one person, which are not, and where records of one person meet. A group of records that was called

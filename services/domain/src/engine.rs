@@ -1,4 +1,4 @@
-//! The incremental path: how one entry of a shard's log changes the base (design 3, "Where a record lives, and how it moves").
+//! The incremental path: how one entry of a shard's log changes the base (ARCHITECTURE.md, Where a record lives).
 //!
 //! A [`Workspace`] holds what a batch has loaded of the base; [`Workspace::apply`] changes it, entry by entry, and says what else
 //! it needs to see. The registry loads and stores; the rules are here and do no I/O, so that tests run the same code in memory.
@@ -290,7 +290,7 @@ impl Workspace {
         }
     }
 
-    /// Claims with the version really held, or drops the copy (design 3).
+    /// Claims with the version really held, or drops the copy (ARCHITECTURE.md, Where a record lives).
     fn claim_or_drop(&mut self, shard: Shard, record: RecordId, anchor: AnchorId, at: Timestamp) -> Result<(), Missing> {
         let Some(held) = self.home_version(shard, anchor, record)? else {
             return Ok(());

@@ -33,7 +33,7 @@ pub enum Facts {
     Benefit(Benefit),
     /// Human resources: a social security card (社会保障卡).
     Card(Card),
-    /// The row could not be read, but its person could: what it would have said is unknown (design 4).
+    /// The row could not be read, but its person could: what it would have said is unknown (ARCHITECTURE.md, Versions).
     Unreadable(FactsKind),
 }
 

@@ -53,7 +53,8 @@ impl Rule {
         self != Self::IdentityConflict
     }
 
-    /// Claims that something is absent are only knowable from complete streams of every source in scope (design 4).
+    /// Claims that something is absent are only knowable from complete streams of every source in scope
+    /// (ARCHITECTURE.md, Completeness).
     pub fn claims_absence(self) -> bool {
         matches!(self, Self::NeverEnrolled | Self::Lapsed)
     }
@@ -72,7 +73,7 @@ coded! {
 }
 
 coded! {
-    /// How a double enrolment is to be read (domain facts 4, second table).
+    /// How a double enrolment is to be read (RULES.md, Duplicates).
     Overlap {
         /// Employee and resident pension in the same months: refund the resident part (人社部发〔2014〕17号 art. 7).
         SameMonths = 1 "same-months",

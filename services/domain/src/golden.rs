@@ -92,10 +92,10 @@ pub struct Golden {
 
 /// Makes the golden record of a person's records, in any order.
 ///
-/// Survivorship is declared per field (design 3): public security owns name, sex, birth date, hukou and life; civil affairs funerals
-/// and marriages; human resources employment and card. Ties go to the newest business date a row states, then to the lowest record
-/// id: never to the order of arrival or to clocks of different systems. `today` decides which temporary residence, employment and
-/// assistance last; see [`Golden::changes_on`].
+/// Survivorship is declared per field (ARCHITECTURE.md, Identity): public security owns name, sex, birth date, hukou and life;
+/// civil affairs funerals and marriages; human resources employment and card. Ties go to the newest business date a row states,
+/// then to the lowest record id: never to the order of arrival or to clocks of different systems. `today` decides which temporary
+/// residence, employment and assistance last; see [`Golden::changes_on`].
 pub fn golden(members: &[&SourceRecord], number: Option<CitizenId>, today: Day) -> Golden {
     let horizon = Horizon::new(today);
     let all = Survivors::new(members);
@@ -174,7 +174,7 @@ fn residence(golden: &mut Golden, all: &Survivors, horizon: &Horizon) {
     golden.residence = stay.value.residence.map(|value| Sourced { value, record });
 }
 
-/// The earliest confirmed death (domain facts 6); withdrawn with the record that states it.
+/// The earliest confirmed death (RULES.md, Dirty data); withdrawn with the record that states it.
 fn death(all: &Survivors) -> Option<Sourced<Death>> {
     let stated = |facts: &Facts| match facts {
         Facts::Resident(row) if row.death.is_some() || row.status == HukouStatus::Dead => Some(Death { date: row.death }),

@@ -53,7 +53,7 @@ id128! {
     RecordId
 }
 id128! {
-    /// A person (人员): the latent id of their number, or else of their lowest record (design 3, "Ids").
+    /// A person (人员): the latent id of their number, or else of their lowest record (ARCHITECTURE.md, Ids).
     PersonId
 }
 id128! {

@@ -1,4 +1,4 @@
-//! What stands in a shard's log (输入日志): nothing else is an input of the base (design 2).
+//! What stands in a shard's log (输入日志): nothing else is an input of the base (ARCHITECTURE.md, Inputs).
 
 use crate::date::{Day, Timestamp};
 use crate::decision::Decision;
@@ -37,7 +37,7 @@ pub struct Message {
     pub body: MessageBody,
 }
 
-/// What shards tell each other (design 3, "Where a record lives, and how it moves").
+/// What shards tell each other (ARCHITECTURE.md, Where a record lives).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageBody {
     /// Another shard claimed `record` with `version`: claim it back with the version you really hold at `anchor`, or drop it.
@@ -71,7 +71,8 @@ pub enum MessageBody {
         /// When the broker appended the fact that caused the withdrawal.
         appended_at: Timestamp,
     },
-    /// Findings that subscribers were told about a person who now lives at `to`: opening them there is no news (design 4).
+    /// Findings that subscribers were told about a person who now lives at `to`: opening them there is no news
+    /// (ARCHITECTURE.md, Findings and release).
     Carry {
         /// The neighbourhood the person went to.
         to: AnchorId,
@@ -146,7 +147,7 @@ impl SnapshotFloor {
     }
 
     /// Whether the row behind a record is gone. A correction that a row's images stated is no row of the table: it stays a fact
-    /// when the row is read again (design 2).
+    /// when the row is read again (ARCHITECTURE.md, Versions).
     pub fn retires_record(&self, record: &SourceRecord, key: &IdKey) -> bool {
         let of_table = self.source == record.source && self.table == record.table;
         let is_row = || {

@@ -1,9 +1,9 @@
 //! The rules of Canbao: pure functions of values, without async and without I/O.
 //!
-//! `base = f(latest version of every source record, decisions, business date, policy)` (design 2). Read in this order:
-//! [`record`] and [`facts`] (what a source row says), [`input`] (what stands in a shard's log), [`neighbourhood`] (which records are
-//! one person), [`golden`] (what is known of a person), [`policy`] and [`assess`] (what should not be so), [`base`] (all of it as one
-//! function), [`engine`] (the same, entry by entry), [`release`] (what subscribers may be told).
+//! `base = f(latest version of every source record, decisions, business date, policy)` (ARCHITECTURE.md, The function). Read in
+//! this order: [`record`] and [`facts`] (what a source row says), [`input`] (what stands in a shard's log), [`neighbourhood`]
+//! (which records are one person), [`golden`] (what is known of a person), [`policy`] and [`assess`] (what should not be so),
+//! [`base`] (all of it as one function), [`engine`] (the same, entry by entry), [`release`] (what subscribers may be told).
 
 pub mod assess;
 pub mod base;

@@ -1,4 +1,4 @@
-//! Strata 0 and 1 of identity: which records under one number are one person (design 3).
+//! Strata 0 and 1 of identity: which records under one number are one person (ARCHITECTURE.md, Identity).
 //!
 //! A neighbourhood holds the records that share a number (homes), and copies of records whose person was found to live here
 //! (guests). [`place`] decides, from the homes and the decisions alone, who holds the number, who stands apart and who goes to
@@ -95,7 +95,8 @@ pub type Seat = (Shard, AnchorId);
 
 /// Places the members of the neighbourhood `here`.
 ///
-/// Of several copies of one record only the newest counts; the others are on their way out (design 3: it appears before it disappears).
+/// Of several copies of one record only the newest counts; the others are on their way out
+/// (ARCHITECTURE.md, Where a record lives).
 pub fn place(here: AnchorId, members: &[Member], rulings: &Rulings, key: &IdKey) -> Placement {
     let mut newest: BTreeMap<RecordId, usize> = BTreeMap::new();
     for (at, member) in members.iter().enumerate() {
@@ -142,7 +143,7 @@ pub fn place(here: AnchorId, members: &[Member], rulings: &Rulings, key: &IdKey)
         });
     }
     if !holder.is_empty() {
-        // A number that was somebody's before is no name for who holds it now (design 3, "Ids").
+        // A number that was somebody's before is no name for who holds it now (ARCHITECTURE.md, Ids).
         let id = if ground.is_retired() {
             lowest(members, &holder).into()
         } else {

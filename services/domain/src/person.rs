@@ -8,7 +8,7 @@ use crate::ids::RecordId;
 use crate::record::SourceRecord;
 
 coded! {
-    /// How a person stands to a number (持号状态), see design 3, stratum 1.
+    /// How a person stands to a number (持号状态), see ARCHITECTURE.md, Identity.
     Standing {
         /// Holds the number: the only one of whom absence can be claimed.
         Holder = 1 "holder",

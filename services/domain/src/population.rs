@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::record::SourceRecord;
 
 coded! {
-    /// A population of the mandatory matrix (参保人群), domain facts 4, first table.
+    /// A population of the mandatory matrix (参保人群), see RULES.md, Who must be enrolled.
     Population {
         /// Employed by an enterprise or a sole trader, or dispatched (职工).
         Employee = 1 "employee",

@@ -13,7 +13,7 @@ use crate::source::{Source, TableName, Version};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How a row identifies its person: each row stands alone and carries document number and name (design 1).
+/// How a row identifies its person: each row stands alone and carries document number and name (ARCHITECTURE.md, Flow).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// The document (证件) the row states, valid or not.

@@ -1,4 +1,4 @@
-//! Release (发布): when what is open may be told to subscribers, and as which events (design 4).
+//! Release (发布): when what is open may be told to subscribers, and as which events (ARCHITECTURE.md, Findings and release).
 //!
 //! Open is what the rules say; announced is what subscribers were told. An event is due when the two differ and every source
 //! concerned is complete past the facts the difference rests on.

@@ -8,7 +8,8 @@ macro_rules! schemes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
         /// A social insurance scheme (险种); options as on the registration form, attachment 2 of the notice.
         ///
-        /// Source codes are mapped to these by dialect files, because codes collide between dialects (domain facts 3).
+        /// Source codes are mapped to these by dialect files, because codes collide between dialects
+        /// (RULES.md, Schemes and codes).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Scheme { $($(#[$doc])* $name,)* }
 
@@ -78,7 +79,7 @@ impl Scheme {
         (31..=39).contains(&self.code())
     }
 
-    /// Paid by the year: lapses by contribution year, never by months (domain facts 4).
+    /// Paid by the year: lapses by contribution year, never by months (RULES.md, Definitions).
     pub fn is_paid_by_year(self) -> bool {
         matches!(
             self,

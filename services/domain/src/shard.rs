@@ -1,4 +1,4 @@
-//! Shards: where a record's neighbourhood lives (design 1).
+//! Shards: where a record's neighbourhood lives (ARCHITECTURE.md, Shards).
 
 use crate::date::Day;
 use crate::ids::RecordId;

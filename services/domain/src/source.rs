@@ -97,7 +97,7 @@ impl TableName {
     }
 }
 
-/// A record's version (版本): its position in the source topic (design 2).
+/// A record's version (版本): its position in the source topic (ARCHITECTURE.md, Versions).
 ///
 /// Versions compare within one record only: epoch, then offset, then mapping revision. The partition is carried for the books
 /// and does not compare: one key stays in one partition within an epoch.

@@ -1,4 +1,5 @@
-//! The publisher (发布服务): takes the registry's outbox to its topics, each event once for who reads committed (design 3, third joint).
+//! The publisher (发布服务): takes the registry's outbox to its topics, each event once for who reads committed
+//! (ARCHITECTURE.md, Exactly once).
 //!
 //! Rows leave in the order of their sequence per shard. The position per shard travels in the same Kafka transaction as the
 //! messages (topic [`positions::TOPIC`]), so that a crash at any point neither repeats nor skips a row: what the position has

@@ -1,4 +1,5 @@
-//! Reads `person.records`: the group decides who reads which shard, PostgreSQL decides from where (design 3, joint 2).
+//! Reads `person.records`: the group decides who reads which shard, PostgreSQL decides from where
+//! (ARCHITECTURE.md, Exactly once).
 //!
 //! A thread of its own polls, because librdkafka calls back about rebalances from within a poll and those callbacks wait for the
 //! database and for the writers.

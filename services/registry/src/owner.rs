@@ -1,4 +1,5 @@
-//! Who applies a shard's log: named in the shard's row, compared at every batch, so that a zombie fails (design 3, joint 2).
+//! Who applies a shard's log: named in the shard's row, compared at every batch, so that a zombie fails
+//! (ARCHITECTURE.md, Exactly once).
 
 use crate::failure::Failure;
 use domain::shard::Shard;

@@ -1,4 +1,4 @@
-//! Relays messages between shards into `person.records` after their transaction has committed (design 3).
+//! Relays messages between shards into `person.records` after their transaction has committed (ARCHITECTURE.md, Exactly once).
 //!
 //! At least once, in order per sender: what a crash repeats, the receiver recognises by its sequence.
 

@@ -93,7 +93,7 @@ pub fn idempotent_producer(settings: &Settings, client_id: &str) -> ClientConfig
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // Three times less work for the broker than uncompressed (design 7).
+        // Three times less work for the broker than uncompressed (ARCHITECTURE.md, Layout of the store).
         .set("compression.type", "lz4")
         // A request costs the broker as much as tens of messages.
         .set("linger.ms", "5")

@@ -12,7 +12,7 @@ use crate::view::Rates;
 use crate::world::{BLOCK, Fate, Job, Person, Role, Trouble, World};
 use domain::source::Agency;
 
-/// The schemes that an employer's staff must be in (domain facts 4), by its type and the form of employment.
+/// The schemes that an employer's staff must be in (RULES.md, Who must be enrolled), by its type and the form of employment.
 pub(crate) fn schemes(kind: &str, form: &str) -> &'static [&'static str] {
     match (kind, form) {
         (_, "2") => &["410"],

@@ -14,8 +14,8 @@ use crate::world::Person;
 
 /// How often something is wrong, each per person and source unless stated otherwise.
 ///
-/// The defaults follow what clean-ups of the national registers have found (domain facts 6): about one wrong number in a hundred
-/// persons, one dead in six hundred not struck off, half a percent of names spelt in several ways.
+/// The defaults follow what clean-ups of the national registers have found (RULES.md, Dirty data): about one wrong number in a
+/// hundred persons, one dead in six hundred not struck off, half a percent of names spelt in several ways.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rates {
     /// No document number (缺号).

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Entries of a batch at most, as the layout was measured with (design 7), and how long its first one waits for others.
+/// Entries of a batch at most, as the layout was measured with (ARCHITECTURE.md, Layout of the store), and how long its first
+/// one waits for others.
 const BATCH: usize = 10_000;
 const WAIT: Duration = Duration::from_millis(20);
 /// Columns of a person that the floor writes.

@@ -1,4 +1,5 @@
-//! Open against announced: when nothing is due or waits for a source, subscribers know exactly what is open (design 4).
+//! Open against announced: when nothing is due or waits for a source, subscribers know exactly what is open
+//! (ARCHITECTURE.md, Findings and release).
 
 use super::compare::Sample;
 use anyhow::Context;

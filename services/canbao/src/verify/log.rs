@@ -1,4 +1,4 @@
-//! Reads the source log: every input of every shard, in whole (design 2).
+//! Reads the source log: every input of every shard, in whole (ARCHITECTURE.md, Inputs).
 
 use anyhow::Context;
 use domain::date::Day;

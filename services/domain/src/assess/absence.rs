@@ -10,8 +10,8 @@ use crate::scheme::Scheme;
 /// Whether absence can be claimed of a person at all.
 ///
 /// Only of who holds a number, since others' records may lie elsewhere; never while a row that could hold a relation, a duty or an
-/// exemption cannot be read (design 4); never of the dead, nor of who is exempt by their household registration (army, abroad,
-/// sentenced: form, part three; moved out of the province).
+/// exemption cannot be read (ARCHITECTURE.md, Findings and release); never of the dead, nor of who is exempt by their household
+/// registration (army, abroad, sentenced: form, part three; moved out of the province).
 pub(super) fn is_knowable(standing: Standing, case: &Case<'_>) -> bool {
     let unknown = case
         .members

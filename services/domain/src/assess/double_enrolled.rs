@@ -1,4 +1,4 @@
-//! Enrolled twice where once is allowed (重复参保): indicator 11 of attachment 3, part five of the form, domain facts 4, second table.
+//! Enrolled twice where once is allowed (重复参保): indicator 11 of attachment 3, part five of the form (RULES.md, Duplicates).
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! One number, several names (重号): for a human, never merged by itself (domain facts 6).
+//! One number, several names (重号): for a human, never merged by itself (RULES.md, Dirty data).
 
 use super::{Case, evidence, finding, places};
 use crate::finding::{EvidenceRole, Finding, Rule};

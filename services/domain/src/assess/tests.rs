@@ -1,4 +1,4 @@
-//! Every line of both tables of domain facts 4, the definitions above them, and the properties that hold of all persons.
+//! Every line of RULES.md, Who must be enrolled; RULES.md, Definitions; RULES.md, Duplicates; and what holds of all persons.
 
 mod absence;
 mod after_death;

@@ -1,4 +1,4 @@
-//! Guest copies: which a neighbourhood sends, and what to say when that changes (design 3, "Home decides, guests follow").
+//! Guest copies: which a neighbourhood sends, and what to say when that changes (ARCHITECTURE.md, Home decides, guests follow).
 
 use super::Loaded;
 use crate::date::Timestamp;

@@ -71,7 +71,7 @@ fn the_number_states_what_public_security_does_not() {
     assert_eq!(placeholder.golden(day("2026-01-01")).birth, None);
 }
 
-/// Domain facts 6: earliest confirmed; reversible.
+/// Earliest confirmed; reversible (RULES.md, Dirty data).
 #[test]
 fn death_is_the_earliest_confirmed_and_reversible() {
     let sample = Sample::man()

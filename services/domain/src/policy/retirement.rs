@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::policy::Policy;
 
-    /// Vectors of the domain facts, section 4 (decision of 2024-09-13), and the ages before 2025.
+    /// Vectors of the decision of 2024-09-13 (RULES.md, Retirement), and the ages before 2025.
     #[rstest]
     #[case::men("1965-01-15", Sex::Male, None, 60, 1)]
     #[case::men("1965-05-01", Sex::Male, None, 60, 2)]

@@ -10,7 +10,7 @@ fn the_embedded_file_is_a_policy() {
     assert!(policy.holidays.contains(&"2026-02-20".parse().expect("a day")));
 }
 
-/// Domain facts 4, first table: population, then pension, medical, unemployment, work injury, maternity.
+/// RULES.md, Who must be enrolled: population, then pension, medical, unemployment, work injury, maternity.
 #[rstest]
 #[case::employee_law_10_23_44_33_53(Population::Employee, 11, "must must must must must")]
 #[case::civil_servant(Population::CivilServant, 12, "must must none none must")]
@@ -40,7 +40,7 @@ fn the_mandatory_matrix(#[case] population: Population, #[case] pension: u8, #[c
     assert_eq!(duties.join(" "), expected);
 }
 
-/// Domain facts 4: 390 is open to residents, students, flexible and part-time workers and pensioners.
+/// RULES.md, Who must be enrolled: 390 is open to residents, students, flexible and part-time workers and pensioners.
 #[rstest]
 #[case(Population::Resident)]
 #[case(Population::Student)]

@@ -1,4 +1,4 @@
-//! Every population of domain facts 4, first table.
+//! Every population of RULES.md, Who must be enrolled.
 
 use rstest::rstest;
 

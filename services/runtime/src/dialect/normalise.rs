@@ -49,7 +49,7 @@ pub enum Classified {
         /// Why.
         error: NormaliseError,
         /// The record as unreadable ([`Facts::Unreadable`]), when its person is known: it travels on so that its absence is
-        /// not taken for a fact (design 4).
+        /// not taken for a fact (ARCHITECTURE.md, Versions).
         unreadable: Option<Change>,
     },
 }

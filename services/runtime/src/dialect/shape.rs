@@ -54,6 +54,7 @@ const IDENTITY: &[Spec] = &[
 
 impl Kind {
     /// The fields beside the identity's.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn facts(self) -> &'static [Spec] {
         match self {
             Self::Resident => {

@@ -1,4 +1,4 @@
-//! Topics are made as the design wants them, or the service says what stands in the way.
+//! Topics are made as the services want them, or the service says what stands in the way.
 
 use super::topics::TopicSpec;
 use super::{REQUEST_TIMEOUT, client};

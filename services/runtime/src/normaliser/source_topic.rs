@@ -1,7 +1,7 @@
 //! What is recorded of each source topic: how many partitions it had, which epoch its positions belong to, whether it is held.
 //!
 //! Table `store.source_topic`. Normalisers write first sightings and holds; an operator's `canbao source accept` is the only
-//! thing that lifts a hold or raises an epoch (design 2).
+//! thing that lifts a hold or raises an epoch (ARCHITECTURE.md, Versions).
 
 use anyhow::Context;
 use domain::source::Source;

@@ -1,4 +1,4 @@
-//! Writes rows in PostgreSQL's binary COPY format: the cheapest way into a table (design 7).
+//! Writes rows in PostgreSQL's binary COPY format: the cheapest way into a table (ARCHITECTURE.md, Layout of the store).
 
 use domain::date::Day;
 use sqlx::PgConnection;

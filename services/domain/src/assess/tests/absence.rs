@@ -120,7 +120,7 @@ fn only_of_the_holder(#[case] standing: Standing, #[case] expected: &str) {
     assert_eq!(sample.says("2026-03-01"), expected);
 }
 
-/// An unreadable row creates no absence (design 4).
+/// An unreadable row creates no absence (ARCHITECTURE.md, Findings and release).
 #[rstest]
 #[case(FactsKind::Enrolment, false)]
 #[case(FactsKind::Employment, false)]
@@ -140,7 +140,7 @@ fn unreadable_rows_make_absence_unknown(#[case] kind: FactsKind, #[case] claimed
     assert_eq!(!missing(&sample).is_empty(), claimed);
 }
 
-/// Domain facts 6: one number, two people: the holder is told of too, and stays who they are.
+/// One number, two people (RULES.md, Dirty data): the holder is told of too, and stays who they are.
 #[test]
 fn records_apart_are_a_conflict() {
     let mut sample = Sample::man().hired("2026-02-20");

@@ -1,4 +1,4 @@
-//! Double-enrolled: the second table of domain facts 4.
+//! Double-enrolled, case by case (RULES.md, Duplicates).
 
 use rstest::rstest;
 
