@@ -9,9 +9,10 @@ mod double_enrolled;
 mod identity;
 mod lapsed;
 mod never_enrolled;
+mod periods;
 mod relation;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::date::Day;
 use crate::division::City;
@@ -40,11 +41,13 @@ pub fn assess(person: &PersonView<'_>, policy: &Policy, today: Day) -> Assessmen
     }
     let mut members = person.members.to_vec();
     members.sort_unstable_by_key(|record| record.id);
+    let relations = relation::relations(&members, policy);
     let case = Case {
         golden: person.golden,
         policy,
         horizon: &horizon,
-        relations: relation::relations(&members, policy),
+        newest: relation::newest_starts(&relations),
+        relations,
         populations: populations(person.golden, &members, policy, &horizon),
         members,
     };
@@ -81,6 +84,8 @@ struct Case<'a> {
     members: Vec<&'a SourceRecord>,
     /// The person's relations, without supplements, by record id.
     relations: Vec<Relation<'a>>,
+    /// When the newest relation of each scheme began.
+    newest: BTreeMap<Scheme, Day>,
     populations: Vec<Membership>,
     policy: &'a Policy,
     horizon: &'a Horizon,

@@ -7,12 +7,12 @@ use crate::date::{Day, Timestamp};
 use crate::division::City;
 use crate::facts::coded;
 use crate::finding::{About, Finding, Rule};
-use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId};
+use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId, RecordId};
 use crate::neighbourhood::{Member, Seat};
 use crate::shard_state::ShardState;
 use crate::source::Source;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What subscribers were last told of a finding (已公布).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub struct OpenSide<'a> {
     pub findings: &'a [Finding],
     /// The sources of the person's records.
     pub sources: &'a [Source],
+    /// Their records of which only the person can be read, by id: nothing is told on a misreading.
+    pub unreadable: &'a BTreeSet<RecordId>,
     /// What findings are about that were told of this person elsewhere, before they came here: opening them is no news.
     pub arrived: &'a [About],
     /// The person is gone from here because their records belong to a person elsewhere: clearing is no news.
@@ -103,6 +105,16 @@ pub enum Waiting {
     ForCompleteness,
     /// This source is not complete past the facts.
     ForSource(Source),
+    /// A row that the finding rests on, or rests on the absence of, cannot be read: it stays open and unsure (存疑).
+    ForReading(RecordId),
+}
+
+/// The row that cannot be read and that what was told rests on: as evidence, or because an absence was told.
+fn unsure(told: &Finding, unreadable: &BTreeSet<RecordId>) -> Option<RecordId> {
+    let evidence = told.evidence.iter().map(|fact| fact.record);
+    let rested = evidence.clone().find(|record| unreadable.contains(record));
+    let absent = || unreadable.first().copied().filter(|_| told.rule.claims_absence());
+    rested.or_else(absent)
 }
 
 /// What the claims of `rule` wait for, if anything: they may be told when every source concerned is complete past `facts_at`.
@@ -148,6 +160,11 @@ pub fn release(
         if steps.is_empty() {
             continue;
         }
+        let doubtful = known.filter(|told| told.open && told.finding != *finding);
+        if let Some(record) = doubtful.and_then(|told| unsure(&told.finding, open.unreadable)) {
+            released.waiting.insert(about, Waiting::ForReading(record));
+            continue;
+        }
         // An amendment may come from a fact that went away, like a clearing.
         let sources = if known.is_some_and(|told| told.open) {
             &[]
@@ -183,6 +200,10 @@ pub fn release(
             continue;
         };
         if open.findings.iter().any(|finding| finding.about() == about) {
+            continue;
+        }
+        if let Some(record) = unsure(&known.finding, open.unreadable) {
+            released.waiting.insert(about, Waiting::ForReading(record));
             continue;
         }
         // Which source may bring the fact back cannot be seen from the records that are left: all count.

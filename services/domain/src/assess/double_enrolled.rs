@@ -1,8 +1,8 @@
 //! Enrolled twice where once is allowed (重复参保): indicator 11 of attachment 3, part five of the form (RULES.md, Duplicates).
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::periods::{Months, Periods, common};
 use super::relation::{Relation, city_of, transfer_ends};
 use super::{Case, evidence, finding, places};
 use crate::date::{Day, Month};
@@ -146,7 +146,7 @@ fn is_moving(case: &Case<'_>, relations: &[&Relation<'_>]) -> bool {
     relations
         .iter()
         .filter(|relation| relation.enrolment.transferring)
-        .any(|relation| transfer_ends(relation, &case.relations, case.policy).is_none_or(|ends| !case.horizon.passed(ends)))
+        .any(|relation| transfer_ends(relation, &case.newest, case.policy).is_none_or(|ends| !case.horizon.passed(ends)))
 }
 
 /// A temporary account (临时缴费账户): who first enrols outside their hukou from 50 (men) or 40 (women) on keeps the old relation
@@ -172,35 +172,55 @@ fn is_temporary_account(case: &Case<'_>, relation: &Relation<'_>) -> bool {
 /// calendar year meets (b) without a refund.
 fn several_schemes(case: &Case<'_>, counted: &[&Relation<'_>]) -> Option<Double> {
     let candidates = Candidate::all(case, counted);
-    let mut worst: Option<(Overlap, Day)> = None;
-    let mut concerned: BTreeSet<usize> = BTreeSet::new();
-    for (at, one) in candidates.iter().enumerate() {
-        for (beside, other) in candidates.iter().enumerate().skip(at + 1) {
-            if one.relation.scheme == other.relation.scheme {
-                continue;
-            }
-            let Some((overlap, since)) = pair(case, one, other) else {
-                continue;
-            };
-            match worst.map(|(known, _)| severity(overlap).cmp(&severity(known))) {
-                Some(Ordering::Greater) => continue,
-                Some(Ordering::Equal) => worst = worst.map(|(known, first)| (known, first.min(since))),
-                Some(Ordering::Less) | None => {
-                    worst = Some((overlap, since));
-                    concerned.clear();
-                }
-            }
-            concerned.extend([at, beside]);
-        }
-    }
-    worst.map(|(overlap, since)| Double {
-        overlap,
-        since,
-        facts: facts_of(&candidates, &concerned),
+    same_months(&candidates).or_else(|| same_year(case, &candidates))
+}
+
+/// Months in which a resident relation that stands meets one of another scheme.
+fn same_months(candidates: &[Candidate<'_, '_>]) -> Option<Double> {
+    let is_resident = |candidate: &Candidate<'_, '_>| candidate.relation.scheme == Scheme::ResidentPension;
+    let refundable: Vec<&Candidate<'_, '_>> = candidates
+        .iter()
+        .filter(|candidate| !is_resident(candidate) || candidate.relation.enrolment.status != ContributionStatus::Ended)
+        .collect();
+    let periods = Periods::new(refundable.iter().map(|candidate| (candidate.months, is_resident(candidate))));
+    let meeting = refundable
+        .iter()
+        .filter(|candidate| periods.meets_at_first(candidate.months, is_resident(candidate)));
+    let first = meeting.map(|candidate| candidate.months.0).min()?;
+    let concerned = refundable
+        .iter()
+        .filter(|candidate| periods.meets(candidate.months, is_resident(candidate)));
+    Some(Double {
+        overlap: Overlap::SameMonths,
+        since: first.first_day(),
+        facts: facts_of(concerned.copied()),
     })
 }
 
-/// A relation with what every pair of it asks: worked out once, because a number that everybody uses has thousands of relations.
+/// Several schemes within the current calendar year: since the second of them began in it.
+fn same_year(case: &Case<'_>, candidates: &[Candidate<'_, '_>]) -> Option<Double> {
+    let year = case.horizon.year();
+    let year = (Month::from_ym(year, 1)?, Month::from_ym(year, 12));
+    let mut starts: BTreeMap<Scheme, Month> = BTreeMap::new();
+    let mut concerned: Vec<&Candidate<'_, '_>> = Vec::new();
+    for candidate in candidates {
+        let Some(first) = common(candidate.months, year) else {
+            continue;
+        };
+        let known = starts.entry(candidate.relation.scheme).or_insert(first);
+        *known = (*known).min(first);
+        concerned.push(candidate);
+    }
+    let mut starts: Vec<Month> = starts.into_values().collect();
+    starts.sort_unstable();
+    Some(Double {
+        overlap: Overlap::SameYear,
+        since: starts.get(1)?.first_day(),
+        facts: facts_of(concerned.into_iter()),
+    })
+}
+
+/// A relation with its months: worked out once.
 struct Candidate<'a, 'b> {
     relation: &'b Relation<'a>,
     months: Months,
@@ -218,35 +238,9 @@ impl<'a, 'b> Candidate<'a, 'b> {
     }
 }
 
-fn facts_of(candidates: &[Candidate<'_, '_>], concerned: &BTreeSet<usize>) -> Vec<(Scheme, City, RecordId)> {
-    let relations: Vec<&Relation<'_>> = concerned.iter().map(|at| candidates[*at].relation).collect();
+fn facts_of<'a, 'b: 'a>(candidates: impl Iterator<Item = &'a Candidate<'b, 'a>>) -> Vec<(Scheme, City, RecordId)> {
+    let relations: Vec<&Relation<'_>> = candidates.map(|candidate| candidate.relation).collect();
     facts(&relations)
-}
-
-fn pair(case: &Case<'_>, one: &Candidate<'_, '_>, other: &Candidate<'_, '_>) -> Option<(Overlap, Day)> {
-    let resident = [one, other]
-        .into_iter()
-        .find(|candidate| candidate.relation.scheme == Scheme::ResidentPension);
-    let refundable = resident.is_some_and(|candidate| candidate.relation.enrolment.status != ContributionStatus::Ended);
-    match common(one.months, other.months) {
-        Some(first) if refundable => Some((Overlap::SameMonths, first.first_day())),
-        _ => {
-            let year = case.horizon.year();
-            let year = (Month::from_ym(year, 1)?, Month::from_ym(year, 12));
-            let (first, second) = (common(one.months, year)?, common(other.months, year)?);
-            Some((Overlap::SameYear, first.max(second).first_day()))
-        }
-    }
-}
-
-/// First and last month; without an end it goes on.
-type Months = (Month, Option<Month>);
-
-/// The first month two periods share.
-fn common(one: Months, other: Months) -> Option<Month> {
-    let first = one.0.max(other.0);
-    let before_end = |end: Option<Month>| end.is_none_or(|end| first <= end);
-    (before_end(one.1) && before_end(other.1)).then_some(first)
 }
 
 /// Medical: two or more relations in normal paying status in one period, in one scheme or several, in different places or schemes.
@@ -261,23 +255,36 @@ fn medical(case: &Case<'_>) -> Option<Double> {
         .filter(|relation| relation.is_up_to_date(case.policy, case.horizon))
         .collect();
     let candidates = Candidate::all(case, &paying);
-    let mut earliest: Option<Day> = None;
-    let mut concerned: BTreeSet<usize> = BTreeSet::new();
-    for (at, one) in candidates.iter().enumerate() {
-        for (beside, other) in candidates.iter().enumerate().skip(at + 1) {
-            let of = |candidate: &Candidate<'_, '_>| (candidate.relation.scheme, candidate.relation.city);
-            let Some(first) = common(one.months, other.months).filter(|_| of(one) != of(other)) else {
-                continue;
-            };
-            let started = one.relation.start().max(other.relation.start());
-            let since = started.filter(|day| day.month() == first).unwrap_or(first.first_day());
-            earliest = Some(earliest.map_or(since, |day| day.min(since)));
-            concerned.extend([at, beside]);
-        }
-    }
-    earliest.map(|since| Double {
+    let of = |candidate: &Candidate<'_, '_>| (candidate.relation.scheme, candidate.relation.city);
+    let periods = Periods::new(candidates.iter().map(|candidate| (candidate.months, of(candidate))));
+    let meeting = candidates
+        .iter()
+        .filter(|candidate| periods.meets_at_first(candidate.months, of(candidate)));
+    let first = meeting.map(|candidate| candidate.months.0).min()?;
+    let concerned = candidates.iter().filter(|candidate| periods.meets(candidate.months, of(candidate)));
+    Some(Double {
         overlap: Overlap::Medical,
-        since,
-        facts: facts_of(&candidates, &concerned),
+        since: medical_since(&candidates, first),
+        facts: facts_of(concerned),
     })
+}
+
+/// The earliest day of `first`, the first month in which two relations of different schemes or cities meet, on which both have begun.
+fn medical_since(candidates: &[Candidate<'_, '_>], first: Month) -> Day {
+    let of = |candidate: &Candidate<'_, '_>| (candidate.relation.scheme, candidate.relation.city);
+    let here = |candidate: &&Candidate<'_, '_>| common(candidate.months, (first, Some(first))).is_some();
+    let (new, old): (Vec<_>, Vec<_>) = candidates.iter().filter(here).partition(|candidate| candidate.months.0 == first);
+    let old: BTreeSet<(Scheme, City)> = old.into_iter().map(of).collect();
+    let mut new: Vec<(Day, (Scheme, City))> = new
+        .into_iter()
+        .map(|candidate| {
+            let start = candidate.relation.start().filter(|day| day.month() == first);
+            (start.unwrap_or(first.first_day()), of(candidate))
+        })
+        .collect();
+    new.sort_unstable();
+    let beside_old = new.iter().find(|(_, key)| old.len() > 1 || old.iter().any(|known| known != key));
+    let beside_new = new.iter().find(|(_, key)| *key != new[0].1);
+    let days = beside_old.into_iter().chain(beside_new).map(|(day, _)| *day);
+    days.min().unwrap_or(first.first_day())
 }

@@ -62,15 +62,8 @@ fn lapse(case: &Case<'_>, scheme: Scheme, held: &[&Relation<'_>], by: &[&Members
         // What never ends comes last.
         |until| (until.is_none(), *until),
     )??;
-    let begun = |membership: &&Membership| -> Option<Day> {
-        let lapses = held.iter().map(|relation| {
-            let lapses = lapses_on(coverage(case, relation), scheme, membership.since, case.policy)?;
-            after_transfer(case, relation, lapses)
-        });
-        // All of them must have lapsed: one that never does keeps the person covered.
-        lapses.collect::<Option<Vec<Day>>>()?.into_iter().max()
-    };
-    let lapses = by.iter().filter_map(begun).min()?;
+    let cover = Cover::of(case, held)?;
+    let lapses = by.iter().filter_map(|membership| cover.lapses(scheme, membership.since, case)).min()?;
     if !case.horizon.reached(lapses) {
         return None;
     }
@@ -111,11 +104,40 @@ fn coverage(case: &Case<'_>, relation: &Relation<'_>) -> Coverage {
     }
 }
 
-/// While a relation is being transferred nothing has lapsed.
-fn after_transfer(case: &Case<'_>, relation: &Relation<'_>, lapses: Day) -> Option<Day> {
-    if !relation.enrolment.transferring {
-        return Some(lapses);
+/// How far all relations together cover a person: worked out once, whatever the number of relations and of duties. What lapses on a later
+/// day the later a relation was paid needs only the one paid furthest.
+struct Cover {
+    /// The furthest of those that stopped, and of those that did not.
+    furthest: [Option<Coverage>; 2],
+    /// The last day of all transfers that are under way: until then nothing has lapsed.
+    transfers: Option<Day>,
+}
+
+impl Cover {
+    /// `None` when one of the relations covers the person for good.
+    fn of(case: &Case<'_>, held: &[&Relation<'_>]) -> Option<Self> {
+        let mut cover = Self {
+            furthest: [None, None],
+            transfers: None,
+        };
+        for relation in held {
+            let found = coverage(case, relation);
+            found.until?;
+            let furthest = &mut cover.furthest[usize::from(found.stopped)];
+            if furthest.is_none_or(|known| known.until < found.until) {
+                *furthest = Some(found);
+            }
+            if relation.enrolment.transferring {
+                cover.transfers = cover.transfers.max(Some(transfer_ends(relation, &case.newest, case.policy)?));
+            }
+        }
+        Some(cover)
     }
-    let ends = transfer_ends(relation, &case.relations, case.policy)?;
-    Some(lapses.max(ends.plus(1)))
+
+    /// The first day on which a duty to be in `scheme` that began on `duty` is no longer met.
+    fn lapses(&self, scheme: Scheme, duty: Option<Day>, case: &Case<'_>) -> Option<Day> {
+        let furthest = self.furthest.iter().flatten();
+        let lapses = furthest.filter_map(|coverage| lapses_on(*coverage, scheme, duty, case.policy)).max()?;
+        Some(self.transfers.map_or(lapses, |ends| lapses.max(ends.plus(1))))
+    }
 }

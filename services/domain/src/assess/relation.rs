@@ -8,6 +8,7 @@ use crate::ids::RecordId;
 use crate::policy::Policy;
 use crate::record::SourceRecord;
 use crate::scheme::Scheme;
+use std::collections::BTreeMap;
 
 /// A relation (参保关系): one enrolment, under the scheme that continues it.
 #[derive(Debug, Clone, Copy)]
@@ -154,16 +155,23 @@ pub(super) fn lapses_on(coverage: Coverage, scheme: Scheme, duty: Option<Day>, p
     Some(last.add_months(rules.months + 1).first_day())
 }
 
-/// The last day of the window in which a relation that is being transferred (转移接续) may still stand beside another of `relations`.
+/// The last day of the window in which a relation that is being transferred (转移接续) may still stand beside another one.
 ///
 /// No source states when a transfer began. It cannot have begun before the relation stopped, nor before the newest relation of the
 /// scheme, which it goes to, began: the later of the two counts. `None` when neither is stated: such a transfer has no end.
-pub(super) fn transfer_ends(moving: &Relation<'_>, relations: &[Relation<'_>], policy: &Policy) -> Option<Day> {
-    let newest = relations
-        .iter()
-        .filter(|other| other.scheme == moving.scheme)
-        .filter_map(Relation::start)
-        .max();
-    let start = moving.enrolment.until.max(newest)?;
+pub(super) fn transfer_ends(moving: &Relation<'_>, newest: &BTreeMap<Scheme, Day>, policy: &Policy) -> Option<Day> {
+    let start = moving.enrolment.until.max(newest.get(&moving.scheme).copied())?;
     Some(policy.transfer_ends(start))
+}
+
+/// When the newest relation of each scheme began, where any says so.
+pub(super) fn newest_starts(relations: &[Relation<'_>]) -> BTreeMap<Scheme, Day> {
+    let mut newest: BTreeMap<Scheme, Day> = BTreeMap::new();
+    for relation in relations {
+        if let Some(start) = relation.start() {
+            let known = newest.entry(relation.scheme).or_insert(start);
+            *known = (*known).max(start);
+        }
+    }
+    newest
 }

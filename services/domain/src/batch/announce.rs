@@ -12,8 +12,9 @@ use crate::base::Person;
 use crate::citizen_id::CitizenId;
 use crate::date::Timestamp;
 use crate::division::{City, Division};
+use crate::facts::Facts;
 use crate::finding::{About, Finding};
-use crate::ids::PersonId;
+use crate::ids::{PersonId, RecordId};
 use crate::input::MessageBody;
 use crate::measure;
 use crate::neighbourhood::{Member, Seat};
@@ -201,10 +202,11 @@ impl Batch {
             .baseline_keys(&rows, &differences)
             .map(|((shard, anchor), person)| (shard, anchor, person))
             .collect();
+        let none = BTreeSet::new();
         for key in persons {
             let subject = subject(&rows, &differences, &self.touched, key).unwrap_or_default();
             let sources = sources(subject.members);
-            let open = subject.open_side(key, &sources, &[], false);
+            let open = subject.open_side(key, (&sources, &none), &[], false);
             for event in baseline(&open, self.desk.known(&key), region, &self.rules.key) {
                 self.tell(key, subject, event);
             }
@@ -234,7 +236,7 @@ impl Batch {
             let subject = found.unwrap_or_default();
             let sources = sources(subject.members);
             let released = release(
-                &subject.open_side(key, &sources, &arrived, left),
+                &subject.open_side(key, (&sources, &unreadable(subject.members)), &arrived, left),
                 self.desk.known(&key),
                 &self.workspace.shards[&shard].state,
                 &pending,
@@ -247,7 +249,7 @@ impl Batch {
             for (about, facts_at) in pending {
                 let waits = match released.waiting.get(&about) {
                     None => None,
-                    Some(Waiting::ForCompleteness) => continue,
+                    Some(Waiting::ForCompleteness | Waiting::ForReading(_)) => continue,
                     Some(Waiting::ForSource(source)) => Some(Pending {
                         facts_at,
                         waits_for: Some(*source),
@@ -384,13 +386,20 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn open_side(self, (_, anchor, person): PersonKey, sources: &'a [Source], arrived: &'a [About], left: bool) -> OpenSide<'a> {
+    fn open_side(
+        self,
+        (_, anchor, person): PersonKey,
+        (sources, unreadable): (&'a [Source], &'a BTreeSet<RecordId>),
+        arrived: &'a [About],
+        left: bool,
+    ) -> OpenSide<'a> {
         OpenSide {
             person,
             anchor,
             region: self.region,
             findings: self.findings,
             sources,
+            unreadable,
             arrived,
             left,
         }
@@ -405,6 +414,12 @@ fn evidence(finding: &Finding, members: &[Member]) -> Vec<(crate::finding::Evide
             Some((*fact, record.source, record.table.clone()))
         })
         .collect()
+}
+
+/// The records of a person that cannot be read.
+fn unreadable(members: &[Member]) -> BTreeSet<RecordId> {
+    let rows = members.iter().filter(|member| matches!(member.record.facts, Facts::Unreadable(_)));
+    rows.map(|member| member.record.id).collect()
 }
 
 /// The sources of a person's records.

@@ -1,6 +1,7 @@
 //! Which of several rows a field is taken from.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::Sourced;
 use crate::citizen_id::CitizenId;
@@ -20,7 +21,8 @@ type Rank = (u8, u8, Reverse<Option<Day>>, RecordId);
 
 impl<'a> Survivors<'a> {
     pub(super) fn new(members: &[&'a SourceRecord]) -> Self {
-        let mut ranked: Vec<(Rank, &SourceRecord)> = members.iter().map(|record| (rank(record, members), *record)).collect();
+        let activity = last_activity(members);
+        let mut ranked: Vec<(Rank, &SourceRecord)> = members.iter().map(|record| (rank(record, &activity), *record)).collect();
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
         Self {
             records: ranked.into_iter().map(|(_, record)| record).collect(),
@@ -100,7 +102,7 @@ fn identity_of<'a, T>(
     })
 }
 
-fn rank(record: &SourceRecord, members: &[&SourceRecord]) -> Rank {
+fn rank(record: &SourceRecord, activity: &BTreeMap<Source, Day>) -> Rank {
     let (kind, state) = match &record.facts {
         Facts::Resident(row) => (0, registration(row.status)),
         Facts::TemporaryResident(_) => (1, 0),
@@ -115,7 +117,7 @@ fn rank(record: &SourceRecord, members: &[&SourceRecord]) -> Rank {
     };
     // A person row states no date of its own: the system that last had to do with the person knows them best.
     let dated = match record.facts {
-        Facts::Person(_) => last_activity(record.source, members),
+        Facts::Person(_) => activity.get(&record.source).copied(),
         _ => business_date(&record.facts),
     };
     (agency * 8 + kind, state, Reverse(dated), record.id)
@@ -132,12 +134,16 @@ fn registration(status: HukouStatus) -> u8 {
     }
 }
 
-fn last_activity(source: Source, members: &[&SourceRecord]) -> Option<Day> {
-    members
-        .iter()
-        .filter(|record| record.source == source)
-        .filter_map(|record| business_date(&record.facts))
-        .max()
+/// When each system last had to do with the person.
+fn last_activity(members: &[&SourceRecord]) -> BTreeMap<Source, Day> {
+    let mut last: BTreeMap<Source, Day> = BTreeMap::new();
+    for record in members {
+        if let Some(date) = business_date(&record.facts) {
+            let known = last.entry(record.source).or_insert(date);
+            *known = (*known).max(date);
+        }
+    }
+    last
 }
 
 /// The business date (业务日期) a row states: since when what it says is so.
