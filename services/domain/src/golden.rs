@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::citizen_id::CitizenId;
 use crate::date::Day;
-use crate::division::{City, Division, Succession};
-use crate::facts::{CardStatus, Enrolment, Facts, HardshipKind, HukouStatus, MaritalStatus, Occupation, Post, TemporaryResident};
+use crate::division::Division;
+use crate::facts::{CardStatus, Facts, HardshipKind, HukouStatus, MaritalStatus, Occupation, Post, TemporaryResident};
 use crate::horizon::Horizon;
 use crate::ids::RecordId;
 use crate::name::Name;
 use crate::personal::Personal;
-use crate::policy::{Policy, RegionBasis};
 use crate::record::SourceRecord;
 use crate::sex::Sex;
 use crate::shard::is_placeholder;
@@ -196,25 +195,6 @@ fn card(all: &Survivors) -> Option<Sourced<CardStatus>> {
         })
     };
     of(|status| status == CardStatus::Active).or_else(|| of(|_| true))
-}
-
-/// Where a person counts (属地): the first basis of the policy that names a city; `None` when none does.
-///
-/// A code that is no longer used counts where it lies when the policy begins, so that the answer depends on no date.
-pub fn region<'a>(golden: &Golden, enrolments: impl IntoIterator<Item = &'a Enrolment>, policy: &Policy) -> Option<City> {
-    let city = |division: Division| {
-        division.city().or_else(|| match division.current(policy.valid_from) {
-            Succession::Current(current) => current.city(),
-            _ => None,
-        })
-    };
-    let sourced = |place: &Option<Sourced<Division>>| place.as_ref().and_then(|place| city(place.value));
-    let enrolled = enrolments.into_iter().filter_map(|enrolment| city(enrolment.place)).min();
-    policy.region.iter().find_map(|basis| match basis {
-        RegionBasis::Residence => sourced(&golden.residence),
-        RegionBasis::Hukou => sourced(&golden.hukou),
-        RegionBasis::Enrolment => enrolled,
-    })
 }
 
 #[cfg(test)]

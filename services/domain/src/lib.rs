@@ -29,6 +29,7 @@ pub mod personal;
 pub mod policy;
 pub mod population;
 pub mod record;
+pub mod region;
 pub mod release;
 #[cfg(test)]
 mod sample;

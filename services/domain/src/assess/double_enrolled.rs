@@ -199,6 +199,9 @@ fn same_months(candidates: &[Candidate<'_, '_>]) -> Option<Double> {
 
 /// Several schemes within the current calendar year: since the second of them began in it.
 fn same_year(case: &Case<'_>, candidates: &[Candidate<'_, '_>]) -> Option<Double> {
+    let first = candidates.first()?.relation.scheme;
+    // The horizon is asked for the year only where the answer depends on it.
+    candidates.iter().find(|candidate| candidate.relation.scheme != first)?;
     let year = case.horizon.year();
     let year = (Month::from_ym(year, 1)?, Month::from_ym(year, 12));
     let mut starts: BTreeMap<Scheme, Month> = BTreeMap::new();

@@ -174,40 +174,6 @@ fn the_newest_that_lasts() {
 }
 
 #[test]
-fn the_region_follows_the_policy() {
-    let policy = Policy::embedded();
-    let enrolment = |sample: &Sample| {
-        let found = sample.records.iter().filter_map(|record| match &record.facts {
-            Facts::Enrolment(enrolment) => Some(enrolment.clone()),
-            _ => None,
-        });
-        found.collect::<Vec<_>>()
-    };
-    let region = |sample: &Sample| {
-        let enrolments = enrolment(sample);
-        region(&sample.golden(day("2026-03-01")), &enrolments, &policy).map(City::code)
-    };
-    let enrolled = Sample::man()
-        .enrolled(crate::scheme::Scheme::EmployeePension, 3209, "2026-01-01", 0)
-        .enrolled(crate::scheme::Scheme::WorkInjury, 3204, "2026-01-01", 0);
-    assert_eq!(region(&Sample::man()), None);
-    assert_eq!(region(&enrolled), Some(3204));
-    let registered = enrolled.registered(HukouStatus::Registered, None);
-    assert_eq!(region(&registered), Some(3201));
-    assert_eq!(region(&registered.stays("2026-01-01", None, None)), Some(3205));
-    // A code of before 1991 counts where it lies today; another province is no region.
-    let old = |code| {
-        Sample::man().registered(HukouStatus::Registered, None).but(|record| {
-            if let Facts::Resident(row) = &mut record.facts {
-                (row.residence, row.hukou) = (None, Some(county(code)));
-            }
-        })
-    };
-    assert_eq!(region(&old(329_012)), Some(3205));
-    assert_eq!(region(&old(110_105)), None);
-}
-
-#[test]
 fn nothing_personal_prints() {
     let sample = Sample::man().registered(HukouStatus::Registered, None);
     let printed = format!("{:?}", sample.golden(day("2026-01-01")));
