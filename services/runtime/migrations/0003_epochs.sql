@@ -17,3 +17,15 @@ select topic, epoch, '{}', 'migration', 'in force when epochs began to be record
 alter table store.source_topic
     drop column epoch,
     add column tolerated bigint[] not null default '{}'; -- by partition, the offset below which the operator accepted dead letters
+
+-- What each revision of a dialect said when it was first used; one revision stands for one content.
+create table store.mapping (
+    agency      smallint not null,
+    dialect     text not null,
+    cities      text not null,                  -- as the file lists them
+    file        text not null,                  -- its name without the folder
+    revision    integer not null,
+    digest      text not null,                  -- SHA-256 of what the file says
+    recorded_at timestamptz not null default now(),
+    primary key (agency, dialect, cities, file, revision)
+);

@@ -25,6 +25,7 @@ use crate::kafka::produce::Producer;
 use crate::kafka::{self, topics};
 use crate::service::Service;
 use crate::shutdown::Shutdown;
+use crate::store::mapping;
 use anyhow::Context;
 pub use domain::source::Agency;
 use domain::source::Source;
@@ -98,6 +99,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     let id_key = settings.id_key()?;
     let database_url = settings.database_url()?;
     let dialects = load_dialects(&settings, &sources)?;
+    let stated = dialects.stated(agency);
     let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
 
     let mut wanted = vec![topics::person_records()];
@@ -111,6 +113,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
         .connect(database_url)
         .await
         .context("connecting to PostgreSQL")?;
+    mapping::record(&pool, &stated).await?;
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
     kafka::watch_brokers(&settings, health.check("kafka"), shutdown.clone())?;
 

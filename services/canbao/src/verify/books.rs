@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_lies_between_the_first_held_and_the_committed_offset() {
-        let stretch = |committed| Stretch {
+        let stretch = |committed: Option<i64>| Stretch {
             source: source(),
             table: "ac02".into(),
             topic: "human-resources.3201.public.ac02".into(),

@@ -4,6 +4,7 @@ pub mod copy;
 pub mod counters;
 pub mod decisions;
 pub mod log;
+pub mod mapping;
 mod migrate;
 pub mod person;
 pub mod read;
