@@ -11,7 +11,7 @@ use clap::{Args, Parser};
 use command::{Command, DecideAction, SourceAction};
 use domain::decision;
 use runtime::config::{Settings, SharedArgs};
-use runtime::normaliser::source_topic::Acceptance;
+use runtime::normaliser::accept::Acceptance;
 use runtime::schema_ids;
 use runtime::statements::Statement;
 use secrecy::{ExposeSecret, SecretString};
@@ -242,11 +242,18 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             return Ok(verdict);
         }
         Command::Source {
-            action: SourceAction::Accept { topic, reread, restart },
+            action:
+                SourceAction::Accept {
+                    topic,
+                    reread,
+                    repartitioned,
+                    restart,
+                },
         } => {
-            let acceptance = match (reread, restart) {
-                (_, true) => Acceptance::Restart,
-                (true, _) => Acceptance::Reread,
+            let acceptance = match (reread, repartitioned, restart) {
+                (_, _, true) => Acceptance::Restart,
+                (_, true, _) => Acceptance::Repartitioned,
+                (true, ..) => Acceptance::Reread,
                 _ => Acceptance::Continue,
             };
             let accepted = source::accept(settings, &pool, &topic, acceptance).await?;

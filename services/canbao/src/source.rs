@@ -1,14 +1,21 @@
 //! `source`: what is recorded of source topics, and the operator's statement that one may be read on (ARCHITECTURE.md, Versions).
 
 use crate::output::{Table, Verdict, or_dash};
+use crate::reread::{Wanted, reread};
 use crate::topics::{self, SourceTopic};
+use crate::verify::bar;
 use anyhow::Context;
+use domain::date::Timestamp;
+use domain::epoch::{Epochs, Moves};
+use rdkafka::message::Message;
 use runtime::config::Settings;
 use runtime::debezium::table_of_topic;
+use runtime::kafka::offsets::{self, Watermarks};
 use runtime::kafka::topics::parse_source;
-use runtime::normaliser::source_topic::{Acceptance, accept as record_acceptance};
+use runtime::normaliser::accept::{Acceptance, Statement};
+use runtime::normaliser::source_topic;
 use serde::Serialize;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 
 /// A source topic, as recorded and as it is.
 #[derive(Debug, Serialize)]
@@ -16,11 +23,11 @@ pub struct ListedTopic {
     /// Its name.
     pub topic: String,
     /// Partitions recorded; `None` when no normaliser has seen it.
-    pub recorded_partitions: Option<i32>,
+    pub recorded_partitions: Option<u32>,
     /// Partitions it has; `None` when the brokers do not have it.
     pub partitions: Option<usize>,
-    /// Epoch of its positions.
-    pub epoch: Option<i16>,
+    /// The last epoch of its positions.
+    pub epoch: Option<u16>,
     /// Why it is not read, with the command to run.
     pub held: Option<String>,
 }
@@ -31,31 +38,33 @@ pub struct ListedTopic {
 /// When the brokers or the store do not answer.
 pub async fn list(settings: &Settings, pool: &PgPool) -> anyhow::Result<(Vec<ListedTopic>, Verdict)> {
     let present = tokio::task::block_in_place(|| topics::source_topics(settings))?;
-    let rows = sqlx::query("select topic, partitions, epoch, held from store.source_topic order by topic")
-        .fetch_all(pool)
-        .await
-        .context("reading the recorded topics: was `canbao migrate` run?")?;
-    let mut listed = Vec::new();
-    for row in &rows {
-        let topic: String = row.try_get("topic")?;
-        listed.push(ListedTopic {
-            partitions: present.iter().find(|found| found.name == topic).map(|found| found.partitions),
-            recorded_partitions: Some(row.try_get("partitions")?),
-            epoch: Some(row.try_get("epoch")?),
-            held: row.try_get("held")?,
-            topic,
-        });
-    }
-    let unseen = present
+    let mut listed: Vec<ListedTopic> = source_topic::all(pool)
+        .await?
         .into_iter()
-        .filter(|found| !rows.iter().any(|row| row.get::<&str, _>("topic") == found.name));
-    listed.extend(unseen.map(|found| ListedTopic {
-        topic: found.name,
-        recorded_partitions: None,
-        partitions: Some(found.partitions),
-        epoch: None,
-        held: None,
-    }));
+        .map(|recorded| ListedTopic {
+            partitions: present
+                .iter()
+                .find(|found| found.name == recorded.topic)
+                .map(|found| found.partitions),
+            recorded_partitions: Some(recorded.partitions),
+            epoch: Some(recorded.epochs.latest()),
+            held: recorded.held,
+            topic: recorded.topic,
+        })
+        .collect();
+    let is_recorded = |name: &str| listed.iter().any(|recorded| recorded.topic == name);
+    let unseen: Vec<ListedTopic> = present
+        .into_iter()
+        .filter(|found| !is_recorded(&found.name))
+        .map(|found| ListedTopic {
+            topic: found.name,
+            recorded_partitions: None,
+            partitions: Some(found.partitions),
+            epoch: None,
+            held: None,
+        })
+        .collect();
+    listed.extend(unseen);
     listed.sort_unstable_by(|one, two| one.topic.cmp(&two.topic));
     let held = listed.iter().any(|topic| topic.held.is_some());
     Ok((listed, if held { Verdict::Difference } else { Verdict::Good }))
@@ -82,13 +91,27 @@ pub struct Accepted {
     /// The topic.
     pub topic: String,
     /// Partitions recorded before and now.
-    pub partitions: (i32, usize),
-    /// Epoch before and now.
-    pub epoch: (i16, i16),
+    pub partitions: (u32, usize),
+    /// Last epoch before and now.
+    pub epoch: (u16, u16),
     /// Why it was held; `None` when it was not.
     pub was_held: Option<String>,
-    /// It is read again from its start.
-    pub from_start: bool,
+    /// Where it is read on.
+    pub from: From,
+    /// Keys that go to and fro between partitions, so that no epoch tells which of their rows is the last.
+    pub unsettled_keys: usize,
+}
+
+/// Where an accepted topic is read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum From {
+    /// Where it stopped.
+    WhereItStopped,
+    /// From where keys arrived in other partitions.
+    WhereKeysArrived,
+    /// From its start.
+    ItsStart,
 }
 
 /// Accepts a topic, or every topic of a source (`human-resources.3201`), as it now is.
@@ -103,17 +126,21 @@ pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: 
          human-resources.3201; `canbao source list` shows them"
     );
     let present = tokio::task::block_in_place(|| topics::source_topics(settings))?;
-    let wanted: Vec<SourceTopic> = present
-        .into_iter()
-        .filter(|found| found.name == name || Some(found.source) == source)
-        .collect();
+    let is_named = |topic: &str| topic == name || (source.is_some() && table_of_topic(topic).map(|(of, _)| of) == source);
+    let mut accepted = Vec::new();
+    for gone in source_topic::all(pool).await? {
+        let is_gone = is_named(&gone.topic) && !present.iter().any(|found| found.name == gone.topic);
+        if is_gone && gone.held.is_some() {
+            accepted.push(accept_gone(pool, gone).await?);
+        }
+    }
+    let wanted: Vec<SourceTopic> = present.into_iter().filter(|found| is_named(&found.name)).collect();
     anyhow::ensure!(
-        !wanted.is_empty(),
+        !(wanted.is_empty() && accepted.is_empty()),
         "the brokers have no topic of `{name}`; `canbao source list` shows what they have"
     );
-    let mut accepted = Vec::new();
     for topic in wanted {
-        accepted.extend(accept_topic(pool, &topic, acceptance).await?);
+        accepted.extend(accept_topic(settings, pool, &topic, acceptance).await?);
     }
     anyhow::ensure!(
         !accepted.is_empty(),
@@ -122,28 +149,106 @@ pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: 
     Ok(accepted)
 }
 
+/// A held topic that the brokers do not have any more: nothing of it is left to be held. Made again, it is noticed as another one.
+async fn accept_gone(pool: &PgPool, gone: source_topic::SourceTopic) -> anyhow::Result<Accepted> {
+    let statement = Statement {
+        acceptance: Acceptance::Continue,
+        before: &gone,
+        epochs: &gone.epochs,
+        ends: &vec![0; gone.partitions as usize],
+        who: &who(),
+    };
+    statement.record(pool).await?;
+    Ok(Accepted {
+        partitions: (gone.partitions, 0),
+        epoch: (gone.epochs.latest(), gone.epochs.latest()),
+        topic: gone.topic,
+        was_held: gone.held,
+        from: From::WhereItStopped,
+        unsettled_keys: 0,
+    })
+}
+
+/// The operator's account, for the record.
+fn who() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
+}
+
 /// `None` when no normaliser has recorded the topic.
-async fn accept_topic(pool: &PgPool, topic: &SourceTopic, acceptance: Acceptance) -> anyhow::Result<Option<Accepted>> {
-    let read = "select partitions, epoch, held from store.source_topic where topic = $1";
-    let before = sqlx::query(read)
-        .bind(&topic.name)
-        .fetch_optional(pool)
-        .await
-        .context("reading the recorded topics")?;
-    let Some(before) = before else { return Ok(None) };
-    record_acceptance(pool, &topic.name, topic.partitions as u32, acceptance).await?;
-    let after = sqlx::query(read)
-        .bind(&topic.name)
-        .fetch_one(pool)
-        .await
-        .context("reading the recorded topic")?;
+async fn accept_topic(
+    settings: &Settings,
+    pool: &PgPool,
+    topic: &SourceTopic,
+    acceptance: Acceptance,
+) -> anyhow::Result<Option<Accepted>> {
+    let Some(before) = source_topic::find(pool, &topic.name).await? else {
+        return Ok(None);
+    };
+    let (under, looks) = acceptance.looks_under(&before, topic.partitions)?;
+    let (ends, moves) = tokio::task::block_in_place(|| look(settings, topic, under.clone(), looks))?;
+    let epochs = acceptance.epochs(&before, &under, &ends, &moves)?;
+    let statement = Statement {
+        acceptance,
+        before: &before,
+        epochs: &epochs,
+        ends: &ends,
+        who: &who(),
+    };
+    statement.record(pool).await?;
+    let changed = |partition| {
+        epochs
+            .changed_from(before.epochs.latest(), partition)
+            .is_some_and(|from| from == 0)
+    };
+    let from = match acceptance {
+        Acceptance::Reread | Acceptance::Restart => From::ItsStart,
+        _ if epochs == before.epochs => From::WhereItStopped,
+        _ if (0..ends.len() as u16).all(changed) => From::ItsStart,
+        _ => From::WhereKeysArrived,
+    };
     Ok(Some(Accepted {
         topic: topic.name.clone(),
-        partitions: (before.try_get("partitions")?, topic.partitions),
-        epoch: (before.try_get("epoch")?, after.try_get("epoch")?),
-        was_held: before.try_get("held")?,
-        from_start: acceptance != Acceptance::Continue,
+        partitions: (before.partitions, topic.partitions),
+        epoch: (before.epochs.latest(), epochs.latest()),
+        was_held: before.held,
+        from,
+        unsettled_keys: moves.unsettled_by(&epochs),
     }))
+}
+
+/// Where a topic ends, by partition, and, if its keys are looked through, which of them moved.
+fn look(settings: &Settings, topic: &SourceTopic, under: Epochs, looks: bool) -> anyhow::Result<(Vec<u64>, Moves)> {
+    let consumer = topics::reader(settings)?;
+    let partitions = 0..topic.partitions as i32;
+    let held = partitions
+        .map(|partition| {
+            offsets::watermarks(&consumer, &topic.name, partition)
+                .with_context(|| format!("reading the range of {}/{partition}", topic.name))
+        })
+        .collect::<anyhow::Result<Vec<Watermarks>>>()?;
+    let mut moves = Moves::under(under);
+    if looks {
+        let stretches: Vec<Wanted<'_>> = (0..)
+            .zip(&held)
+            .map(|(partition, held)| Wanted {
+                topic: &topic.name,
+                partition,
+                offsets: held.low..held.high,
+            })
+            .collect();
+        let progress = bar("looking for keys that moved", "messages");
+        progress.set_length(held.iter().map(|held| (held.high - held.low).unsigned_abs()).sum());
+        reread(&consumer, &stretches, |_, message| {
+            progress.inc(1);
+            if let Some(key) = message.key() {
+                let appended = Timestamp(message.timestamp().to_millis().unwrap_or(0));
+                moves.see(message.partition() as u16, message.offset().unsigned_abs(), appended, key);
+            }
+        })
+        .with_context(|| format!("looking through {} for keys that moved", topic.name))?;
+        progress.finish_and_clear();
+    }
+    Ok((held.iter().map(|held| held.high.unsigned_abs()).collect(), moves))
 }
 
 /// The acceptances as text.
@@ -154,15 +259,28 @@ pub fn render_accepted(accepted: &[Accepted]) -> String {
             partitions,
             epoch,
             was_held,
-            from_start,
+            from,
+            unsettled_keys,
         } = accepted;
         let held = match was_held {
             Some(reason) => format!("it was held: {reason}"),
             None => "it was not held".to_owned(),
         };
-        let start = if *from_start { "from its start" } else { "where it stopped" };
+        let start = match from {
+            From::WhereItStopped => "where it stopped",
+            From::WhereKeysArrived => "from where keys arrived in other partitions",
+            From::ItsStart => "from its start",
+        };
+        let unsettled = if *unsettled_keys > 0 {
+            format!(
+                "  {unsettled_keys} keys go to and fro between partitions, so that nothing tells which of their rows is the last: have \
+                 the topic written with a partitioner that keeps a key in its partition, then let the connector take a full snapshot\n"
+            )
+        } else {
+            String::new()
+        };
         format!(
-            "accepted {topic}: partitions {} -> {}, epoch {} -> {}, read on {start}; {held}\n",
+            "accepted {topic}: partitions {} -> {}, epoch {} -> {}, read on {start}; {held}\n{unsettled}",
             partitions.0, partitions.1, epoch.0, epoch.1
         )
     };

@@ -278,13 +278,13 @@ async fn check_books(
     log: &SourceLog,
     tail: &Tail,
 ) -> anyhow::Result<BooksReport> {
-    let epochs = books::epochs(connection).await?;
+    let topics = books::recorded(connection).await?;
     let progress = bar("checking the books", "messages");
     let reading = books::Reading {
         settings,
         dialects,
         key,
-        epochs: &epochs,
+        topics: &topics,
         progress: &progress,
     };
     let partitions = tokio::task::block_in_place(|| books::check(&reading, stretches, log, tail))?;
@@ -293,7 +293,7 @@ async fn check_books(
 }
 
 /// A progress bar on standard error, hidden where that is no terminal; a length can be set later.
-fn bar(what: &'static str, unit: &'static str) -> ProgressBar {
+pub(crate) fn bar(what: &'static str, unit: &'static str) -> ProgressBar {
     let bar = ProgressBar::no_length().with_message(what);
     if let Ok(style) = ProgressStyle::with_template("{msg}: {human_pos}/{human_len} {prefix} {wide_bar} {elapsed}") {
         bar.set_style(style);

@@ -110,7 +110,6 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
         ..
     } = waiting;
     let store: &Store = &shared.store;
-    let epochs = store.epochs().await?;
     let mut statements = Vec::new();
     for table in &snapshot.tables {
         let holds_records = shared
@@ -121,13 +120,24 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
             continue;
         }
         let topic = format!("{source}.public.{table}");
+        if store.is_restarted_since(&topic, snapshot.started).await? {
+            tracing::warn!(
+                topic,
+                "the topic began anew after this snapshot had begun, so part of it may have gone with the former topic: it removes no \
+                 rows; let the connector take a full snapshot again to remove those that the source has deleted"
+            );
+            continue;
+        }
         let offsets = shared
             .ends
             .begin_offsets(topic.clone(), Timestamp(snapshot.started.0 - MARGIN))
             .await?;
         // A table that never had a row has no topic.
         if !offsets.is_empty() {
-            let epoch = epochs.get(&topic).copied().unwrap_or(0);
+            // Looked up like the rows' own epochs, and not the one in force: rows of a snapshot under way when partitions were added
+            // belong to the epoch before.
+            let recorded = store.source_topic(&topic).await?;
+            let epoch = recorded.map_or(0, |topic| topic.epochs.floor(&offsets));
             let floor = SnapshotFloor {
                 source: *source,
                 table: TableName::new(table),

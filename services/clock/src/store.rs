@@ -7,6 +7,7 @@ use domain::division::City;
 use domain::source::{Agency, Source};
 use runtime::config::Settings;
 use runtime::health::Check;
+use runtime::normaliser::source_topic::{self, SourceTopic};
 use runtime::statements::{Statement, UnknownStatement};
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -243,14 +244,18 @@ impl Store {
         self.told(done.map(|_| ()))
     }
 
-    /// Epochs of source topics that have another than 0, by topic.
-    pub(crate) async fn epochs(&self) -> Result<BTreeMap<String, u16>> {
-        let rows = sqlx::query("select topic, epoch from store.source_topic where epoch <> 0")
-            .fetch_all(&self.pool)
-            .await;
-        self.told(rows)?
-            .iter()
-            .map(|row| Ok((row.try_get("topic")?, row.try_get::<i16, _>("epoch")?.unsigned_abs())))
-            .collect()
+    /// What is recorded of a source topic; `None` before its normaliser has seen it.
+    pub(crate) async fn source_topic(&self, topic: &str) -> anyhow::Result<Option<SourceTopic>> {
+        let found = source_topic::find(&self.pool, topic).await;
+        match &found {
+            Ok(_) => self.check.pass(),
+            Err(error) => self.check.fail(format!("PostgreSQL: {error:#}")),
+        }
+        found
+    }
+
+    /// Whether an operator stated since a time that a topic was created anew.
+    pub(crate) async fn is_restarted_since(&self, topic: &str, time: Timestamp) -> Result<bool> {
+        self.told(source_topic::is_restarted_since(&self.pool, topic, time).await)
     }
 }

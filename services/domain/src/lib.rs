@@ -15,6 +15,7 @@ pub mod division;
 pub mod document;
 pub mod employer_code;
 pub mod engine;
+pub mod epoch;
 pub mod facts;
 pub mod finding;
 pub mod golden;

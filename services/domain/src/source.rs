@@ -100,7 +100,8 @@ impl TableName {
 /// A record's version (版本): its position in the source topic (ARCHITECTURE.md, Versions).
 ///
 /// Versions compare within one record only: epoch, then offset, then mapping revision. The partition is carried for the books
-/// and does not compare: one key stays in one partition within an epoch.
+/// and does not compare: one key stays in one partition within an epoch. The epoch follows from the position and from what operators
+/// stated of the topic, see [`crate::epoch`], never from when the row was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 pub struct Version {
     /// Raised only by an operator's recorded statement that positions stopped being comparable.

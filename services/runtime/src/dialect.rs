@@ -5,6 +5,7 @@
 //! and `canbao verify` both call it.
 
 mod codes;
+mod digest;
 mod facts;
 mod field;
 mod file;
@@ -13,6 +14,7 @@ mod reader;
 mod shape;
 mod table;
 
+pub use digest::Stated;
 pub use field::{Field, Kind};
 pub use normalise::{Classified, ControlKind, SourceMessage, normalise};
 pub use table::Table;
@@ -53,6 +55,8 @@ pub struct Dialects {
     defaults: HashMap<Agency, HashMap<String, Table>>,
     /// Tables of dialects that name their cities; they come before the defaults, table by table.
     cities: HashMap<Source, HashMap<String, Table>>,
+    /// The files they come from.
+    stated: Vec<Stated>,
 }
 
 impl Dialects {
@@ -99,7 +103,13 @@ impl Dialects {
                 }
             }
         }
+        self.stated.push(dialect.stated);
         Ok(())
+    }
+
+    /// The dialects of an agency, as their files state them.
+    pub fn stated(&self, agency: Agency) -> Vec<Stated> {
+        self.stated.iter().filter(|stated| stated.agency == agency).cloned().collect()
     }
 
     /// The mapping of a source's table: of the dialect that names the city if it has the table, else of the default one.
@@ -131,6 +141,7 @@ struct Dialect {
     /// The cities it is for; `None` for any.
     cities: Option<Vec<City>>,
     tables: Vec<Table>,
+    stated: Stated,
 }
 
 fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, DialectError> {

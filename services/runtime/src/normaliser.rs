@@ -1,15 +1,17 @@
 //! Normalisers: from an agency's change streams to the shards' logs.
 //!
 //! Upstream: `<agency>.<city>.public.<table>`, Debezium JSON. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
-//! cannot be read. State: none but the committed offsets and `store.source_topic`. Each (agency, city) is a consumer group of its
-//! own, so that regions are scaled, held and restarted by themselves; one process serves those of its settings.
+//! cannot be read. State: none but the committed offsets, `store.source_topic` and `store.source_epoch`. Each (agency, city) is a
+//! consumer group of its own, so that regions are scaled, held and restarted by themselves; one process serves those of its settings.
 //!
 //! Failure: what cannot be read is diverted and the stream goes on; too much of it holds the source. Whatever could lose or
 //! reorder something (a failed delivery, positions that stopped being comparable) stops the process or holds the topic, and says
 //! so in readiness. Every step may be repeated, see `region.rs`.
 
+pub mod accept;
 mod emit;
 mod events;
+pub mod hold;
 mod positions;
 mod region;
 mod share;
@@ -23,6 +25,7 @@ use crate::kafka::produce::Producer;
 use crate::kafka::{self, topics};
 use crate::service::Service;
 use crate::shutdown::Shutdown;
+use crate::store::mapping;
 use anyhow::Context;
 pub use domain::source::Agency;
 use domain::source::Source;
@@ -33,6 +36,7 @@ use positions::Positions;
 use region::Region;
 use schemas::Codec;
 use source_topic::{PgTopicStore, TopicStore};
+pub use start::read_up_to;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +99,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     let id_key = settings.id_key()?;
     let database_url = settings.database_url()?;
     let dialects = load_dialects(&settings, &sources)?;
+    let stated = dialects.stated(agency);
     let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
 
     let mut wanted = vec![topics::person_records()];
@@ -108,6 +113,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
         .connect(database_url)
         .await
         .context("connecting to PostgreSQL")?;
+    mapping::record(&pool, &stated).await?;
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
     kafka::watch_brokers(&settings, health.check("kafka"), shutdown.clone())?;
 

@@ -136,8 +136,11 @@ pub(super) enum SourceAction {
         /// human-resources.3201.public.ac02, or human-resources.3201
         topic: String,
         /// Read it again from its start, as after a new mapping
-        #[arg(long, conflicts_with = "restart")]
+        #[arg(long, conflicts_with_all = ["restart", "repartitioned"])]
         reread: bool,
+        /// Keys moved to other partitions: read it again from where they arrived
+        #[arg(long, conflicts_with = "restart")]
+        repartitioned: bool,
         /// It was created anew or lost messages: its positions begin again, from its start
         #[arg(long)]
         restart: bool,

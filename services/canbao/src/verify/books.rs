@@ -8,6 +8,7 @@ use crate::reread::{Wanted, reread};
 use crate::topics;
 use anyhow::Context;
 use domain::date::Timestamp;
+use domain::epoch::Epochs;
 use domain::ids::{IdKey, RecordId};
 use domain::input::Input;
 use domain::source::Source;
@@ -15,12 +16,14 @@ use indicatif::ProgressBar;
 use rdkafka::message::{BorrowedMessage, Message};
 use runtime::config::Settings;
 use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
-use runtime::kafka::offsets::{self, Watermarks};
+use runtime::kafka::offsets::{self, Commit, Watermarks};
 use runtime::kafka::read_range;
 use runtime::kafka::topics::dead_letters;
+use runtime::normaliser::read_up_to;
+use runtime::normaliser::source_topic::{self, SourceTopic};
 use schemas::event::{self, DeadLetter};
 use serde::Serialize;
-use sqlx::{PgConnection, Row};
+use sqlx::PgConnection;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::NonZero;
@@ -33,13 +36,26 @@ pub(crate) struct Stretch {
     topic: String,
     partition: u16,
     held: Watermarks,
-    committed: Option<i64>,
+    commit: Option<Commit>,
 }
 
 impl Stretch {
     /// Offsets whose messages the normaliser has taken.
     fn taken(&self) -> std::ops::Range<i64> {
-        self.held.low..self.committed.unwrap_or(self.held.low).clamp(self.held.low, self.held.high)
+        self.held.low..self.committed().unwrap_or(self.held.low).clamp(self.held.low, self.held.high)
+    }
+
+    fn committed(&self) -> Option<i64> {
+        self.commit.as_ref().map(|commit| commit.offset)
+    }
+
+    /// The same, with less taken where an operator had the topic read again since.
+    fn under(&self, topics: &Topics) -> Self {
+        let mut stretch = self.clone();
+        if let (Some(commit), Some(topic)) = (&mut stretch.commit, topics.get(&self.topic)) {
+            commit.offset = read_up_to(commit, topic, self.partition, self.held.low);
+        }
+        stretch
     }
 
     fn messages(&self) -> u64 {
@@ -60,7 +76,7 @@ pub(crate) fn stretches(settings: &Settings) -> anyhow::Result<Vec<Stretch>> {
         let partitions = group
             .iter()
             .flat_map(|topic| (0..topic.partitions as i32).map(|partition| (topic.name.clone(), partition)));
-        let committed = offsets::committed(&consumer, partitions)
+        let commits = offsets::commits(&consumer, partitions)
             .with_context(|| format!("reading what the normaliser of {} has committed", group[0].source))?;
         for topic in group {
             for partition in 0..topic.partitions as i32 {
@@ -69,7 +85,7 @@ pub(crate) fn stretches(settings: &Settings) -> anyhow::Result<Vec<Stretch>> {
                 stretches.push(Stretch {
                     source: topic.source,
                     table: topic.table.clone(),
-                    committed: committed.get(&(topic.name.clone(), partition)).copied(),
+                    commit: commits.get(&(topic.name.clone(), partition)).cloned(),
                     topic: topic.name.clone(),
                     partition: partition as u16,
                     held,
@@ -108,23 +124,20 @@ pub(crate) struct Reading<'a> {
     pub settings: &'a Settings,
     pub dialects: &'a Dialects,
     pub key: &'a IdKey,
-    /// Epochs by topic.
-    pub epochs: &'a HashMap<String, i16>,
+    pub topics: &'a Topics,
     pub progress: &'a ProgressBar,
 }
 
-/// The epochs in force, by topic.
+/// Topics as recorded, by name.
+pub(crate) type Topics = HashMap<String, SourceTopic>;
+
+/// What is recorded of topics.
 ///
 /// # Errors
 /// When the store does not answer.
-pub(crate) async fn epochs(connection: &mut PgConnection) -> anyhow::Result<HashMap<String, i16>> {
-    let rows = sqlx::query("select topic, epoch from store.source_topic")
-        .fetch_all(connection)
-        .await
-        .context("reading the recorded topics")?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("topic")?, row.try_get("epoch")?)))
-        .collect()
+pub(crate) async fn recorded(connection: &mut PgConnection) -> anyhow::Result<Topics> {
+    let topics = source_topic::all(connection).await?;
+    Ok(topics.into_iter().map(|topic| (topic.topic.clone(), topic)).collect())
 }
 
 type DeadLetters = HashMap<(String, u16), HashSet<u64>>;
@@ -140,8 +153,9 @@ pub(crate) fn check(
     log: &SourceLog,
     tail: &Tail,
 ) -> anyhow::Result<Vec<PartitionBook>> {
+    let stretches: Vec<Stretch> = stretches.iter().map(|stretch| stretch.under(reading.topics)).collect();
     reading.progress.set_length(stretches.iter().map(Stretch::messages).sum());
-    let dead = dead_letter_coordinates(reading.settings, stretches)?;
+    let dead = dead_letter_coordinates(reading.settings, &stretches)?;
     let mut in_flight = InFlight::new();
     for (source, table, partition, offset, record) in &tail.records {
         in_flight
@@ -152,7 +166,7 @@ pub(crate) fn check(
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let work = |share: Vec<&Stretch>| account(reading, &share, log, &dead, &in_flight);
     let mut books = std::thread::scope(|scope| -> anyhow::Result<Vec<PartitionBook>> {
-        let started: Vec<_> = shares(stretches, workers)
+        let started: Vec<_> = shares(&stretches, workers)
             .into_iter()
             .map(|share| scope.spawn(move || work(share)))
             .collect();
@@ -189,7 +203,8 @@ fn account(
     in_flight: &InFlight,
 ) -> anyhow::Result<Vec<PartitionBook>> {
     let (no_logged, no_flight, no_dead): (Vec<Logged>, _, _) = (Vec::new(), HashSet::new(), HashSet::new());
-    let epoch_of = |stretch: &Stretch| reading.epochs.get(&stretch.topic).copied().unwrap_or(0);
+    let unseen = Epochs::default();
+    let epochs_of = |stretch: &Stretch| reading.topics.get(&stretch.topic).map_or(&unseen, |topic| &topic.epochs);
     let mut ledgers: Vec<Ledger<'_>> = share
         .iter()
         .map(|stretch| {
@@ -198,6 +213,8 @@ fn account(
                 log.origins.get(&key).unwrap_or(&no_logged),
                 in_flight.get(&key).unwrap_or(&no_flight),
                 dead.get(&(stretch.topic.clone(), stretch.partition)).unwrap_or(&no_dead),
+                epochs_of(stretch),
+                stretch.partition,
             )
         })
         .collect();
@@ -211,19 +228,19 @@ fn account(
         .collect();
     reread(&topics::reader(reading.settings)?, &wanted, |at, message| {
         let stretch = share[at];
-        let expected = expected(reading, stretch, message, epoch_of(stretch));
+        let expected = expected(reading, stretch, message, epochs_of(stretch));
         ledgers[at].enter(message.offset().max(0) as u64, &expected);
         reading.progress.inc(1);
     })?;
     let books = share.iter().zip(ledgers).map(|(stretch, ledger)| {
         let taken = stretch.taken();
-        let (mut page, missing_offsets) = ledger.close(taken.start.max(0) as u64, taken.end.max(0) as u64, epoch_of(stretch));
+        let (mut page, missing_offsets) = ledger.close(taken.start.max(0) as u64, taken.end.max(0) as u64);
         page.behind = (stretch.held.high - taken.end).max(0) as u64;
         PartitionBook {
             topic: stretch.topic.clone(),
             partition: stretch.partition,
             from: stretch.held.low,
-            committed: stretch.committed,
+            committed: stretch.committed(),
             end: stretch.held.high,
             page,
             missing_offsets,
@@ -234,13 +251,14 @@ fn account(
 }
 
 /// What the normaliser makes of a message.
-fn expected(reading: &Reading<'_>, stretch: &Stretch, message: &BorrowedMessage<'_>, epoch: i16) -> Expected {
+fn expected(reading: &Reading<'_>, stretch: &Stretch, message: &BorrowedMessage<'_>, epochs: &Epochs) -> Expected {
+    let offset = message.offset().max(0) as u64;
     let message = SourceMessage {
         source: stretch.source,
         table: &stretch.table,
         partition: stretch.partition,
-        offset: message.offset().max(0) as u64,
-        epoch: epoch as u16,
+        offset,
+        epoch: epochs.at(stretch.partition, offset),
         timestamp: Timestamp(message.timestamp().to_millis().unwrap_or(0)),
         key: message.key(),
         value: message.payload(),
@@ -317,17 +335,29 @@ mod tests {
 
     #[test]
     fn what_is_taken_lies_between_the_first_held_and_the_committed_offset() {
-        let stretch = |committed| Stretch {
+        let stretch = |committed: Option<i64>| Stretch {
             source: source(),
             table: "ac02".into(),
             topic: "human-resources.3201.public.ac02".into(),
             partition: 0,
             held: Watermarks { low: 10, high: 20 },
-            committed,
+            commit: committed.map(|offset| Commit {
+                offset,
+                metadata: String::new(),
+            }),
         };
         assert_eq!(stretch(Some(15)).taken(), 10..15);
         assert_eq!(stretch(None).messages(), 0);
         assert_eq!(stretch(Some(5)).messages(), 0, "what expired cannot be read again");
+
+        let mut topic = SourceTopic::first("human-resources.3201.public.ac02", 1);
+        topic.replay = 1;
+        let topics = Topics::from([(topic.topic.clone(), topic)]);
+        assert_eq!(
+            stretch(Some(15)).under(&topics).taken(),
+            10..10,
+            "to be read again, and not yet"
+        );
 
         let all = [stretch(Some(19)), stretch(Some(15)), stretch(None), stretch(Some(14))];
         let shares: Vec<u64> = shares(&all, 2)

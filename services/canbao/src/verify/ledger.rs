@@ -7,9 +7,13 @@
 //! - *in flight* when a record of it still stands between the normaliser and the base;
 //! - *missing* otherwise: that is a difference.
 //!
+//! A row of the log is a message's only if it has the epoch of the message's position: rows of the same offset in another epoch come from
+//! a former topic, or were read before an operator stated where an epoch begins.
+//!
 //! A delivery that the normaliser repeated stands twice in the log and counts once here, as what its first copy came to.
 
 use super::log::Logged;
+use domain::epoch::Epochs;
 use domain::ids::RecordId;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -93,6 +97,8 @@ pub(crate) struct Ledger<'a> {
     explained: Vec<bool>,
     in_flight: &'a HashSet<(u64, RecordId)>,
     dead: &'a HashSet<u64>,
+    epochs: &'a Epochs,
+    partition: u16,
     page: Page,
     /// Offsets of some missing messages.
     missing: Vec<u64>,
@@ -103,12 +109,20 @@ const KEPT: usize = 10;
 
 impl<'a> Ledger<'a> {
     /// Opens the accounts; `logged` is sorted.
-    pub(crate) fn new(logged: &'a [Logged], in_flight: &'a HashSet<(u64, RecordId)>, dead: &'a HashSet<u64>) -> Self {
+    pub(crate) fn new(
+        logged: &'a [Logged],
+        in_flight: &'a HashSet<(u64, RecordId)>,
+        dead: &'a HashSet<u64>,
+        epochs: &'a Epochs,
+        partition: u16,
+    ) -> Self {
         Self {
             logged,
             explained: vec![false; logged.len()],
             in_flight,
             dead,
+            epochs,
+            partition,
             page: Page::default(),
             missing: Vec::new(),
         }
@@ -152,9 +166,9 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Closes the accounts of the offsets `from..to`; the log's rows of `epoch` there must all be explained.
-    pub(crate) fn close(mut self, from: u64, to: u64, epoch: i16) -> (Page, Vec<u64>) {
-        let in_range = |logged: &Logged| (from..to).contains(&logged.offset) && logged.epoch == epoch;
+    /// Closes the accounts of the offsets `from..to`; the log's rows there, of the offsets' epochs, must all be explained.
+    pub(crate) fn close(mut self, from: u64, to: u64) -> (Page, Vec<u64>) {
+        let in_range = |logged: &Logged| (from..to).contains(&logged.offset) && logged.epoch == self.epoch(logged.offset);
         let unexplained = self
             .logged
             .iter()
@@ -180,16 +194,15 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    fn epoch(&self, offset: u64) -> i16 {
+        self.epochs.at(self.partition, offset) as i16
+    }
+
     fn find(&mut self, offset: u64, record: RecordId) -> Found {
         let from = self
             .logged
             .partition_point(|logged| (logged.offset, logged.record) < (offset, record));
-        let copies = self.logged[from..]
-            .iter()
-            .take_while(|logged| (logged.offset, logged.record) == (offset, record))
-            .count();
-        self.explained[from..from + copies].fill(true);
-        match self.logged[from..from + copies].iter().map(|logged| logged.outcome).min() {
+        match self.explain(from, |logged| (logged.offset, logged.record) == (offset, record)) {
             Some(outcome) => Found::Logged(outcome),
             None if self.in_flight.contains(&(offset, record)) => Found::InFlight,
             None => Found::Nowhere,
@@ -199,12 +212,21 @@ impl<'a> Ledger<'a> {
     /// The lowest outcome of whatever came from an offset.
     fn any(&mut self, offset: u64) -> Option<i16> {
         let from = self.logged.partition_point(|logged| logged.offset < offset);
-        let copies = self.logged[from..]
-            .iter()
-            .take_while(|logged| logged.offset == offset)
-            .count();
-        self.explained[from..from + copies].fill(true);
-        self.logged[from..from + copies].iter().map(|logged| logged.outcome).min()
+        self.explain(from, |logged| logged.offset == offset)
+    }
+
+    /// Explains the rows from a place on that `belong` to a message; the lowest outcome of them.
+    fn explain(&mut self, from: usize, belong: impl Fn(&Logged) -> bool) -> Option<i16> {
+        let logged = self.logged;
+        let rows = logged.iter().enumerate().skip(from).take_while(|(_, logged)| belong(logged));
+        let mut lowest = None;
+        for (at, row) in rows {
+            if row.epoch == self.epoch(row.offset) {
+                self.explained[at] = true;
+                lowest = Some(lowest.map_or(row.outcome, |lowest: i16| lowest.min(row.outcome)));
+            }
+        }
+        lowest
     }
 }
 
@@ -228,11 +250,12 @@ mod tests {
     fn page(rows: &[Logged], in_flight: &[(u64, u8)], dead: &[u64], messages: &[(u64, Expected)], to: u64) -> (Page, Vec<u64>) {
         let in_flight = in_flight.iter().map(|(offset, number)| (*offset, record(*number))).collect();
         let dead = dead.iter().copied().collect();
-        let mut ledger = Ledger::new(rows, &in_flight, &dead);
+        let epochs = Epochs::default();
+        let mut ledger = Ledger::new(rows, &in_flight, &dead, &epochs, 0);
         for (offset, expected) in messages {
             ledger.enter(*offset, expected);
         }
-        ledger.close(0, to, 0)
+        ledger.close(0, to)
     }
 
     #[test]
@@ -310,6 +333,16 @@ mod tests {
             "another epoch, and offsets not yet committed, are not asked about"
         );
         assert!(!page.balances());
+    }
+
+    #[test]
+    fn a_row_of_another_epoch_is_not_the_message() {
+        let rows = [Logged {
+            epoch: 1,
+            ..logged(0, 1, 1)
+        }];
+        let (page, missing) = page(&rows, &[], &[], &[(0, Expected::Records(vec![record(1)]))], 1);
+        assert_eq!((page.missing, missing), (1, vec![0]), "it was read of a topic that is gone");
     }
 
     #[test]

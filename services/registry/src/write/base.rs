@@ -4,6 +4,7 @@ use super::{Keys, number};
 use domain::batch::{Difference, Effects};
 use domain::record::EntityChange;
 use domain::shard::Shard;
+use runtime::normaliser::hold;
 use runtime::store::copy::CopyRows;
 use runtime::store::person::{self, DIRECTORY, EMPLOYER, ENROLMENT, PERSON};
 use runtime::store::read::naive;
@@ -159,15 +160,7 @@ async fn counts(connection: &mut PgConnection, counters: &BTreeMap<(Shard, i32, 
 /// Holds the topics in which a key appeared in a second partition: only an operator can say which position is the later one.
 pub(super) async fn hold_strays(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
     for (source, table) in &effects.strays {
-        let topics = format!("{source}.%.{}", table.as_str());
-        tracing::error!(%source, table = table.as_str(), "a key appeared in a second partition; its topic is held");
-        sqlx::query(
-            "update store.source_topic set held = 'a key appeared in a second partition: positions are no longer comparable; run `canbao source accept '
-             || topic || ' --restart`' where topic like $1 and held is null",
-        )
-        .bind(topics)
-        .execute(&mut *connection)
-        .await?;
+        hold::second_partition(&mut *connection, *source, table).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Dialect files: TOML, checked to the last name before a message is read.
 
 use super::codes::{Codes, Meaning, Target};
+use super::digest::{Stated, digest};
 use super::field::{Field, Kind};
 use super::shape::{Content, Encoding, Need};
 use super::table::{Mapping, Table};
@@ -104,7 +105,9 @@ impl<'de> Visitor<'de> for FieldVisitor {
 
 /// Parses and checks a file.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
-    let written: DialectFile = toml::from_str(text).map_err(|error| problem(file, "", error.to_string().trim_end()))?;
+    let invalid = |error: toml::de::Error| problem(file, "", error.to_string().trim_end());
+    let written: DialectFile = toml::from_str(text).map_err(invalid)?;
+    let digest = digest(&toml::from_str(text).map_err(invalid)?);
     let agency: Agency = written
         .agency
         .parse()
@@ -133,7 +136,20 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
     if let Some(unused) = written.codes.keys().find(|name| !used.contains(*name)) {
         return Err(problem(file, &format!("codes.{unused}"), "no field uses this code table"));
     }
-    Ok(Dialect { agency, cities, tables })
+    let stated = Stated {
+        agency,
+        dialect: written.name.clone(),
+        cities: written.cities.join(","),
+        revision: written.revision,
+        digest,
+        file: file.to_owned(),
+    };
+    Ok(Dialect {
+        agency,
+        cities,
+        tables,
+        stated,
+    })
 }
 
 fn parse_cities(file: &Path, written: &[String]) -> Result<Option<Vec<City>>, DialectError> {

@@ -99,15 +99,24 @@ pub fn topics_with_prefix<C: ConsumerContext>(consumer: &BaseConsumer<C>, prefix
     Ok(topics)
 }
 
-/// Committed offsets of the group that `consumer` was made with (`group.id`; it need not have joined); partitions without one are
-/// left out. Each is the offset of the first message not yet taken.
+/// A committed offset: that of the first message not yet taken, and what who committed it noted beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The offset.
+    pub offset: i64,
+    /// The note.
+    pub metadata: String,
+}
+
+/// What the group that `consumer` was made with (`group.id`; it need not have joined) has committed; partitions without a committed
+/// offset are left out.
 ///
 /// # Errors
 /// When the group's coordinator does not answer.
-pub fn committed<C: ConsumerContext>(
+pub fn commits<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: impl IntoIterator<Item = TopicPartition>,
-) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+) -> KafkaResult<BTreeMap<TopicPartition, Commit>> {
     let mut list = TopicPartitionList::new();
     for (topic, partition) in partitions {
         list.add_partition(&topic, partition);
@@ -115,14 +124,30 @@ pub fn committed<C: ConsumerContext>(
     if list.count() == 0 {
         return Ok(BTreeMap::new());
     }
-    let mut offsets = BTreeMap::new();
+    let mut commits = BTreeMap::new();
     for element in consumer.committed_offsets(list, REQUEST_TIMEOUT)?.elements() {
         element.error()?;
         if let Offset::Offset(offset) = element.offset() {
-            offsets.insert((element.topic().to_owned(), element.partition()), offset);
+            let metadata = element.metadata().to_owned();
+            commits.insert((element.topic().to_owned(), element.partition()), Commit { offset, metadata });
         }
     }
-    Ok(offsets)
+    Ok(commits)
+}
+
+/// The offsets of [`commits`].
+///
+/// # Errors
+/// When the group's coordinator does not answer.
+pub fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    let commits = commits(consumer, partitions)?;
+    Ok(commits
+        .into_iter()
+        .map(|(partition, commit)| (partition, commit.offset))
+        .collect())
 }
 
 /// Whether an error means that the brokers cannot be reached right now; librdkafka goes on trying by itself.

@@ -1,14 +1,16 @@
 //! Where a region's consumer stands in its source topics, and which of them it must not read.
 //!
 //! librdkafka's own choice of a start (`auto.offset.reset`) would skip silently, so every start is chosen here, when partitions
-//! are assigned and when an operator's statement changes what is recorded. What is committed carries the replay count in its
-//! metadata, so that an offset from before a replay is recognised.
+//! are assigned and when an operator's statement changes what is recorded. What is committed notes under which statements it was read.
+//!
+//! Within a batch all is read under what was known when it began: [`Positions::follow`] alone takes up what an operator stated, between
+//! two batches, else a batch would be committed under a statement that part of it was read before.
 
+use super::hold::Hold;
 use super::source_topic::{SourceTopic, TopicStore};
-use super::start::{Committed, Start, replay_of, start};
+use super::start::{ReadUnder, Start, start};
 use crate::health::Check;
-use crate::kafka::REQUEST_TIMEOUT;
-use crate::kafka::offsets::{TopicPartition, Watermarks, partitions, patiently, watermarks};
+use crate::kafka::offsets::{Commit, TopicPartition, Watermarks, commits, partitions, patiently, topics_with_prefix, watermarks};
 use anyhow::Context;
 use domain::source::Source;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -25,6 +27,14 @@ struct State {
     topics: BTreeMap<String, SourceTopic>,
     /// What went wrong inside a callback, where nothing can be returned.
     failed: Option<anyhow::Error>,
+}
+
+/// What is recorded of a message's position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecordedPosition {
+    pub(super) epoch: u16,
+    /// An operator accepted that it may be unreadable.
+    pub(super) is_tolerated: bool,
 }
 
 /// A region's topics and positions; also the context of its consumer.
@@ -49,18 +59,24 @@ impl Positions {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The epoch of a topic's positions; `None` when the topic must not be read.
-    pub(super) fn epoch(&self, topic: &str) -> Option<u16> {
-        self.state()
-            .topics
-            .get(topic)
-            .filter(|topic| topic.held.is_none())
-            .map(|topic| topic.epoch)
+    /// What is recorded of a position; `None` when its topic must not be read.
+    pub(super) fn recorded_of(&self, topic: &str, partition: u16, offset: u64) -> Option<RecordedPosition> {
+        let state = self.state();
+        let topic = state.topics.get(topic).filter(|topic| topic.held.is_none())?;
+        let tolerated = topic.tolerated.get(usize::from(partition));
+        Some(RecordedPosition {
+            epoch: topic.epochs.at(partition, offset),
+            is_tolerated: tolerated.is_some_and(|end| offset < *end),
+        })
     }
 
-    /// The replay count that offsets committed now belong to.
-    pub(super) fn replay(&self, topic: &str) -> u32 {
-        self.state().topics.get(topic).map_or(0, |topic| topic.replay)
+    fn is_read(&self, topic: &str) -> bool {
+        self.state().topics.get(topic).is_some_and(|topic| topic.held.is_none())
+    }
+
+    /// What is committed now was read under this; `None` for a topic that was never seen.
+    pub(super) fn read_under(&self, topic: &str) -> Option<ReadUnder> {
+        self.state().topics.get(topic).map(ReadUnder::recorded)
     }
 
     /// What went wrong inside a callback of the last poll.
@@ -85,11 +101,12 @@ impl Positions {
         }
     }
 
-    /// Holds every topic of the source.
+    /// Holds every topic of the source, also those that other replicas read.
     pub(super) fn hold_source(&self, consumer: &BaseConsumer<Self>, reason: &str) -> anyhow::Result<()> {
+        let present = patiently(|| topics_with_prefix(consumer, &format!("{}.", self.source))).context("asking for topics")?;
         let mut topics: BTreeSet<String> = self.store.load(self.source)?.into_iter().map(|topic| topic.topic).collect();
         topics.extend(self.state().topics.keys().cloned());
-        for topic in topics {
+        for topic in topics.into_iter().filter(|topic| present.contains(topic)) {
             self.hold(&topic, reason.to_owned())?;
         }
         self.pause_held(consumer)?;
@@ -112,14 +129,19 @@ impl Positions {
             .with_context(|| format!("reading the partitions of {topic}"))?
             .len() as u32;
         let recorded = self.store.record(topic, found)?;
-        let (expected, held) = (recorded.partitions, recorded.held.is_some());
-        self.state().topics.insert(topic.to_owned(), recorded);
-        if found != expected && !held {
-            let reason = format!(
-                "topic {topic} has {found} partitions and {expected} are recorded: keys may have moved, so positions are no \
-                 longer comparable; run `canbao source accept {topic}`"
-            );
-            self.hold(topic, reason)?;
+        let expected = recorded.partitions;
+        let is_held = {
+            let mut state = self.state();
+            let known = state.topics.entry(topic.to_owned()).or_insert_with(|| recorded.clone());
+            known.held = known.held.take().or(recorded.held);
+            known.held.is_some()
+        };
+        if found != expected && !is_held {
+            let cause = Hold::Partitions {
+                found,
+                recorded: expected,
+            };
+            self.hold(topic, cause.reason(topic))?;
         }
         Ok(())
     }
@@ -143,8 +165,13 @@ impl Positions {
         for (topic, partition) in places {
             let held =
                 watermarks(consumer, &topic, partition).with_context(|| format!("reading the range of {topic}/{partition}"))?;
-            let at = committed.get(&(topic.clone(), partition)).copied();
-            let offset = match start(at, self.replay(&topic), held) {
+            let commit = committed.get(&(topic.clone(), partition));
+            let start = self
+                .state()
+                .topics
+                .get(&topic)
+                .map(|topic| start(commit, topic, partition, held));
+            let offset = match start.with_context(|| format!("{topic} was assigned and is not known"))? {
                 Start::At(offset) => offset,
                 Start::OutOfRange(offset) => {
                     self.hold_out_of_range(&topic, partition, offset, held)?;
@@ -156,31 +183,14 @@ impl Positions {
         Ok(())
     }
 
-    /// Committed offsets of all partitions of the topics, also of those that other replicas read.
-    fn committed(
-        consumer: &BaseConsumer<Self>,
-        topics: &BTreeSet<String>,
-    ) -> anyhow::Result<BTreeMap<TopicPartition, Committed>> {
-        let mut asked = TopicPartitionList::new();
+    /// What is committed of all partitions of the topics, also of those that other replicas read.
+    fn committed(consumer: &BaseConsumer<Self>, topics: &BTreeSet<String>) -> anyhow::Result<BTreeMap<TopicPartition, Commit>> {
+        let mut asked = Vec::new();
         for topic in topics {
-            for partition in partitions(consumer, topic).with_context(|| format!("reading the partitions of {topic}"))? {
-                asked.add_partition(topic, partition);
-            }
+            let partitions = partitions(consumer, topic).with_context(|| format!("reading the partitions of {topic}"))?;
+            asked.extend(partitions.into_iter().map(|partition| (topic.clone(), partition)));
         }
-        let mut committed = BTreeMap::new();
-        let list =
-            patiently(|| consumer.committed_offsets(asked.clone(), REQUEST_TIMEOUT)).context("reading committed offsets")?;
-        for element in list.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
-            element
-                .error()
-                .with_context(|| format!("reading the committed offset of {topic}/{partition}"))?;
-            if let Offset::Offset(offset) = element.offset() {
-                let replay = replay_of(element.metadata());
-                committed.insert((topic.to_owned(), partition), Committed { offset, replay });
-            }
-        }
-        Ok(committed)
+        patiently(|| commits(consumer, asked.clone())).context("reading committed offsets")
     }
 
     fn is_started(&self, topic: &str) -> bool {
@@ -200,26 +210,17 @@ impl Positions {
 
     /// Holds a topic whose committed offsets are gone.
     pub(super) fn hold_forgotten(&self, topic: &str) -> anyhow::Result<()> {
-        if self.epoch(topic).is_none() {
-            return Ok(());
+        if self.is_read(topic) {
+            self.hold(topic, Hold::Forgotten.reason(topic))?;
         }
-        let reason = format!(
-            "the committed offsets of {topic} are gone: run `canbao source accept {topic} --restart` if the topic was created \
-             anew, `canbao source accept {topic} --reread` if it is the same and nobody read it for long"
-        );
-        self.hold(topic, reason)
+        Ok(())
     }
 
     fn hold_out_of_range(&self, topic: &str, partition: i32, offset: i64, held: Watermarks) -> anyhow::Result<()> {
-        if self.epoch(topic).is_none() {
-            return Ok(());
+        if self.is_read(topic) {
+            self.hold(topic, Hold::out_of_range(partition, offset, held).reason(topic))?;
         }
-        let Watermarks { low, high } = held;
-        let reason = format!(
-            "offset {offset} of {topic}/{partition} is out of range {low} to {high}: the topic was created anew or lost messages; \
-             run `canbao source accept {topic} --restart`"
-        );
-        self.hold(topic, reason)
+        Ok(())
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
@@ -239,7 +240,7 @@ impl Positions {
 
     /// Stops reading what is held.
     pub(super) fn pause_held(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
-        let held = Self::assigned(consumer, |topic| self.epoch(topic).is_none())?;
+        let held = Self::assigned(consumer, |topic| !self.is_read(topic))?;
         if held.count() > 0 {
             consumer.pause(&held).context("pausing held topics")?;
         }
@@ -270,7 +271,9 @@ impl Positions {
                 continue;
             };
             let lifted = known.held.is_some() && recorded.held.is_none();
-            if recorded.held.is_none() && (lifted || known.replay != recorded.replay || known.partitions != recorded.partitions) {
+            let restated =
+                ReadUnder::recorded(known) != ReadUnder::recorded(&recorded) || known.partitions != recorded.partitions;
+            if recorded.held.is_none() && (lifted || restated) {
                 accepted.insert(recorded.topic.clone());
             }
             *known = recorded;
@@ -306,7 +309,7 @@ impl Positions {
             }
         }
         // A partition that was never read has no position; its committed offset is checked instead.
-        let mut unread = Self::assigned(consumer, |topic| self.epoch(topic).is_some())?;
+        let mut unread = Self::assigned(consumer, |topic| self.is_read(topic))?;
         self.place(consumer, &mut unread)?;
         self.pause_held(consumer)?;
         self.report();

@@ -14,6 +14,7 @@ mod commit;
 
 use super::emit::{Emitter, Pace};
 use super::events::{Events, Outcome};
+use super::hold::Hold;
 use super::positions::Positions;
 use super::share::DeadLetterShare;
 use super::{Classify, Shared};
@@ -157,10 +158,7 @@ impl Region {
         if batch.cut
             && let Some(excess) = self.stages.share.excess()
         {
-            let reason = format!(
-                "{excess}; correct the source or its dialect, then run `canbao source accept {}`",
-                self.source
-            );
+            let reason = Hold::DeadLetters { excess: &excess }.reason(&self.source.to_string());
             self.consumer.context().hold_source(&self.consumer, &reason)?;
         }
         Ok(())
@@ -264,19 +262,20 @@ struct Stages {
 impl Stages {
     /// Takes one message through: admit, classify, then apply, divert or leave it.
     fn take(&mut self, positions: &Positions, message: &BorrowedMessage<'_>) -> anyhow::Result<Outcome> {
-        let Some((epoch, (source, table))) = positions.epoch(message.topic()).zip(table_of_topic(message.topic())) else {
-            return Ok(Outcome::Held);
-        };
         let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
         let partition = u16::try_from(message.partition()).context("partition numbers fit 16 bits")?;
         let offset = u64::try_from(message.offset()).context("offsets are not negative")?;
+        let recorded = positions.recorded_of(message.topic(), partition, offset);
+        let Some((recorded, (source, table))) = recorded.zip(table_of_topic(message.topic())) else {
+            return Ok(Outcome::Held);
+        };
         let (key, value) = (message.key(), message.payload());
         match (self.classify)(&SourceMessage {
             source,
             table,
             partition,
             offset,
-            epoch,
+            epoch: recorded.epoch,
             timestamp,
             key,
             value,
@@ -284,6 +283,13 @@ impl Stages {
             Classified::Inputs(inputs) => self.apply(&inputs, timestamp),
             Classified::Control(_) => Ok(self.pass()),
             Classified::DeadLetter { error, unreadable } => {
+                // What an operator accepted says nothing about what comes now.
+                if !recorded.is_tolerated {
+                    self.share.note(Some(error.class));
+                    if self.share.excess().is_some() {
+                        return Ok(Outcome::Held);
+                    }
+                }
                 self.divert(message, timestamp, &error, unreadable.map(Input::Change).as_slice())
             }
         }
@@ -301,7 +307,7 @@ impl Stages {
         Outcome::Control
     }
 
-    /// Diverts a message unless too many were; where its person is known, `unreadable` says so to the base.
+    /// Diverts a message; where its person is known, `unreadable` says so to the base.
     fn divert(
         &mut self,
         message: &BorrowedMessage<'_>,
@@ -309,10 +315,6 @@ impl Stages {
         error: &NormaliseError,
         unreadable: &[Input],
     ) -> anyhow::Result<Outcome> {
-        self.share.note(Some(error.class));
-        if self.share.excess().is_some() {
-            return Ok(Outcome::Held);
-        }
         self.events.dead_letter(message, error);
         self.emitter.divert(message, appended, error)?;
         crate::failpoint::reach("normaliser.diverted");

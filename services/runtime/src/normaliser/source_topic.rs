@@ -1,11 +1,15 @@
-//! What is recorded of each source topic: how many partitions it had, which epoch its positions belong to, whether it is held.
+//! What is recorded of each source topic: how many partitions it had, the epochs of its positions, whether it is held.
 //!
-//! Table `store.source_topic`. Normalisers write first sightings and holds; an operator's `canbao source accept` is the only
-//! thing that lifts a hold or raises an epoch (ARCHITECTURE.md, Versions).
+//! Tables `store.source_topic` and `store.source_epoch`. Normalisers write first sightings and holds; an operator's `canbao source
+//! accept` ([`super::accept`]) is the only thing that lifts a hold or begins an epoch.
 
 use anyhow::Context;
+use domain::date::Timestamp;
+use domain::epoch::{Epoch, Epochs};
 use domain::source::Source;
-use sqlx::PgPool;
+use serde::Deserialize;
+use sqlx::types::Json;
+use sqlx::{PgExecutor, PgPool};
 use tokio::runtime::Handle;
 
 /// A source topic as recorded.
@@ -15,15 +19,32 @@ pub struct SourceTopic {
     pub topic: String,
     /// Partitions it had when it was recorded or last accepted.
     pub partitions: u32,
-    /// Epoch of its positions: part of every version read from it.
-    pub epoch: u16,
+    /// Epochs of its positions.
+    pub epochs: Epochs,
     /// How often an operator asked to read it again from its start.
     pub replay: u32,
     /// Whether offsets were committed since it was recorded or last begun anew. If they are gone afterwards, the topic was
     /// deleted (brokers then forget its offsets), or the group was away for longer than they are kept.
     pub started: bool,
+    /// By partition, the offset below which an operator accepted whatever cannot be read.
+    pub tolerated: Vec<u64>,
     /// Why it is not read, with the command to run; `None` when it is.
     pub held: Option<String>,
+}
+
+impl SourceTopic {
+    /// A topic at its first sighting.
+    pub fn first(topic: &str, partitions: u32) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            partitions,
+            epochs: Epochs::default(),
+            replay: 0,
+            started: false,
+            tolerated: Vec::new(),
+            held: None,
+        }
+    }
 }
 
 /// Where source topics are recorded. Calls block: they are made from the consumers' own threads.
@@ -60,18 +81,74 @@ pub struct PgTopicStore {
     runtime: Handle,
 }
 
-type Row = (String, i32, i16, i32, bool, Option<String>);
+#[derive(Deserialize)]
+struct EpochRow {
+    epoch: u16,
+    begins: Vec<u64>,
+}
 
-fn topic((topic, partitions, epoch, replay, started, held): Row) -> SourceTopic {
-    let (partitions, epoch, replay) = (partitions.max(0) as u32, epoch.max(0) as u16, replay.max(0) as u32);
-    SourceTopic {
+type Row = (String, i32, i32, bool, Vec<i64>, Option<String>, Json<Vec<EpochRow>>);
+
+/// One statement, so that a topic and its epochs are read as one operator left them.
+const SELECT: &str = "select t.topic, t.partitions, t.replay, t.started, t.tolerated, t.held, (select
+     json_agg(json_build_object('epoch', e.epoch, 'begins', e.begins) order by e.epoch) from store.source_epoch e where e.topic = t.topic)
+     from store.source_topic t where ($1::text is null or starts_with(t.topic, $1)) and ($2::text is null or t.topic = $2) order by t.topic";
+
+fn topic((topic, partitions, replay, started, tolerated, held, Json(epochs)): Row) -> anyhow::Result<SourceTopic> {
+    let epochs = epochs.into_iter().map(|row| Epoch {
+        number: row.epoch,
+        begins: row.begins,
+    });
+    let epochs = Epochs::new(epochs.collect()).with_context(|| format!("the recorded epochs of {topic} cannot be read"))?;
+    Ok(SourceTopic {
         topic,
-        partitions,
-        epoch,
-        replay,
+        partitions: partitions.unsigned_abs(),
+        epochs,
+        replay: replay.unsigned_abs(),
         started,
+        tolerated: tolerated.into_iter().map(i64::unsigned_abs).collect(),
         held,
-    }
+    })
+}
+
+async fn select(executor: impl PgExecutor<'_>, prefix: Option<&str>, name: Option<&str>) -> anyhow::Result<Vec<SourceTopic>> {
+    let rows: Vec<Row> = sqlx::query_as(SELECT).bind(prefix).bind(name).fetch_all(executor).await?;
+    rows.into_iter().map(topic).collect()
+}
+
+/// Every recorded topic.
+///
+/// # Errors
+/// When the database does not answer, or holds what cannot be read.
+pub async fn all(executor: impl PgExecutor<'_>) -> anyhow::Result<Vec<SourceTopic>> {
+    select(executor, None, None)
+        .await
+        .context("reading the recorded topics: was `canbao migrate` run?")
+}
+
+/// A recorded topic.
+///
+/// # Errors
+/// When the database does not answer, or holds what cannot be read.
+pub async fn find(executor: impl PgExecutor<'_>, name: &str) -> anyhow::Result<Option<SourceTopic>> {
+    let found = select(executor, None, Some(name))
+        .await
+        .context("reading the recorded topics: was `canbao migrate` run?")?;
+    Ok(found.into_iter().next())
+}
+
+/// Whether an operator stated since a time that the topic was created anew.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_restarted_since(executor: impl PgExecutor<'_>, topic: &str, time: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from store.source_epoch where topic = $1 and restart and stated_at > to_timestamp($2::float8 / 1000))",
+    )
+    .bind(topic)
+    .bind(time.0)
+    .fetch_one(executor)
+    .await
 }
 
 impl PgTopicStore {
@@ -83,35 +160,28 @@ impl PgTopicStore {
 
 impl TopicStore for PgTopicStore {
     fn load(&self, source: Source) -> anyhow::Result<Vec<SourceTopic>> {
-        let read = sqlx::query_as::<_, Row>(
-            "select topic, partitions, epoch, replay, started, held from store.source_topic where starts_with(topic, $1) order by topic",
-        )
-        .bind(format!("{source}."))
-        .fetch_all(&self.pool);
-        let rows = self
-            .runtime
-            .block_on(read)
-            .with_context(|| format!("reading the recorded topics of {source}"))?;
-        Ok(rows.into_iter().map(topic).collect())
+        let prefix = format!("{source}.");
+        self.runtime
+            .block_on(select(&self.pool, Some(&prefix), None))
+            .with_context(|| format!("reading the recorded topics of {source}"))
     }
 
     fn record(&self, name: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
         let record = async {
-            sqlx::query("insert into store.source_topic (topic, partitions) values ($1, $2) on conflict (topic) do nothing")
-                .bind(name)
-                .bind(partitions as i32)
-                .execute(&self.pool)
-                .await?;
-            sqlx::query_as::<_, Row>(
-                "select topic, partitions, epoch, replay, started, held from store.source_topic where topic = $1",
+            sqlx::query(
+                "with added as (insert into store.source_topic (topic, partitions) values ($1, $2) on conflict (topic) do nothing
+                 returning topic)
+                 insert into store.source_epoch (topic, epoch, begins, who, why)
+                 select topic, 0, '{}', 'normaliser', 'first seen' from added",
             )
             .bind(name)
-            .fetch_one(&self.pool)
-            .await
+            .bind(partitions as i32)
+            .execute(&self.pool)
+            .await?;
+            find(&self.pool, name).await?.context("it is not recorded")
         };
         self.runtime
             .block_on(record)
-            .map(topic)
             .with_context(|| format!("recording topic {name}"))
     }
 
@@ -133,38 +203,4 @@ impl TopicStore for PgTopicStore {
         self.runtime.block_on(hold).with_context(|| format!("holding topic {name}"))?;
         Ok(())
     }
-}
-
-/// What an operator states when accepting a topic (`canbao source accept`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acceptance {
-    /// Go on at the committed offsets. The epoch rises only if the partition count changed.
-    Continue,
-    /// Read it again from its start: a new mapping reads the same rows anew and wins by its revision (`--reread`).
-    Reread,
-    /// The topic was created anew or lost messages: its positions begin again in a new epoch, from its start (`--restart`).
-    Restart,
-}
-
-/// Records an operator's statement about one topic that has `partitions` now; `false` when the topic was never recorded.
-///
-/// Running normalisers notice it within `normaliser.accept_refresh_millis`.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn accept(pool: &PgPool, topic: &str, partitions: u32, acceptance: Acceptance) -> anyhow::Result<bool> {
-    let restart = acceptance == Acceptance::Restart;
-    let again = restart || acceptance == Acceptance::Reread;
-    let done = sqlx::query(
-        "update store.source_topic set held = null, partitions = $2, replay = replay + $3::int, started = started and $3 = 0, \
-         epoch = epoch + (case when $4 or partitions <> $2 then 1 else 0 end)::smallint where topic = $1",
-    )
-    .bind(topic)
-    .bind(partitions as i32)
-    .bind(i32::from(again))
-    .bind(restart)
-    .execute(pool)
-    .await
-    .with_context(|| format!("accepting topic {topic}"))?;
-    Ok(done.rows_affected() > 0)
 }

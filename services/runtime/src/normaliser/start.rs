@@ -1,19 +1,61 @@
 //! Where reading a partition begins: pure, from what is committed, recorded and held.
 
-use crate::kafka::offsets::Watermarks;
+use crate::kafka::offsets::{Commit, Watermarks};
+use crate::normaliser::source_topic::SourceTopic;
 use rdkafka::Offset;
 
-/// Metadata of a committed offset.
-pub(super) fn commit_metadata(replay: u32) -> String {
-    format!("replay={replay}")
+/// Under which of the operator's statements a topic was read: what is committed says so in its metadata, so that an offset from before a
+/// statement is recognised, whichever replica committed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ReadUnder {
+    replay: u32,
+    /// `None` where it was not noted: before epochs were.
+    epoch: Option<u16>,
 }
 
-/// The replay count that metadata of a committed offset tell.
-pub(super) fn replay_of(metadata: &str) -> u32 {
-    metadata
-        .strip_prefix("replay=")
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(0)
+impl ReadUnder {
+    /// Under what is recorded.
+    pub(super) fn recorded(topic: &SourceTopic) -> Self {
+        Self {
+            replay: topic.replay,
+            epoch: Some(topic.epochs.latest()),
+        }
+    }
+
+    /// What metadata of a committed offset tell.
+    fn parse(metadata: &str) -> Self {
+        let value = |name: &str| {
+            metadata
+                .split(' ')
+                .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+        };
+        Self {
+            replay: value("replay").and_then(|count| count.parse().ok()).unwrap_or(0),
+            epoch: value("epoch").and_then(|epoch| epoch.parse().ok()),
+        }
+    }
+
+    /// Metadata of an offset to commit.
+    pub(super) fn metadata(self) -> String {
+        match self.epoch {
+            Some(epoch) => format!("replay={} epoch={epoch}", self.replay),
+            None => format!("replay={}", self.replay),
+        }
+    }
+}
+
+/// How far a partition has been read under what is recorded now: the committed offset, or less where an operator had it read again since.
+/// Not below `low`, the first offset the brokers hold.
+pub fn read_up_to(commit: &Commit, topic: &SourceTopic, partition: u16, low: i64) -> i64 {
+    let under = ReadUnder::parse(&commit.metadata);
+    if under.replay < topic.replay {
+        return low;
+    }
+    let known = under.epoch.unwrap_or(topic.epochs.latest());
+    match topic.epochs.changed_from(known, partition) {
+        Some(changed) if (changed as i64) < commit.offset => (changed as i64).max(low),
+        _ => commit.offset,
+    }
 }
 
 /// Where reading a partition begins.
@@ -25,45 +67,82 @@ pub(super) enum Start {
     OutOfRange(i64),
 }
 
-/// A committed offset.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Committed {
-    /// Offset of the next message.
-    pub(super) offset: i64,
-    /// The replay count it belongs to.
-    pub(super) replay: u32,
-}
-
-/// Committed offset, recorded replay count, what the broker holds: where to begin.
-pub(super) fn start(committed: Option<Committed>, replay: u32, held: Watermarks) -> Start {
-    match committed {
-        None => Start::At(Offset::Beginning),
-        Some(committed) if committed.replay < replay => Start::At(Offset::Beginning),
-        Some(Committed { offset, .. }) if held.holds(offset) => Start::At(Offset::Offset(offset)),
-        Some(Committed { offset, .. }) => Start::OutOfRange(offset),
+/// Where to begin in a partition of a topic.
+pub(super) fn start(commit: Option<&Commit>, topic: &SourceTopic, partition: i32, held: Watermarks) -> Start {
+    let Some(commit) = commit else {
+        return Start::At(Offset::Beginning);
+    };
+    let offset = read_up_to(commit, topic, partition as u16, held.low);
+    if offset == held.low && commit.offset != held.low {
+        Start::At(Offset::Beginning)
+    } else if held.holds(offset) {
+        Start::At(Offset::Offset(offset))
+    } else {
+        Start::OutOfRange(commit.offset)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::epoch::Moves;
+
+    fn commit(offset: i64, metadata: &str) -> Commit {
+        Commit {
+            offset,
+            metadata: metadata.to_owned(),
+        }
+    }
 
     #[test]
     fn starts_are_chosen_and_never_skip() {
         let held = Watermarks { low: 10, high: 20 };
-        let committed = |offset, metadata| {
-            Some(Committed {
-                offset,
-                replay: replay_of(metadata),
-            })
+        let start = |commit: Option<Commit>, replay| {
+            let topic = SourceTopic {
+                replay,
+                ..SourceTopic::first("t", 1)
+            };
+            start(commit.as_ref(), &topic, 0, held)
         };
-        assert_eq!(start(None, 0, held), Start::At(Offset::Beginning));
-        assert_eq!(start(committed(15, ""), 0, held), Start::At(Offset::Offset(15)));
-        assert_eq!(start(committed(20, "replay=1"), 1, held), Start::At(Offset::Offset(20)));
-        assert_eq!(start(committed(15, "replay=1"), 2, held), Start::At(Offset::Beginning));
-        let metadata = commit_metadata(1);
+        assert_eq!(start(None, 0), Start::At(Offset::Beginning));
+        assert_eq!(start(Some(commit(15, "")), 0), Start::At(Offset::Offset(15)));
+        assert_eq!(start(Some(commit(20, "replay=1")), 1), Start::At(Offset::Offset(20)));
+        assert_eq!(start(Some(commit(15, "replay=1")), 2), Start::At(Offset::Beginning));
+        assert_eq!(
+            start(Some(commit(9, "replay=1")), 2),
+            Start::At(Offset::Beginning),
+            "even if it is lost"
+        );
         for lost in [9, 21] {
-            assert_eq!(start(committed(lost, &metadata), 1, held), Start::OutOfRange(lost));
+            assert_eq!(start(Some(commit(lost, "replay=1 epoch=0")), 1), Start::OutOfRange(lost));
+        }
+    }
+
+    #[test]
+    fn what_changed_its_epoch_is_read_again() {
+        let held = Watermarks { low: 10, high: 20 };
+        let mut topic = SourceTopic::first("t", 1);
+        topic.epochs = topic
+            .epochs
+            .repartitioned(1, &[14, 0], &Moves::default())
+            .expect("few epochs");
+        let at = |topic: &SourceTopic, offset, metadata: &str| start(Some(&commit(offset, metadata)), topic, 0, held);
+        assert_eq!(at(&topic, 16, "replay=0 epoch=0"), Start::At(Offset::Offset(14)));
+        assert_eq!(at(&topic, 12, "replay=0 epoch=0"), Start::At(Offset::Offset(12)));
+        let under = ReadUnder::recorded(&topic).metadata();
+        assert_eq!(at(&topic, 16, &under), Start::At(Offset::Offset(16)));
+        assert_eq!(
+            at(&topic, 16, "replay=0"),
+            Start::At(Offset::Offset(16)),
+            "as before epochs were noted"
+        );
+        topic.epochs = topic.epochs.restarted().expect("few epochs");
+        for offset in [5, 16, 99] {
+            assert_eq!(
+                at(&topic, offset, &under),
+                Start::At(Offset::Beginning),
+                "whatever was committed before"
+            );
         }
     }
 }

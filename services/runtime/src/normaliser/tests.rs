@@ -5,6 +5,8 @@ use crate::debezium::{ErrorClass, NormaliseError};
 use crate::dialect::ControlKind;
 use crate::kafka::offsets::{committed, end_offsets};
 use crate::kafka::{plain_consumer, range_consumer, read_range};
+use domain::date::Timestamp;
+use domain::epoch::Moves;
 use domain::ids::IdKey;
 use domain::input::Input;
 use domain::personal::Personal;
@@ -44,14 +46,7 @@ impl TopicStore for Memory {
     }
 
     fn record(&self, topic: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
-        let first = SourceTopic {
-            topic: topic.to_owned(),
-            partitions,
-            epoch: 0,
-            replay: 0,
-            started: false,
-            held: None,
-        };
+        let first = SourceTopic::first(topic, partitions);
         Ok(self.with(|topics| topics.entry(topic.to_owned()).or_insert(first).clone()))
     }
 
@@ -290,23 +285,19 @@ async fn too_many_dead_letters_hold_the_source_until_it_is_accepted() {
     let diverted = world.end("human-resources.3201.dlq");
     assert_eq!(diverted, 4);
     assert!(world.committed() < 40);
-    // The rest is read after the operator accepts and the policy tolerates it, and nothing twice.
-    let world = World {
-        settings: tolerant(&world.settings),
-        ..world
-    };
-    world
-        .store
-        .with(|topics| topics.values_mut().for_each(|topic| topic.held = None));
+    // The rest is read after the operator accepts what is there, and nothing twice.
+    world.store.with(|topics| {
+        for topic in topics.values_mut() {
+            (topic.held, topic.tolerated) = (None, vec![20, 20]);
+        }
+    });
     world.run(|world| world.committed() == 40).await.expect("an orderly end");
     assert_eq!(world.end("human-resources.3201.dlq"), 20);
     assert_eq!(world.applied().0.len(), 20);
-}
-
-fn tolerant(settings: &Settings) -> Settings {
-    let mut settings = settings.clone();
-    settings.normaliser.dead_letter_share = 1.0;
-    settings
+    // What comes then is counted as before.
+    world.write(&vec!["bad".to_owned(); 10]);
+    world.run(|world| world.store.held().is_some()).await.expect("an orderly end");
+    assert_eq!(world.end("human-resources.3201.dlq"), 24);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,7 +319,8 @@ async fn changed_partitions_hold_the_topic_and_accepting_resumes_it() {
         if !std::mem::replace(&mut *accepted.lock().expect("no panic"), true) {
             world.store.with(|topics| {
                 for topic in topics.values_mut() {
-                    (topic.held, topic.partitions, topic.epoch) = (None, 2, 1);
+                    topic.epochs = topic.epochs.repartitioned(1, &[0, 5], &Moves::default()).expect("few epochs");
+                    (topic.held, topic.partitions) = (None, 2);
                 }
             });
         }
@@ -375,7 +367,41 @@ async fn offsets_that_are_gone_hold_the_topic() {
         world
             .store
             .held()
-            .is_some_and(|reason| reason.contains("--restart") && reason.contains("--reread"))
+            .is_some_and(|reason| reason.contains("canbao source accept human-resources.3201.public.ac02 --restart"))
     );
     assert_eq!(world.end(topics::PERSON_RECORDS), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_moved_to_another_epoch_is_read_again_and_nothing_else() {
+    let world = World::new();
+    world.write(&rows(30));
+    let stated = Mutex::new(false);
+    let run = world.run(|world| {
+        let end = world.end(topics::PERSON_RECORDS);
+        if end == 30 && world.committed() == 30 && !std::mem::replace(&mut *stated.lock().expect("no panic"), true) {
+            let mut moves = Moves::default();
+            moves.see(0, 3, Timestamp(1), b"key");
+            moves.see(1, 9, Timestamp(2), b"key");
+            world.store.with(|topics| {
+                for topic in topics.values_mut() {
+                    topic.epochs = topic.epochs.repartitioned(2, &[15, 15], &moves).expect("few epochs");
+                }
+            });
+        }
+        end == 36
+    });
+    run.await.expect("an orderly end");
+    let versions = world.values(topics::PERSON_RECORDS, 64);
+    let versions = versions.iter().map(|(_, value)| match Codec::embedded().decode_input(value) {
+        Ok(Input::Change(change)) => change.version(),
+        other => panic!("a change, not {other:?}"),
+    });
+    let later: BTreeSet<(u16, u64)> = versions
+        .filter(|version| version.epoch == 1)
+        .map(|version| (version.partition, version.offset))
+        .collect();
+    assert_eq!(later, (9..15).map(|offset| (1, offset)).collect());
+    world.run(|_| true).await.expect("an orderly end");
+    assert_eq!(world.end(topics::PERSON_RECORDS), 36);
 }

@@ -3,6 +3,7 @@
 pub mod copy;
 pub mod decisions;
 pub mod log;
+pub mod mapping;
 mod migrate;
 pub mod person;
 pub mod read;

@@ -2,7 +2,6 @@
 
 use super::{Batch, IDLE, Region};
 use crate::kafka::offsets::{TopicPartition, committed, is_transient};
-use crate::normaliser::start::commit_metadata;
 use anyhow::Context;
 use rdkafka::Offset;
 use rdkafka::consumer::{CommitMode, Consumer};
@@ -53,13 +52,18 @@ impl Region {
         let mut any = false;
         for mut element in positions.elements() {
             let (topic, partition) = (element.topic().to_owned(), element.partition());
-            match batch.next(&topic, partition).filter(|_| !forgotten.contains(&topic)) {
+            let under = self
+                .consumer
+                .context()
+                .read_under(&topic)
+                .filter(|_| !forgotten.contains(&topic));
+            match batch.next(&topic, partition).zip(under) {
                 None => element.set_offset(Offset::Invalid)?,
-                Some(next) => {
+                Some((next, under)) => {
                     if element.offset() != Offset::Offset(next) {
                         element.set_offset(Offset::Offset(next))?;
                     }
-                    element.set_metadata(commit_metadata(self.consumer.context().replay(&topic)));
+                    element.set_metadata(under.metadata());
                     any = true;
                 }
             }

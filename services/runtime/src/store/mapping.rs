@@ -1,0 +1,63 @@
+//! What each revision of a dialect said when it was first used: table `store.mapping`.
+//!
+//! The revision is part of every version that the dialect reads. Did one revision stand for two contents, the same row read twice would
+//! come out differently and count as a repeat of the same version: which of the two readings the base holds would depend on chance.
+
+use crate::dialect::Stated;
+use anyhow::Context;
+use sqlx::PgPool;
+
+/// Records the dialects of a process, or refuses one that says something else than when its revision was first used.
+///
+/// # Errors
+/// Names the file, what to change and the command to run then; or the database does not answer.
+pub async fn record(pool: &PgPool, stated: &[Stated]) -> anyhow::Result<()> {
+    for dialect in stated {
+        let Stated {
+            agency,
+            dialect: name,
+            cities,
+            revision,
+            digest,
+            file,
+        } = dialect;
+        let shown = file.display();
+        // Two files may share a name.
+        let file_name = file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let failed = || format!("recording the revision of dialect {shown}");
+        sqlx::query(
+            "insert into store.mapping (agency, dialect, cities, file, revision, digest) values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+        )
+        .bind(i16::from(agency.code()))
+        .bind(name)
+        .bind(cities)
+        .bind(&file_name)
+        .bind(i32::from(*revision))
+        .bind(digest)
+        .execute(pool)
+        .await
+        .with_context(failed)?;
+        let (known, newest): (String, i32) = sqlx::query_as(
+            "select max(digest) filter (where revision = $5), max(revision) from store.mapping
+             where agency = $1 and dialect = $2 and cities = $3 and file = $4",
+        )
+        .bind(i16::from(agency.code()))
+        .bind(name)
+        .bind(cities)
+        .bind(&file_name)
+        .bind(i32::from(*revision))
+        .fetch_one(pool)
+        .await
+        .with_context(failed)?;
+        anyhow::ensure!(
+            known == *digest,
+            "{shown} says something else than when its revision {revision} was first used: set `revision = {}` in it and start again; then \
+             run `canbao source accept {agency}.<city> --reread` for its cities, so that rows read before are read anew",
+            newest + 1
+        );
+    }
+    Ok(())
+}
