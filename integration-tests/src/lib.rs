@@ -5,10 +5,12 @@
 //! [`registry`] runs the batch of the registry on it, and [`mod@traffic`] is what a broker, a connector and a registry may do to the order
 //! of things. Tests that need [`servers`] run [`on_demand`].
 
+pub mod bad_inputs;
 pub mod bench;
 pub mod check;
 pub mod drive;
 pub mod encode;
+pub mod fuzz;
 pub mod ground;
 pub mod kills;
 pub mod memory;

@@ -9,6 +9,7 @@ use crate::framing::{Codec, DecodeError};
 use crate::registry::Kind;
 use control::ControlRecord;
 use domain::input::Input;
+use domain::shard::Shard;
 use message::ShardMessage;
 use record::{EntityRecord, PersonRecord};
 
@@ -22,6 +23,11 @@ pub fn decode_input(bytes: &[u8]) -> Result<Input, DecodeError> {
     Codec::current().decode_input(bytes)
 }
 
+/// Decodes an entry of a shard's log under the ids of this process; see [`Codec::decode_entry`].
+pub fn decode_entry(shard: Shard, bytes: &[u8]) -> Result<Input, DecodeError> {
+    Codec::current().decode_entry(shard, bytes)
+}
+
 impl Codec {
     /// Encodes an input as a value of `person.records`: Confluent frame, then Avro.
     pub fn encode_input(&self, input: &Input) -> Vec<u8> {
@@ -33,26 +39,52 @@ impl Codec {
         }
     }
 
-    /// Decodes a value of `person.records`.
+    /// Decodes a value of `person.records`. What comes out keeps the limits of [`domain::limits`].
     ///
     /// # Errors
     /// When the bytes are no value of that topic. Never panics, whatever the bytes.
     pub fn decode_input(&self, bytes: &[u8]) -> Result<Input, DecodeError> {
         let kind = self.version_of(bytes)?.kind;
+        let record = kind.record_name();
         match kind {
             Kind::PersonRecord => Ok(Input::Change(self.decode::<PersonRecord<'static>>(bytes)?.into())),
             Kind::EntityRecord => Ok(Input::Entity(self.decode::<EntityRecord<'static>>(bytes)?.into())),
             Kind::ShardMessage => {
                 let message = self.decode::<ShardMessage<'static>>(bytes)?.into_message();
-                Ok(Input::Message(message.ok_or(DecodeError::Value {
-                    record: kind.record_name(),
-                    what: "guest copy",
-                })?))
+                message
+                    .map(Input::Message)
+                    .map_err(|what| DecodeError::Value { record, what })
             }
-            Kind::Control => Ok(Input::Control(self.decode::<ControlRecord>(bytes)?.into())),
-            _ => Err(DecodeError::Unexpected {
-                record: kind.record_name(),
-            }),
+            Kind::Control => {
+                let control = self.decode::<ControlRecord>(bytes)?.into_control();
+                control
+                    .map(Input::Control)
+                    .map_err(|what| DecodeError::Value { record, what })
+            }
+            _ => Err(DecodeError::Unexpected { record }),
+        }
+    }
+
+    /// Decodes an entry of `shard`'s log: [`Codec::decode_input`], and a version of a record stands in the log that its own content
+    /// names. Elsewhere it would be held by a shard where nobody looks for it.
+    ///
+    /// # Errors
+    /// When the bytes are no entry of this log.
+    pub fn decode_entry(&self, shard: Shard, bytes: &[u8]) -> Result<Input, DecodeError> {
+        let input = self.decode_input(bytes)?;
+        let own = match &input {
+            Input::Change(change) => change.shard(),
+            Input::Entity(entity) => entity.shard(),
+            // Where messages and statements go follows from nothing that they say.
+            Input::Message(_) | Input::Control(_) => shard,
+        };
+        if own == shard {
+            Ok(input)
+        } else {
+            Err(DecodeError::OtherShard {
+                shard: shard.number(),
+                own: own.number(),
+            })
         }
     }
 }

@@ -50,6 +50,17 @@ pub enum DecodeError {
         /// What it should have been.
         what: &'static str,
     },
+    /// A record in the log of another shard than the one that its content names.
+    #[error("the record stands in the log of shard {shard} and belongs to shard {own}")]
+    OtherShard {
+        /// The shard whose log it stands in.
+        shard: u8,
+        /// The shard that its content names.
+        own: u8,
+    },
+    /// No bytes at all: the place of a transaction's marker, or a message without a value.
+    #[error("no value: the marker of a transaction, or a message without one")]
+    Empty,
     /// More bytes than the datum has.
     #[error("{record}: bytes follow the value")]
     Trailing {
@@ -180,6 +191,9 @@ impl Codec {
     }
 
     fn unframe<'a>(&self, bytes: &'a [u8]) -> Result<(usize, &'a [u8]), DecodeError> {
+        if bytes.is_empty() {
+            return Err(DecodeError::Empty);
+        }
         let (frame, datum) = bytes.split_at_checked(FRAME).ok_or(DecodeError::Frame)?;
         let [0, id @ ..] = frame else { return Err(DecodeError::Frame) };
         let id = u32::from_be_bytes(id.try_into().map_err(|_| DecodeError::Frame)?);

@@ -1,6 +1,9 @@
 //! How the values of the domain stand in Avro: ids as sixteen bytes or hexadecimal text, codes by name, dates and months as integers.
 //!
 //! [`plain`], [`opt`], [`list`] and [`hex`] are for `#[serde(with = "...")]` on the fields of wire types.
+//!
+//! Reading checks: whatever came out of here lies inside [`domain::limits`], so that nothing behind it can overflow, or be refused by
+//! the database. Schemas cannot say such things; who wrote the bytes may have been anybody.
 
 use crate::event::{FindingStatus, Remedy, Scope};
 use domain::date::{Day, Month, Timestamp};
@@ -13,6 +16,7 @@ use domain::facts::{
 };
 use domain::finding::{AlertKind, EvidenceRole, FormReason, Overlap, Rule};
 use domain::ids::{AnchorId, RecordId};
+use domain::limits::{self, LARGEST_RANK, LONGEST_KEY, LONGEST_LIST, LONGEST_TEXT};
 use domain::name::Name;
 use domain::person::Standing;
 use domain::personal::Personal;
@@ -79,17 +83,55 @@ pub mod opt {
 
 /// Values in an array.
 pub mod list {
-    use super::{Deserialize, Deserializer, Put, Serializer, Take, Wire};
+    use super::{Deserialize, Deserializer, Error, LIST, LONGEST_LIST, Put, Serializer, Take, Wire};
 
     pub fn serialize<T: Wire, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(Put))
     }
 
     pub fn deserialize<'de, T: Wire, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-        Ok(Vec::<Take<T>>::deserialize(deserializer)?
-            .into_iter()
-            .map(|taken| taken.0)
-            .collect())
+        let taken = Vec::<Take<T>>::deserialize(deserializer)?;
+        if taken.len() > LONGEST_LIST {
+            return Err(D::Error::custom(LIST));
+        }
+        Ok(taken.into_iter().map(|taken| taken.0).collect())
+    }
+}
+
+/// An epoch or a mapping revision.
+pub mod rank {
+    use super::{Deserialize, Deserializer, Error, LARGEST_RANK, RANK, Serialize, Serializer};
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
+    pub fn serialize<S: Serializer>(rank: &u16, serializer: S) -> Result<S::Ok, S::Error> {
+        rank.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+        let rank = u16::deserialize(deserializer)?;
+        if rank > LARGEST_RANK {
+            return Err(D::Error::custom(RANK));
+        }
+        Ok(rank)
+    }
+}
+
+/// The canonical key of a source record: longer than other texts.
+pub mod key {
+    use super::{Cow, Deserialize, Deserializer, Error, KEY, LONGEST_KEY, Personal, Serialize, Serializer, limits};
+
+    #[allow(clippy::ptr_arg, reason = "serde passes a reference to the field")]
+    pub fn serialize<S: Serializer>(key: &Cow<'_, Personal>, serializer: S) -> Result<S::Ok, S::Error> {
+        key.reveal().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, Personal>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if limits::is_text(&text, LONGEST_KEY) {
+            Ok(Cow::Owned(Personal::new(text)))
+        } else {
+            Err(D::Error::custom(KEY))
+        }
     }
 }
 
@@ -130,6 +172,9 @@ pub mod hex_list {
 }
 
 const IDENTIFIER: &str = "identifier";
+const KEY: &str = "key of a record";
+const LIST: &str = "list: it is too long";
+const RANK: &str = "epoch or mapping revision";
 
 macro_rules! wire {
     ($($type:ty, $what:literal, $repr:ty, |$value:ident| $put:expr, |$read:ident| $take:expr;)*) => {
@@ -146,7 +191,7 @@ macro_rules! wire {
         })*
 
         /// What can be wrong with a value that follows the schema: the only texts an error may carry.
-        pub const REFUSED: &[&str] = &[IDENTIFIER, $($what),*];
+        pub const REFUSED: &[&str] = &[IDENTIFIER, KEY, LIST, RANK, $($what),*];
     };
 }
 
@@ -179,16 +224,19 @@ wire! {
     Verdict, "verdict", String, |value| value.as_str(), |text| Self::from_name(&text);
     FindingStatus, "finding status", String, |value| value.as_str(), |text| Self::from_name(&text);
 
-    Name, "name", String, |value| value.reveal_raw(), |text| Self::parse(&text).ok();
-    Personal, "text", String, |value| value.reveal(), |text| Some(Self::new(text));
-    TableName, "table", String, |value| value.as_str(), |text| Some(Self::new(text));
+    Name, "name", String, |value| value.reveal_raw(),
+        |text| limits::is_text(&text, LONGEST_TEXT).then(|| Self::parse(&text).ok()).flatten();
+    Personal, "personal text", String, |value| value.reveal(),
+        |text| limits::is_text(&text, LONGEST_TEXT).then(|| Self::new(text));
+    String, "text", String, |value| value.as_str(), |text| limits::is_text(&text, LONGEST_TEXT).then_some(text);
+    TableName, "table", String, |value| value.as_str(), |text| limits::is_table(&text).then(|| Self::new(text));
 
     Sex, "sex", u8, |value| value.code(), |code| Self::from_code(code);
     City, "city", u16, |value| value.code(), |code| Self::from_code(code);
     Shard, "shard", u8, |value| value.number(), |number| Self::new(number);
-    Day, "day", i32, |value| value.0, |days| Some(Self(days));
+    Day, "day", i32, |value| value.0, |days| limits::day(days.into());
     Month, "month", i32, |value| yyyymm(*value), |code| Self::from_yyyymm(code);
-    Timestamp, "timestamp", i64, |value| value.0, |millis| Some(Self(millis));
+    Timestamp, "timestamp", i64, |value| value.0, |millis| limits::instant(millis);
     Division, "division", i64, |value| value.code() as i64, |code| u64::try_from(code).ok().and_then(|code| code.try_into().ok());
     // Avro has no unsigned integers; nothing counted here reaches 2^63.
     u64, "unsigned integer", i64, |value| i64::try_from(*value).unwrap_or(i64::MAX), |value| u64::try_from(value).ok();

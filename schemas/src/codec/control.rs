@@ -2,13 +2,14 @@
 
 use crate::framing::Payload;
 use crate::registry::Kind;
-use crate::wire::{list, opt, plain};
+use crate::wire::{list, opt, plain, rank};
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Timestamp};
 use domain::decision::{Decision, Verdict};
 use domain::division::City;
 use domain::ids::RecordId;
 use domain::input::{Control, SnapshotFloor};
+use domain::limits;
 use domain::source::{Agency, Source, TableName};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,7 @@ struct Snapshot {
     city: City,
     #[serde(with = "plain")]
     table: TableName,
+    #[serde(with = "rank")]
     epoch: u16,
     #[serde(with = "list")]
     offsets: Vec<u64>,
@@ -129,10 +131,18 @@ impl From<&Control> for ControlRecord {
     }
 }
 
-impl From<ControlRecord> for Control {
-    fn from(read: ControlRecord) -> Self {
-        match read.statement {
-            Statement::BusinessDate(statement) => Self::BusinessDate(statement.date),
+impl ControlRecord {
+    /// The statement.
+    ///
+    /// # Errors
+    /// Says what is wrong: a date that is no business date, more sources than there are.
+    pub fn into_control(self) -> Result<Control, &'static str> {
+        Ok(match self.statement {
+            Statement::BusinessDate(statement) if !limits::is_business_date(statement.date) => return Err("business date"),
+            Statement::BusinessDate(statement) => Control::BusinessDate(statement.date),
+            Statement::Completeness(statement) if statement.sources.len() > limits::LONGEST_LIST => {
+                return Err("list of sources");
+            }
             Statement::Completeness(statement) => {
                 let of = |read: SourceCompleteness| {
                     (
@@ -143,16 +153,16 @@ impl From<ControlRecord> for Control {
                         read.complete_to,
                     )
                 };
-                Self::Completeness(statement.sources.into_iter().map(of).collect())
+                Control::Completeness(statement.sources.into_iter().map(of).collect())
             }
-            Statement::GoLive(statement) => Self::GoLive(statement.city),
+            Statement::GoLive(statement) => Control::GoLive(statement.city),
             Statement::Snapshot(Snapshot {
                 agency,
                 city,
                 table,
                 epoch,
                 offsets,
-            }) => Self::Snapshot(SnapshotFloor {
+            }) => Control::Snapshot(SnapshotFloor {
                 source: Source { agency, city },
                 table,
                 epoch,
@@ -164,14 +174,14 @@ impl From<ControlRecord> for Control {
                 record,
                 other,
                 number,
-            }) => Self::Decide(Decision {
+            }) => Control::Decide(Decision {
                 id,
                 verdict,
                 record,
                 other,
                 number,
             }),
-            Statement::Undecide(statement) => Self::Undecide(statement.id),
-        }
+            Statement::Undecide(statement) => Control::Undecide(statement.id),
+        })
     }
 }

@@ -163,6 +163,7 @@ struct PersonFactsMirror {
     occupation: Option<Occupation>,
     #[serde(with = "opt")]
     post: Option<Post>,
+    #[serde(with = "opt")]
     nationality: Option<String>,
     #[serde(with = "opt")]
     phone: Option<Personal>,
@@ -175,7 +176,9 @@ struct PersonFactsMirror {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Employment", rename = "Employment")]
 struct EmploymentMirror {
+    #[serde(with = "opt")]
     unit: Option<String>,
+    #[serde(with = "opt")]
     unit_name: Option<String>,
     #[serde(with = "plain")]
     employer: EmployerKind,
@@ -207,6 +210,7 @@ struct EnrolmentMirror {
     #[serde(with = "opt")]
     deferred_until: Option<Month>,
     transferring: bool,
+    #[serde(with = "opt")]
     unit: Option<String>,
     #[serde(with = "plain")]
     place: Division,

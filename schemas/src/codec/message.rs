@@ -5,9 +5,12 @@ use crate::framing::Payload;
 use crate::registry::Kind;
 use crate::wire::{list, plain};
 use domain::date::Timestamp;
+use domain::finding::Rule;
 use domain::ids::{AnchorId, RecordId};
 use domain::input::{Guest, Message, MessageBody};
+use domain::limits::LONGEST_LIST;
 use domain::record::Change;
+use domain::scheme::Scheme;
 use domain::shard::Shard;
 use domain::source::Version;
 use serde::{Deserialize, Serialize};
@@ -123,9 +126,17 @@ impl<'a> From<&'a Message> for ShardMessage<'a> {
     }
 }
 
+/// Whether two bytes are a rule and a scheme (0 for none), as `Finding::about` makes them.
+fn is_about([rule, scheme]: [u8; 2]) -> bool {
+    Rule::ALL.iter().any(|known| known.code() == rule) && (scheme == 0 || Scheme::ALL.iter().any(|known| known.code() == scheme))
+}
+
 impl ShardMessage<'_> {
-    /// The message; `None` when its guest copy is a deletion, which is no copy of anything.
-    pub fn into_message(self) -> Option<Message> {
+    /// The message.
+    ///
+    /// # Errors
+    /// Says what is wrong: a guest copy that is a deletion, which is no copy of anything, or findings about no rule and scheme.
+    pub fn into_message(self) -> Result<Message, &'static str> {
         let body = match self.body {
             Body::Guest(copy) => match copy.record.into() {
                 Change::Upsert(record) => MessageBody::Guest {
@@ -133,7 +144,7 @@ impl ShardMessage<'_> {
                     guest: Guest { path: copy.path, record },
                     appended_at: copy.appended_at,
                 },
-                Change::Delete(_) => return None,
+                Change::Delete(_) => return Err("guest copy"),
             },
             Body::ClaimOrDrop(ClaimOrDrop {
                 record,
@@ -157,12 +168,15 @@ impl ShardMessage<'_> {
                 record,
                 appended_at,
             },
-            Body::Carry(Carry { to, about }) => MessageBody::Carry {
-                to,
-                about: about.into_iter().map(u16::to_be_bytes).collect(),
-            },
+            Body::Carry(Carry { to, about }) => {
+                let about: Vec<[u8; 2]> = about.into_iter().map(u16::to_be_bytes).collect();
+                if about.len() > LONGEST_LIST || !about.iter().copied().all(is_about) {
+                    return Err("list of what findings are about");
+                }
+                MessageBody::Carry { to, about }
+            }
         };
-        Some(Message {
+        Ok(Message {
             from: self.from,
             sequence: self.sequence,
             body,

@@ -2,7 +2,7 @@
 
 use crate::framing::Payload;
 use crate::registry::Kind;
-use crate::wire::{opt, plain, remote};
+use crate::wire::{key, opt, plain, rank, remote};
 use domain::date::Timestamp;
 use domain::division::{City, Division};
 use domain::facts::{EmployerKind, Facts};
@@ -23,10 +23,12 @@ remote! {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Version", rename = "Version")]
 struct VersionMirror {
+    #[serde(with = "rank")]
     epoch: u16,
     partition: u16,
     #[serde(with = "plain")]
     offset: u64,
+    #[serde(with = "rank")]
     mapping: u16,
 }
 
@@ -41,7 +43,7 @@ pub struct PersonRecord<'a> {
     city: City,
     #[serde(with = "plain")]
     table: Cow<'a, TableName>,
-    #[serde(with = "plain")]
+    #[serde(with = "key")]
     key: Cow<'a, Personal>,
     #[serde(with = "plain")]
     version: Version,
@@ -159,7 +161,7 @@ pub struct EntityRecord<'a> {
     city: City,
     #[serde(with = "plain")]
     table: Cow<'a, TableName>,
-    #[serde(with = "plain")]
+    #[serde(with = "key")]
     key: Cow<'a, Personal>,
     #[serde(with = "plain")]
     version: Version,
@@ -172,8 +174,11 @@ pub struct EntityRecord<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Employer", rename = "Employer")]
 struct EmployerMirror {
+    #[serde(with = "plain")]
     unit: String,
+    #[serde(with = "opt")]
     code: Option<String>,
+    #[serde(with = "plain")]
     name: String,
     #[serde(with = "plain")]
     kind: EmployerKind,

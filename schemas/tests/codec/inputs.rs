@@ -10,8 +10,10 @@ use domain::facts::{
     EmploymentForm, Enrolment, Facts, FactsKind, Funeral, Hardship, HardshipKind, HukouStatus, MaritalStatus, Marriage,
     Occupation, PersonFacts, Post, Resident, TemporaryResident,
 };
+use domain::finding::Rule;
 use domain::ids::{AnchorId, RecordId};
 use domain::input::{Control, Guest, Input, Message, MessageBody, SnapshotFloor};
+use domain::limits::{BUSINESS_DATES, INSTANTS, LARGEST_RANK};
 use domain::name::Name;
 use domain::personal::Personal;
 use domain::record::{Change, Deletion, Employer, EntityChange, Identity, SourceRecord};
@@ -33,7 +35,7 @@ fn month() -> impl Strategy<Value = Month> {
 }
 
 fn timestamp() -> impl Strategy<Value = Timestamp> {
-    any::<i64>().prop_map(Timestamp)
+    INSTANTS.prop_map(Timestamp)
 }
 
 fn name() -> impl Strategy<Value = Name> {
@@ -173,7 +175,7 @@ fn table() -> impl Strategy<Value = TableName> {
 }
 
 prop_compose! {
-    fn version()(epoch: u16, partition: u16, offset in 0..=i64::MAX as u64, mapping: u16) -> Version {
+    fn version()(epoch in 0..=LARGEST_RANK, partition: u16, offset in 0..=i64::MAX as u64, mapping in 0..=LARGEST_RANK) -> Version {
         Version { epoch, partition, offset, mapping }
     }
 }
@@ -214,6 +216,11 @@ prop_compose! {
     }
 }
 
+/// Rule and scheme of a finding.
+fn about() -> impl Strategy<Value = [u8; 2]> {
+    (select(Rule::ALL), of(select(Scheme::ALL))).prop_map(|(rule, scheme)| [rule.code(), scheme.map_or(0, Scheme::code)])
+}
+
 fn message() -> impl Strategy<Value = Message> {
     let path = proptest::collection::vec(anchor(), 0..4);
     let body = prop_oneof![
@@ -239,7 +246,7 @@ fn message() -> impl Strategy<Value = Message> {
             record,
             appended_at
         }),
-        (anchor(), proptest::collection::vec(any::<[u8; 2]>(), 0..4)).prop_map(|(to, about)| MessageBody::Carry { to, about }),
+        (anchor(), proptest::collection::vec(about(), 0..4)).prop_map(|(to, about)| MessageBody::Carry { to, about }),
     ];
     (shard(), 0..=i64::MAX as u64, body).prop_map(|(from, sequence, body)| Message { from, sequence, body })
 }
@@ -247,15 +254,17 @@ fn message() -> impl Strategy<Value = Message> {
 fn control() -> impl Strategy<Value = Control> {
     let offsets = proptest::collection::vec(0..=i64::MAX as u64, 0..5);
     prop_oneof![
-        day().prop_map(Control::BusinessDate),
+        BUSINESS_DATES.prop_map(|days| Control::BusinessDate(Day(days))),
         proptest::collection::vec((source(), timestamp()), 0..45).prop_map(Control::Completeness),
         city().prop_map(Control::GoLive),
-        (source(), table(), any::<u16>(), offsets).prop_map(|(source, table, epoch, offsets)| Control::Snapshot(SnapshotFloor {
-            source,
-            table,
-            epoch,
-            offsets
-        })),
+        (source(), table(), 0..=LARGEST_RANK, offsets).prop_map(|(source, table, epoch, offsets)| Control::Snapshot(
+            SnapshotFloor {
+                source,
+                table,
+                epoch,
+                offsets
+            }
+        )),
         (
             0..=i64::MAX as u64,
             any::<bool>(),

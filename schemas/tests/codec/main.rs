@@ -1,6 +1,7 @@
 //! Every input survives its encoding; no bytes whatever panic the decoder or make it print what it read.
 
 mod inputs;
+mod limits;
 
 use domain::input::Input;
 use domain::record::Change;
@@ -50,7 +51,8 @@ proptest! {
 
 #[test]
 fn what_is_no_frame_is_refused() {
-    assert_eq!(decode_input(&[]), Err(DecodeError::Frame));
+    assert_eq!(decode_input(&[]), Err(DecodeError::Empty));
+    assert_eq!(decode_input(&[0]), Err(DecodeError::Frame));
     assert_eq!(decode_input(b"{\"a\":1}"), Err(DecodeError::Frame));
     assert_eq!(decode_input(&[0, 0, 0, 4, 210, 1]), Err(DecodeError::UnknownSchema(1234)));
     let alert = registry::newest(registry::Kind::AlertEvent).id as u8;

@@ -22,6 +22,7 @@ pub mod golden;
 pub mod horizon;
 pub mod ids;
 pub mod input;
+pub mod limits;
 pub mod measure;
 pub mod name;
 pub mod neighbourhood;

@@ -98,7 +98,7 @@ fn order(beside: Beside, entries: &[Entry]) -> Order {
         position: entry.position,
         follows: entry.follows,
         logged_at: Timestamp(entry.logged_at),
-        input: schemas::codec::decode_input(&entry.body)
+        input: schemas::codec::decode_entry(entry.shard, &entry.body)
             .inspect_err(|error| tracing::error!(shard = %entry.shard, position = entry.position, %error, "an entry cannot be decoded; it stays in the source log"))
             .ok(),
     });

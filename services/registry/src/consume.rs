@@ -6,13 +6,16 @@
 
 use crate::entries::{Entry, Handed};
 use crate::owner;
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use domain::limits;
 use domain::shard::Shard;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
+use runtime::kafka::admin;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -137,6 +140,7 @@ pub fn consume(
         .set("partition.assignment.strategy", "range")
         .set("max.poll.interval.ms", "600000");
     let count = writers.len();
+    let servers = config.clone();
     let ownership = Ownership {
         handle,
         pool,
@@ -169,11 +173,15 @@ pub fn consume(
         };
         runtime::failpoint::reach("registry.polled");
         let follows = consumer.context().follow(shard, message.offset());
+        if follows < message.offset() {
+            explain(&servers, &consumer.context().handle, shard, follows..message.offset())?;
+        }
         let entry = Entry {
             shard,
             position: message.offset(),
             follows,
-            logged_at: message.timestamp().to_millis().unwrap_or(0),
+            // A producer's time, where the topic was not made by us, can be any number: a month's part of the log is made for it.
+            logged_at: message.timestamp().to_millis().unwrap_or(0).clamp(0, *limits::INSTANTS.end()),
             body: message.payload().unwrap_or_default().to_vec(),
         };
         let writer = &consumer.context().writers[writer_of(shard, count)];
@@ -182,6 +190,29 @@ pub fn consume(
         }
     }
     consumer.unsubscribe();
+    Ok(())
+}
+
+/// Offsets that a reader is not shown, though it read on from the one before, were never entries: they are markers of transactions and
+/// what aborted ones had written, unless compaction took entries away.
+///
+/// # Errors
+/// When the topic is compacted, or its settings cannot be asked for.
+fn explain(servers: &ClientConfig, handle: &Handle, shard: Shard, unread: Range<i64>) -> anyhow::Result<()> {
+    let policy = handle.block_on(admin::setting_in_force(servers, TOPIC, "cleanup.policy"))?;
+    let Range { start, end } = unread;
+    ensure!(
+        policy.as_deref() == Some("delete"),
+        "shard {shard}: the log has no entries from {start} to {end} and may have lost them, since the topic {TOPIC} has cleanup.policy={}: \
+         nothing may be removed from it. Set the policy to delete, and restore the topic or build the base anew from the sources",
+        policy.as_deref().unwrap_or("unknown")
+    );
+    tracing::warn!(
+        %shard,
+        from = start,
+        to = end,
+        "these offsets hold no entries but markers of transactions: somebody else writes to person.records"
+    );
     Ok(())
 }
 

@@ -10,15 +10,14 @@ mod error;
 pub use cell::{Cell, Row};
 pub use error::{ErrorClass, NormaliseError};
 
+use crate::limits::LARGEST_MESSAGE;
+use domain::limits::{LONGEST_KEY, has_control};
 use domain::source::Source;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use std::fmt;
-
-/// Longest key or value that is read, in bytes. The largest exchange tables hold a few kilobytes a row.
-pub const LARGEST_MESSAGE: usize = 1 << 20;
+use std::fmt::{self, Write};
 
 /// What Debezium writes instead of a large unchanged column when the replica identity is not FULL.
 pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
@@ -110,12 +109,16 @@ impl<'a> Envelope<'a> {
             return Ok(None);
         };
         let outer: RawEnvelope = parse_object(text, "value")?;
-        let inner = match (outer.op, outer.payload) {
+        let inner = match (&outer.op, outer.payload) {
             (None, Some(payload)) => parse_object(payload.get(), "value")?,
             (None, None) if outer.schema.is_some() => return Ok(None),
             _ => outer,
         };
-        let operation = inner.op.and_then(Operation::from_code).ok_or_else(|| {
+        let code = match &inner.op {
+            Some(Cell::Text(code)) => Operation::from_code(code),
+            _ => None,
+        };
+        let operation = code.ok_or_else(|| {
             wrong_envelope("an envelope with op c, u, r, d, t or m, before and after (no unwrapping transform)")
         })?;
         let envelope = Self {
@@ -135,15 +138,19 @@ impl<'a> Envelope<'a> {
     pub fn snapshot(&self) -> Snapshot {
         #[derive(Deserialize)]
         struct Origin<'a> {
-            snapshot: Option<&'a str>,
+            #[serde(borrow)]
+            snapshot: Option<Cell<'a>>,
         }
         let origin = self
             .source
             .and_then(|source| serde_json::from_str::<Origin>(source.get()).ok());
-        match origin.and_then(|origin| origin.snapshot) {
-            Some("true" | "first" | "first_in_data_collection" | "last_in_data_collection") => Snapshot::Row,
-            Some("last") => Snapshot::Last,
-            Some("incremental") => Snapshot::Incremental,
+        let Some(Cell::Text(stated)) = origin.and_then(|origin| origin.snapshot) else {
+            return Snapshot::No;
+        };
+        match &*stated {
+            "true" | "first" | "first_in_data_collection" | "last_in_data_collection" => Snapshot::Row,
+            "last" => Snapshot::Last,
+            "incremental" => Snapshot::Incremental,
             _ => Snapshot::No,
         }
     }
@@ -154,7 +161,9 @@ struct RawEnvelope<'a> {
     schema: Option<IgnoredAny>,
     #[serde(borrow)]
     payload: Option<&'a RawValue>,
-    op: Option<&'a str>,
+    /// A cell, since text with escapes cannot be borrowed.
+    #[serde(borrow)]
+    op: Option<Cell<'a>>,
     #[serde(borrow)]
     before: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -176,7 +185,8 @@ impl<'a> Key<'a> {
     /// Reads the key columns, which must come in ascending order of their names.
     ///
     /// Fails with [`ErrorClass::MissingKey`] when the message or one of its columns has none, with
-    /// [`ErrorClass::KeyMismatch`] when the key has other columns, or values that are neither text, integer nor boolean.
+    /// [`ErrorClass::KeyMismatch`] when the key has other columns, or values that are neither text, integer nor boolean, with
+    /// [`ErrorClass::Oversized`] when it is longer than anything a key is made of.
     pub fn parse(key: Option<&'a [u8]>, columns: &[String]) -> Result<Self, NormaliseError> {
         let row = parse_key(key, columns)?;
         if row.unnamed > 0 {
@@ -221,6 +231,10 @@ fn canonical_text(columns: &[String], cells: &[Cell<'_>]) -> Result<String, Norm
         }
     }
     text.push('}');
+    if text.len() > LONGEST_KEY {
+        let expected = format!("a key of at most {LONGEST_KEY} bytes");
+        return Err(NormaliseError::new(ErrorClass::Oversized, None, expected));
+    }
     Ok(text)
 }
 
@@ -246,7 +260,10 @@ fn parse_key<'a>(key: Option<&'a [u8]>, columns: &[String]) -> Result<Row<'a>, N
         } => payload.get(),
         _ => text,
     };
-    Row::read(text, columns)
+    Row::read(text, columns).map_err(|error| match error.class {
+        ErrorClass::WrongEnvelope => NormaliseError::new(ErrorClass::KeyMismatch, None, "a JSON object with the key columns"),
+        _ => error,
+    })
 }
 
 /// The JSON text of a key or value; `None` when there is none.
@@ -283,13 +300,20 @@ fn wrong_envelope(expected: &'static str) -> NormaliseError {
 }
 
 fn push_json(text: &mut String, value: &str) {
-    // Only control characters, quotes and backslashes need the escapes that serde_json writes.
-    if value.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        text.push_str(&serde_json::Value::from(value).to_string());
-    } else {
+    // Only control characters, quotes and backslashes need escapes.
+    if !value.bytes().any(|byte| byte == b'"' || byte == b'\\') && !has_control(value) {
         text.push('"');
         text.push_str(value);
         text.push('"');
+        return;
+    }
+    // JSON allows those above ASCII as they are; in a text that people look at they have no place.
+    for c in serde_json::Value::from(value).to_string().chars() {
+        if c.is_control() {
+            write!(text, "\\u{:04x}", u32::from(c)).expect("a string");
+        } else {
+            text.push(c);
+        }
     }
 }
 

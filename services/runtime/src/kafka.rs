@@ -11,14 +11,12 @@ pub use range::{ReadRangeError, read_range};
 
 use crate::config::Settings;
 use crate::health::Check;
+use crate::limits;
 use crate::shutdown::Shutdown;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use secrecy::ExposeSecret;
 use std::time::Duration;
-
-/// Largest message any client of this system sends or takes, in bytes: a dead letter with an oversized value.
-pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long a request may take before it counts as failed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,11 +69,8 @@ pub fn plain_consumer(settings: &Settings, client_id: &str) -> ClientConfig {
         .set("check.crcs", "true")
         .set("fetch.wait.max.ms", "100")
         // A full queue is looked at again soon: a second's wait would let a fast reader run dry.
-        .set("fetch.queue.backoff.ms", "50")
-        .set("fetch.message.max.bytes", "1048576")
-        .set("fetch.max.bytes", MAX_MESSAGE_BYTES.to_string())
-        // Must exceed the fetch size, or large fetches fail.
-        .set("receive.message.max.bytes", (2 * MAX_MESSAGE_BYTES).to_string());
+        .set("fetch.queue.backoff.ms", "50");
+    limits::of_consumer(&mut config);
     config
 }
 
@@ -98,10 +93,10 @@ pub fn idempotent_producer(settings: &Settings, client_id: &str) -> ClientConfig
         // A request costs the broker as much as tens of messages.
         .set("linger.ms", "5")
         .set("batch.num.messages", "20000")
-        .set("message.max.bytes", MAX_MESSAGE_BYTES.to_string())
         .set("queue.buffering.max.messages", "500000")
         .set("queue.buffering.max.kbytes", "262144")
         .set("delivery.timeout.ms", "60000");
+    limits::of_producer(&mut config);
     config
 }
 

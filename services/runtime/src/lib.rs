@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod failpoint;
 pub mod health;
 pub mod kafka;
+pub mod limits;
 pub mod normaliser;
 pub mod outbox;
 pub mod schema_ids;

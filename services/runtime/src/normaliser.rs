@@ -12,6 +12,7 @@ pub mod accept;
 mod emit;
 mod events;
 pub mod hold;
+mod letter;
 mod positions;
 mod region;
 mod share;
@@ -23,6 +24,7 @@ use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
 use crate::health::Health;
 use crate::kafka::produce::Producer;
 use crate::kafka::{self, topics};
+use crate::limits;
 use crate::service::Service;
 use crate::shutdown::Shutdown;
 use crate::store::mapping;
@@ -107,6 +109,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     kafka::admin::ensure_topics(&settings, &wanted)
         .await
         .context("preparing topics")?;
+    let letter_room = letter_room(&settings, &sources).await?;
     let pool = sqlx::postgres::PgPoolOptions::new()
         .max_connections(4)
         .acquire_timeout(Duration::from_secs(30))
@@ -118,8 +121,32 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     kafka::watch_brokers(&settings, health.check("kafka"), shutdown.clone())?;
 
     let shared = Arc::new(Shared::new(&settings.normaliser, classify, shutdown));
-    let regions = start(&settings, &sources, &shared, &store, &health, Codec::current())?;
+    let regions = start(&settings, &sources, &shared, &store, &health, Codec::current(), letter_room)?;
     drive(regions, || trigger.request()).await
+}
+
+/// Bytes of an original message that the dead letters of every source have room for. A topic that others made may take less than ours:
+/// a letter that it refuses would stop the stream for good.
+async fn letter_room(settings: &Settings, sources: &[Source]) -> anyhow::Result<usize> {
+    let mut room = limits::letter_room(limits::TOPIC_TAKES);
+    for topic in sources.iter().copied().map(topics::dead_letters) {
+        let takes = kafka::admin::topic_setting(settings, &topic, "max.message.bytes")
+            .await
+            .context("asking what the dead letters' topics take")?;
+        let Some(takes) = takes.and_then(|takes| takes.parse::<usize>().ok()) else {
+            continue;
+        };
+        if takes < limits::TOPIC_TAKES {
+            tracing::warn!(
+                topic,
+                takes,
+                wanted = limits::TOPIC_TAKES,
+                "originals longer than the topic takes are cut in their dead letters: raise its max.message.bytes and start anew"
+            );
+        }
+        room = room.min(limits::letter_room(takes));
+    }
+    Ok(room)
 }
 
 /// Makes every region's consumer before any of them runs, so that a wrong property fails at once.
@@ -130,6 +157,7 @@ fn start(
     store: &Arc<dyn TopicStore>,
     health: &Health,
     codec: &Codec,
+    letter_room: usize,
 ) -> anyhow::Result<Vec<Region>> {
     use rdkafka::consumer::{BaseConsumer, Consumer};
     events::describe();
@@ -161,7 +189,7 @@ fn start(
         consumer
             .subscribe(&[&topics::source_pattern(source)])
             .with_context(|| format!("subscribing to {source}"))?;
-        let emitter = Emitter::new(source, producers.clone(), codec.clone());
+        let emitter = Emitter::new(source, producers.clone(), codec.clone(), letter_room);
         regions.push(Region::new(source, consumer, emitter, shared.clone()));
     }
     Ok(regions)

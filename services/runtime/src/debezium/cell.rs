@@ -22,7 +22,7 @@ pub enum Cell<'a> {
     Other,
 }
 
-impl<'de> Deserialize<'de> for Cell<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Cell<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(CellVisitor)
     }

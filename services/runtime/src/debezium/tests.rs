@@ -27,6 +27,8 @@ fn keys_have_one_spelling() {
     }
     let quoted = canonical_key(Some(br#"{"a":"\"\\\n"}"#), &columns(&["a"]));
     assert_eq!(quoted.as_deref(), Ok(r#"{"a":"\"\\\n"}"#));
+    let controls = canonical_key(Some("{\"a\":\"\\u0000\u{7f}\u{85}é\"}".as_bytes()), &columns(&["a"]));
+    assert_eq!(controls.as_deref(), Ok(r#"{"a":"\u0000\u007f\u0085é"}"#));
 }
 
 #[test]
@@ -48,6 +50,8 @@ fn keys_that_are_none() {
         assert_eq!(class(canonical_key(Some(key.as_bytes()), &names)), expected, "{key}");
     }
     assert_eq!(class(canonical_key(None, &names)), ErrorClass::MissingKey);
+    let long = format!("{{\"a\":\"{}\"}}", "k".repeat(LONGEST_KEY));
+    assert_eq!(class(canonical_key(Some(long.as_bytes()), &names)), ErrorClass::Oversized);
 }
 
 #[test]
@@ -55,6 +59,7 @@ fn values_with_and_without_schema() {
     for text in [
         r#"{"op":"u","before":null,"after":{"a":1},"source":{"snapshot":"last"}}"#,
         r#"{"schema":{"type":"struct"},"payload":{"source":{"snapshot":"last"},"after":{"a":1},"op":"u","x":[1]}}"#,
+        r#"{"\u006fp":"\u0075","before":null,"after":{"a":1},"source":{"snapshot":"l\u0061st"}}"#,
     ] {
         let envelope = Envelope::parse(Some(text.as_bytes())).expect("valid").expect("a row");
         assert_eq!(envelope.operation, Operation::Update);

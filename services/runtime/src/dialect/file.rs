@@ -8,6 +8,7 @@ use super::table::{Mapping, Table};
 use super::{Dialect, DialectError, problem};
 use domain::division::City;
 use domain::document::DocumentKind;
+use domain::limits::{self, LARGEST_RANK};
 use domain::source::{Agency, TableName};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -117,6 +118,13 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
     }
     if written.tables.is_empty() {
         return Err(problem(file, "tables", "a dialect maps at least one table"));
+    }
+    if written.revision > LARGEST_RANK {
+        return Err(problem(file, "revision", format!("a revision is at most {LARGEST_RANK}")));
+    }
+    if let Some(name) = written.tables.keys().find(|name| !limits::is_table(name)) {
+        let text = "a table is named as the last part of its topic: letters, digits, _ and -";
+        return Err(problem(file, &format!("tables.{name}"), text));
     }
     let cities = parse_cities(file, &written.cities)?;
     let mut used = Vec::new();

@@ -10,6 +10,7 @@ use domain::date::Timestamp;
 use domain::facts::{Correction, Facts};
 use domain::ids::{IdKey, RecordId};
 use domain::input::Input;
+use domain::limits;
 use domain::personal::Personal;
 use domain::record::{Change, Deletion, EntityChange, Identity, SourceRecord};
 use domain::shard::Shard;
@@ -181,6 +182,11 @@ impl Origin<'_> {
         }
     }
 
+    /// When the broker appended the message. Where a topic keeps its producers' times, that may be any number.
+    fn appended_at(&self) -> Timestamp {
+        limits::nearest_instant(self.message.timestamp.0)
+    }
+
     fn upsert(&self, id: RecordId, identity: Identity, facts: Facts) -> Change {
         Change::Upsert(Arc::new(SourceRecord {
             id,
@@ -188,7 +194,7 @@ impl Origin<'_> {
             table: self.table.name.clone(),
             key: Personal::new(self.key.as_str()),
             version: self.version(),
-            appended_at: self.message.timestamp,
+            appended_at: self.appended_at(),
             identity,
             facts,
         }))
@@ -201,7 +207,7 @@ impl Origin<'_> {
             table: self.table.name.clone(),
             key: Personal::new(self.key.as_str()),
             version: self.version(),
-            appended_at: self.message.timestamp,
+            appended_at: self.appended_at(),
             home,
         }))
     }
@@ -269,7 +275,7 @@ impl Origin<'_> {
             table: self.table.name.clone(),
             key: Personal::new(self.key.as_str()),
             version: self.version(),
-            appended_at: self.message.timestamp,
+            appended_at: self.appended_at(),
             employer,
         })]))
     }

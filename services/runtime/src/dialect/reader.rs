@@ -7,13 +7,10 @@ use super::table::{Mapping, Table};
 use crate::debezium::{Cell, ErrorClass, NormaliseError, Row, UNAVAILABLE};
 use domain::date::{Day, Month, Timestamp};
 use domain::division::Division;
+use domain::limits::{self, LONGEST_TEXT};
 use domain::personal::Personal;
 use std::borrow::Cow;
 
-/// Longest text that is read, in bytes; the longest addresses have some hundred characters.
-const LONGEST_TEXT: usize = 2048;
-/// Days of the years 1 to 9999.
-const DAYS: std::ops::RangeInclusive<i64> = -719_162..=2_932_896;
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Why a row yields no facts.
@@ -53,7 +50,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         &self.cells[..self.table.key.len()]
     }
 
-    /// A field's mapping and cell; `None` when it is not mapped, null, or blank text.
+    /// A field's mapping and cell; `None` when it is not mapped, null, or text of nothing but spaces and control characters.
     fn cell(&self, field: Field) -> Result<Option<(&'t Mapping, &Cell<'a>)>, NormaliseError> {
         let Some(mapping) = self.table.mapping(field) else {
             return Ok(None);
@@ -69,7 +66,7 @@ impl<'t, 'a> Reader<'t, 'a> {
             Cell::Text(text) if text.len() > LONGEST_TEXT => {
                 Err(self.error(ErrorClass::Oversized, field, format!("at most {LONGEST_TEXT} bytes")))
             }
-            Cell::Text(text) if text.trim().is_empty() => Ok(None),
+            Cell::Text(text) if readable(text).is_empty() => Ok(None),
             _ => Ok(Some((mapping, cell))),
         }
     }
@@ -84,7 +81,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         value.ok_or_else(|| self.error(ErrorClass::MissingValue, field, "a value"))
     }
 
-    /// Text without surrounding spaces, or the digits of an integer.
+    /// Text without surrounding spaces and without control characters, or the digits of an integer.
     pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'_, str>>, NormaliseError> {
         let Some((mapping, cell)) = self.cell(field)? else {
             return Ok(None);
@@ -96,7 +93,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         match (encoding, cell) {
             (Encoding::Integer, Cell::Integer(number)) => Ok(Cow::Owned(number.to_string())),
             (Encoding::Integer, _) => Err(self.error(ErrorClass::NotANumber, field, "an integer")),
-            (_, Cell::Text(text)) => Ok(Cow::Borrowed(text.trim())),
+            (_, Cell::Text(text)) => Ok(readable(text)),
             _ => Err(self.error(ErrorClass::WrongEncoding, field, "text")),
         }
     }
@@ -175,14 +172,14 @@ impl<'t, 'a> Reader<'t, 'a> {
             _ => "a time as ISO 8601 text with its zone",
         };
         let day = match (mapping.encoding, cell) {
-            (Encoding::DateDays, Cell::Integer(days)) => day_of(*days),
+            (Encoding::DateDays, Cell::Integer(days)) => limits::day(*days),
             // A column without zone holds the wall clock: its day is the day, whatever the zone.
-            (Encoding::TimestampMicros, Cell::Integer(micros)) => day_of(micros.div_euclid(DAY_MICROS)),
+            (Encoding::TimestampMicros, Cell::Integer(micros)) => limits::day(micros.div_euclid(DAY_MICROS)),
             (Encoding::DateDays | Encoding::TimestampMicros, _) => {
                 return Err(self.error(ErrorClass::NotANumber, field, expected));
             }
             (Encoding::DateText, Cell::Text(text)) => day_of_text(text.trim()),
-            (_, Cell::Text(text)) => instant_of_text(text.trim()).map(Timestamp::day_in_shanghai),
+            (_, Cell::Text(text)) => instant_of_text(text.trim()).and_then(|time| limits::day(time.day_in_shanghai().0.into())),
             _ => return Err(self.error(ErrorClass::WrongEncoding, field, expected)),
         };
         day.map(Some)
@@ -213,7 +210,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         };
         let instant = match (mapping.encoding, cell) {
             (Encoding::TimestampMicros, Cell::Integer(micros)) => {
-                let midnight = day_of(micros.div_euclid(DAY_MICROS)).map(Day::start_in_shanghai);
+                let midnight = limits::day(micros.div_euclid(DAY_MICROS)).map(Day::start_in_shanghai);
                 midnight.map(|start| Timestamp(start.0 + micros.rem_euclid(DAY_MICROS) / 1000))
             }
             (Encoding::TimestampMicros, _) => {
@@ -261,8 +258,21 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 }
 
-fn day_of(days: i64) -> Option<Day> {
-    DAYS.contains(&days).then_some(Day(days as i32))
+/// Text as it can be kept: what copying and converting leave of control characters carries nothing, those that break lines or columns
+/// stand for a space.
+fn readable(text: &str) -> Cow<'_, str> {
+    if !limits::has_control(text) {
+        return Cow::Borrowed(text.trim());
+    }
+    let kept = |c: char| {
+        if c.is_control() {
+            c.is_whitespace().then_some(' ')
+        } else {
+            Some(c)
+        }
+    };
+    let text: String = text.chars().filter_map(kept).collect();
+    Cow::Owned(text.trim().to_owned())
 }
 
 fn day_of_text(text: &str) -> Option<Day> {
@@ -274,7 +284,7 @@ fn day_of_text(text: &str) -> Option<Day> {
 
 fn instant_of_text(text: &str) -> Option<Timestamp> {
     let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
-    Some(Timestamp(time.timestamp_millis()))
+    limits::instant(time.timestamp_millis())
 }
 
 /// `yyyymm` or `yyyy-mm` as a number.
@@ -318,13 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn days_end_with_the_calendar() {
-        assert_eq!(day_of(*DAYS.start()), Day::from_ymd(1, 1, 1));
-        assert_eq!(day_of(*DAYS.end()), Day::from_ymd(9999, 12, 31));
-        assert_eq!(
-            [day_of(DAYS.start() - 1), day_of(DAYS.end() + 1), day_of(i64::MAX)],
-            [None; 3]
-        );
+    fn control_characters_are_no_text() {
+        for (raw, text) in [
+            ("某路\u{0}1号", "某路1号"),
+            ("\u{1b}[31m某路\r\n1号\u{85}", "[31m某路  1号"),
+            ("\0 \u{1}", ""),
+            (" 某路 ", "某路"),
+        ] {
+            assert_eq!(readable(raw), text);
+        }
     }
 
     #[test]
@@ -337,6 +349,8 @@ mod tests {
             instant_of_text("2026-10-01T08:30:15.123456+08:00"),
             Some(Timestamp(1_790_814_615_123))
         );
-        assert_eq!(instant_of_text("2026-10-01 08:30:15"), None);
+        for none in ["2026-10-01 08:30:15", "0000-01-01T00:00:00Z", "+10000-01-01T00:00:00Z"] {
+            assert_eq!(instant_of_text(none), None, "{none}");
+        }
     }
 }

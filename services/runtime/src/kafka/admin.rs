@@ -3,7 +3,8 @@
 use super::topics::TopicSpec;
 use super::{REQUEST_TIMEOUT, client};
 use crate::config::Settings;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
@@ -17,6 +18,14 @@ pub enum TopicError {
     /// The broker refused to create a topic.
     #[error("creating topic {topic}: {code}")]
     Create {
+        /// The topic.
+        topic: String,
+        /// The broker's reason.
+        code: RDKafkaErrorCode,
+    },
+    /// The broker does not tell the settings of a topic.
+    #[error("asking for the settings of topic {topic}: {code}")]
+    Describe {
         /// The topic.
         topic: String,
         /// The broker's reason.
@@ -89,6 +98,35 @@ pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<
 pub fn topic_partitions(settings: &Settings) -> Result<BTreeMap<String, usize>, TopicError> {
     let admin: AdminClient<DefaultClientContext> = client(settings, "canbao-admin").create().map_err(TopicError::Request)?;
     partition_counts(&admin).map_err(TopicError::Request)
+}
+
+/// A setting of a topic in force; `None` where brokers of that version have none of this name.
+///
+/// # Errors
+/// When the brokers do not answer, or do not tell us.
+pub async fn topic_setting(settings: &Settings, topic: &str, name: &str) -> Result<Option<String>, TopicError> {
+    setting_in_force(&client(settings, "canbao-admin"), topic, name).await
+}
+
+/// [`topic_setting`] of the servers that a client's configuration names.
+///
+/// # Errors
+/// When the brokers do not answer, or do not tell us.
+pub async fn setting_in_force(config: &ClientConfig, topic: &str, name: &str) -> Result<Option<String>, TopicError> {
+    let admin: AdminClient<DefaultClientContext> = config.create().map_err(TopicError::Request)?;
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+    let wanted = [ResourceSpecifier::Topic(topic)];
+    let described = admin.describe_configs(&wanted, &options).await.map_err(TopicError::Request)?;
+    let refused = |code| TopicError::Describe {
+        topic: topic.to_owned(),
+        code,
+    };
+    let mut value = None;
+    for resource in described {
+        let resource = resource.map_err(refused)?;
+        value = resource.get(name).and_then(|entry| entry.value.clone()).or(value);
+    }
+    Ok(value)
 }
 
 fn partition_counts(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, usize>, KafkaError> {

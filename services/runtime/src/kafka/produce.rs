@@ -44,13 +44,6 @@ pub struct DeliveryError {
     pub code: RDKafkaErrorCode,
 }
 
-impl DeliveryError {
-    /// The message alone is at fault: it is larger than topic or client allow, and nothing of it was sent.
-    pub fn is_too_large(&self) -> bool {
-        matches!(self.code, RDKafkaErrorCode::MessageSizeTooLarge)
-    }
-}
-
 #[derive(Debug, Default)]
 struct Tally {
     in_flight: usize,

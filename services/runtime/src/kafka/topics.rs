@@ -1,6 +1,7 @@
 //! Names and shapes of the topics this system owns. Source topics belong to the agencies.
 
 use crate::config::TopicSettings;
+use crate::limits::{LARGEST_MESSAGE, TOPIC_TAKES};
 use domain::division::City;
 use domain::finding::AlertKind;
 use domain::shard::SHARDS;
@@ -84,13 +85,15 @@ pub fn person_records() -> TopicSpec {
     spec.partitions_required = true;
     // The shards' order and time are the broker's: producers' clocks are not comparable.
     spec.config.push(("message.timestamp.type", "LogAppendTime".to_owned()));
+    // No entry is larger, and who writes a larger one is not us: it is refused at the door.
+    spec.config.push(("max.message.bytes", LARGEST_MESSAGE.to_string()));
     spec
 }
 
-/// The dead letters of a source; messages may be as large as the largest source message and its coordinates.
+/// The dead letters of a source; a message of a source is kept whole as long as it is not absurdly large.
 pub fn dead_letter_topic(source: Source) -> TopicSpec {
     let mut spec = TopicSpec::new(dead_letters(source), 1).kept();
-    spec.config.push(("max.message.bytes", super::MAX_MESSAGE_BYTES.to_string()));
+    spec.config.push(("max.message.bytes", TOPIC_TAKES.to_string()));
     spec
 }
 
@@ -104,7 +107,7 @@ pub fn published(settings: &TopicSettings) -> Vec<TopicSpec> {
         .chain([FINDINGS, PERSON_REGISTRY].map(|name| TopicSpec::new(name, settings.state_partitions).compacted()))
         .map(|mut spec| {
             // A person with thousands of enrolments must not stop everybody's alerts.
-            spec.config.push(("max.message.bytes", super::MAX_MESSAGE_BYTES.to_string()));
+            spec.config.push(("max.message.bytes", TOPIC_TAKES.to_string()));
             spec
         })
         .collect()

@@ -1,5 +1,6 @@
 //! Where a classified message goes: inputs to the shards' logs, what cannot be read to the dead letters.
 
+use super::letter::{Original, letter};
 use crate::debezium::NormaliseError;
 use crate::kafka::produce::{DeliveryError, Flight, Outgoing, Producer};
 use crate::kafka::topics::{self, PERSON_RECORDS};
@@ -8,9 +9,8 @@ use domain::ids::RecordId;
 use domain::input::Input;
 use domain::shard::Shard;
 use domain::source::Source;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::BorrowedMessage;
 use schemas::Codec;
-use schemas::event::{DeadLetter, Header};
 use std::sync::Arc;
 
 /// How results are sent.
@@ -37,6 +37,8 @@ pub(super) struct Emitter {
     codec: Codec,
     dead_letters: String,
     service: String,
+    /// Bytes of an original that the topic of dead letters takes.
+    letter_room: usize,
 }
 
 /// Record and shard of an input that a source message can become.
@@ -50,7 +52,7 @@ fn route(input: &Input) -> Option<(RecordId, Shard)> {
 }
 
 impl Emitter {
-    pub(super) fn new(source: Source, producers: Producers, codec: Codec) -> Self {
+    pub(super) fn new(source: Source, producers: Producers, codec: Codec, letter_room: usize) -> Self {
         let dead_letters = topics::dead_letters(source);
         Self {
             producers,
@@ -59,6 +61,7 @@ impl Emitter {
             codec,
             dead_letters,
             service: source.agency.to_string(),
+            letter_room,
         }
     }
 
@@ -80,7 +83,7 @@ impl Emitter {
     }
 
     /// Puts inputs into the logs of their shards.
-    pub(super) fn apply(&self, inputs: &[Input], appended: Timestamp) -> Result<(), DeliveryError> {
+    pub(super) fn apply(&self, inputs: &[Input]) -> Result<(), DeliveryError> {
         for input in inputs {
             let Some((id, shard)) = route(input) else { continue };
             let (key, value) = (id.to_string(), self.codec.encode_input(input));
@@ -91,68 +94,33 @@ impl Emitter {
                     partition: Some(shard.number().into()),
                     key: key.as_bytes(),
                     value: &value,
-                    timestamp: Some(appended.0),
+                    // The topic's time is the broker's; a source's could be refused.
+                    timestamp: None,
                 },
             )?;
         }
         Ok(())
     }
 
-    /// Puts a message into the dead letters, its bytes untouched. A message too large even for those goes without them:
-    /// its coordinates still find it in the source topic.
+    /// Puts a message into the dead letters, its bytes untouched as far as the topic takes them.
     pub(super) fn divert(
         &self,
         message: &BorrowedMessage<'_>,
         appended: Timestamp,
         error: &NormaliseError,
     ) -> Result<(), DeliveryError> {
-        let mut letter = self.letter(message, appended, error);
-        match self.send_letter(&letter) {
-            Err(refused) if refused.is_too_large() => {
-                letter.message.push_str("; too large to be kept here");
-                (letter.key, letter.value, letter.headers) = (None, None, Vec::new());
-                self.send_letter(&letter)
-            }
-            sent => sent,
-        }
-    }
-
-    fn send_letter(&self, letter: &DeadLetter) -> Result<(), DeliveryError> {
+        let letter = letter(&Original::of(message, appended), error, &self.service, self.letter_room);
         let key = format!("{}/{}/{}", letter.topic, letter.partition, letter.offset);
-        let value = self.codec.encode(letter);
-        let timestamp = Some(letter.timestamp.0);
+        let value = self.codec.encode(&letter);
         let message = Outgoing {
             topic: &self.dead_letters,
             partition: None,
             key: key.as_bytes(),
             value: &value,
-            timestamp,
+            // The letter says when the original was appended: a broker refuses messages from too far ahead.
+            timestamp: None,
         };
         self.producer().send(&self.flight, message)
-    }
-
-    fn letter(&self, message: &BorrowedMessage<'_>, appended: Timestamp, error: &NormaliseError) -> DeadLetter {
-        let headers = message.headers().map(|headers| {
-            let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
-                name: header.key.to_owned(),
-                value: header.value.map(<[u8]>::to_vec),
-            };
-            headers.iter().map(header).collect()
-        });
-        DeadLetter {
-            topic: message.topic().to_owned(),
-            partition: message.partition(),
-            offset: message.offset().max(0) as u64,
-            timestamp: appended,
-            error_class: error.class.as_str().to_owned(),
-            message: error.to_string(),
-            attempt: 1,
-            service: self.service.clone(),
-            service_version: env!("CARGO_PKG_VERSION").to_owned(),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            headers: headers.unwrap_or_default(),
-        }
     }
 
     /// Waits until everything sent so far is delivered.

@@ -25,6 +25,7 @@ use anyhow::Context;
 use commit::is_membership_change;
 use domain::date::Timestamp;
 use domain::input::Input;
+use domain::limits;
 use domain::source::Source;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -262,7 +263,7 @@ struct Stages {
 impl Stages {
     /// Takes one message through: admit, classify, then apply, divert or leave it.
     fn take(&mut self, positions: &Positions, message: &BorrowedMessage<'_>) -> anyhow::Result<Outcome> {
-        let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
+        let timestamp = limits::nearest_instant(message.timestamp().to_millis().unwrap_or(0));
         let partition = u16::try_from(message.partition()).context("partition numbers fit 16 bits")?;
         let offset = u64::try_from(message.offset()).context("offsets are not negative")?;
         let recorded = positions.recorded_of(message.topic(), partition, offset);
@@ -280,7 +281,7 @@ impl Stages {
             key,
             value,
         }) {
-            Classified::Inputs(inputs) => self.apply(&inputs, timestamp),
+            Classified::Inputs(inputs) => self.apply(&inputs),
             Classified::Control(_) => Ok(self.pass()),
             Classified::DeadLetter { error, unreadable } => {
                 // What an operator accepted says nothing about what comes now.
@@ -295,9 +296,9 @@ impl Stages {
         }
     }
 
-    fn apply(&mut self, inputs: &[Input], appended: Timestamp) -> anyhow::Result<Outcome> {
+    fn apply(&mut self, inputs: &[Input]) -> anyhow::Result<Outcome> {
         self.share.note(None);
-        self.emitter.apply(inputs, appended)?;
+        self.emitter.apply(inputs)?;
         crate::failpoint::reach("normaliser.produced");
         Ok(Outcome::Applied(inputs.len()))
     }
@@ -318,7 +319,7 @@ impl Stages {
         self.events.dead_letter(message, error);
         self.emitter.divert(message, appended, error)?;
         crate::failpoint::reach("normaliser.diverted");
-        self.emitter.apply(unreadable, appended)?;
+        self.emitter.apply(unreadable)?;
         Ok(Outcome::DeadLettered)
     }
 }

@@ -156,6 +156,7 @@ impl World {
             &self.dyn_store(),
             &self.health,
             Codec::embedded(),
+            limits::letter_room(limits::TOPIC_TAKES),
         )?;
         let request_end = trigger.clone();
         let driven = tokio::spawn(drive(regions, move || request_end.request()));
