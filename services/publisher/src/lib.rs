@@ -18,9 +18,11 @@ pub mod transaction;
 use anyhow::Context;
 use axum::Router;
 use runtime::config::Settings;
-use runtime::kafka::admin::ensure_topics;
+use runtime::kafka::admin::ensure_topics_patiently;
 use runtime::kafka::{topics, watch_brokers};
+use runtime::patience::wait_out;
 use runtime::service::Service;
+use runtime::store::session;
 
 /// What subscribers can ask on the health port: the schemas, unless a registry of their own is configured, whose ids differ.
 pub fn routes(settings: &Settings) -> Router {
@@ -42,11 +44,14 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
     let postgres = service.health.check("postgres");
     let positions_check = service.health.check("positions");
-    let mut database = outbox::Outbox::connect(&settings).await?;
-    postgres.pass();
+    let connected = outbox::Outbox::connect(&settings, &postgres, &mut service.shutdown).await?;
+    let Some(mut database) = connected else { return Ok(()) };
     let mut wanted = topics::published(&settings.topics);
     wanted.push(positions::topic());
-    ensure_topics(&settings, &wanted).await.context("preparing the topics")?;
+    let prepared = ensure_topics_patiently(&settings, &wanted, &mut service.shutdown).await;
+    if !prepared.context("preparing the topics")? {
+        return Ok(());
+    }
 
     let shards = settings.publisher.shards.shards().to_vec();
     let producer = transaction::Transactions::new(&settings)?;
@@ -56,8 +61,14 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
         return Ok(());
     }
     runtime::failpoint::reach("publisher.taken-over");
-    let stored = tokio::task::block_in_place(|| positions::read(&settings))?;
-    let book = database.book(&shards).await.context("reading the outbox")?;
+    let read = tokio::task::block_in_place(|| positions::read(&settings, || service.shutdown.requested()))?;
+    let Some(stored) = read else { return Ok(()) };
+    let book = wait_out("reading the outbox", &mut service.shutdown, session::is_passing, async || {
+        database.book(&shards).await
+    });
+    let Some(book) = book.await.context("reading the outbox")? else {
+        return Ok(());
+    };
     let start = position::reconcile(&shards, &stored, &book)?;
     positions_check.pass();
     tracing::info!(
@@ -66,7 +77,15 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
         known = stored.len(),
         "positions read, publishing"
     );
-    publish::Publisher::new(&settings, database, producer, start, book.epoch, postgres)
-        .run(&mut service.shutdown)
-        .await
+    publish::Publisher::new(
+        &settings,
+        database,
+        producer,
+        start,
+        book.epoch,
+        postgres,
+        service.health.watch("progress"),
+    )
+    .run(&mut service.shutdown)
+    .await
 }

@@ -5,8 +5,10 @@ use crate::position::{self, Contradiction, Position};
 use crate::transaction::{TransactionError, Transactions};
 use domain::shard::Shard;
 use runtime::config::Settings;
-use runtime::health::Check;
+use runtime::health::{Check, Watch};
 use runtime::shutdown::Shutdown;
+use runtime::store::session;
+use runtime::telemetry::UNKNOWN;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,7 @@ pub(crate) struct Publisher {
     batch_rows: u32,
     idle: Duration,
     postgres: Check,
+    watch: Watch,
     /// Since when some row that was ready to be published is not.
     waiting_since: Option<Instant>,
 }
@@ -39,6 +42,7 @@ impl Publisher {
         next: BTreeMap<Shard, u64>,
         epoch: u32,
         postgres: Check,
+        watch: Watch,
     ) -> Self {
         describe_metrics();
         Self {
@@ -50,6 +54,7 @@ impl Publisher {
             batch_rows: settings.publisher.batch_rows,
             idle: Duration::from_millis(settings.publisher.idle_millis.into()),
             postgres,
+            watch,
             waiting_since: None,
         }
     }
@@ -64,14 +69,17 @@ impl Publisher {
             }
             let looked = Instant::now();
             let from = self.order();
+            self.watch.begin("the outbox is read");
             let wait = match self.outbox.fetch(&from, self.batch_rows).await {
                 Ok(events) => {
                     self.postgres.pass();
                     self.publish(events).await?
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the outbox cannot be read, trying again");
-                    self.postgres.fail("the outbox cannot be read");
+                    let cause = session::explain(&error);
+                    tracing::error!(cause, "the outbox cannot be read, trying again");
+                    self.watch.rest();
+                    self.postgres.fail(format!("the outbox cannot be read: {cause}"));
                     Some(RETRY)
                 }
             };
@@ -96,6 +104,7 @@ impl Publisher {
         let full = events.len() >= self.batch_rows as usize;
         let Some(last) = events.last() else {
             self.waiting_since = None;
+            self.watch.moved();
             return Ok(Some(self.idle));
         };
         self.waiting_since.get_or_insert_with(Instant::now);
@@ -117,11 +126,15 @@ impl Publisher {
             })
             .collect();
         let started = Instant::now();
+        self.watch.begin("a transaction is published");
         match tokio::task::block_in_place(|| self.transactions.send(&events, &positions)) {
             Ok(()) => {}
             Err(TransactionError::RolledBack(error)) => {
                 tracing::warn!(%error, rows = events.len(), "a transaction was rolled back, trying again");
                 metrics::counter!("canbao_publisher_transactions_total", "outcome" => "rolled-back").increment(1);
+                self.watch
+                    .fail(format!("a transaction was rolled back: {error}; it is tried again"));
+                self.watch.rest();
                 return Ok(Some(RETRY));
             }
             Err(error @ TransactionError::Fatal(_)) => return Err(error.into()),
@@ -131,6 +144,7 @@ impl Publisher {
         count(&events);
         runtime::failpoint::reach("publisher.committed");
         self.next.extend(ends);
+        self.watch.moved();
         if !full {
             self.waiting_since = None;
         }
@@ -143,14 +157,21 @@ impl Publisher {
     /// Deletes published rows; a failure is made good later.
     async fn delete(&mut self) {
         if let Err(error) = self.outbox.delete_below(&self.next).await {
-            tracing::warn!(%error, "published rows could not be deleted, trying again later");
+            tracing::warn!(
+                cause = session::explain(&error),
+                "published rows could not be deleted, trying again later"
+            );
         }
     }
 
     async fn keep_house(&mut self) {
         self.delete().await;
         let shards: Vec<Shard> = self.next.keys().copied().collect();
-        let Ok(book) = self.outbox.book(&shards).await else { return };
+        let Ok(book) = self.outbox.book(&shards).await else {
+            metrics::gauge!("canbao_publisher_outbox_rows").set(UNKNOWN);
+            metrics::gauge!("canbao_publisher_outbox_age_seconds").set(UNKNOWN);
+            return;
+        };
         let waiting: u64 = self
             .next
             .iter()
@@ -171,7 +192,7 @@ fn describe_metrics() {
     );
     metrics::describe_gauge!(
         "canbao_publisher_outbox_rows",
-        "Rows of the outbox that are not published yet"
+        "Rows of the outbox that are not published yet; absent while not known"
     );
     metrics::describe_gauge!(
         "canbao_publisher_outbox_age_seconds",

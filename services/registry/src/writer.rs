@@ -7,15 +7,22 @@ use anyhow::Context;
 use domain::date::{Day, Month};
 use domain::shard::Shard;
 use rdkafka::producer::FutureProducer;
-use runtime::store::{log, person};
+use runtime::health::Watch;
+use runtime::patience::Attempts;
+use runtime::shutdown::Shutdown;
+use runtime::store::read::ReadError;
+use runtime::store::{log, person, session};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long failures of the database may go on before the process gives up and is restarted.
+/// How long failures that should not pass (a row that is there twice, because two writers met it at once) may go on before the process
+/// ends. What the database is not able to do right now is waited for without end: a restart would not heal it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long attempts may fail before readiness shows it: a collision of two writers is no trouble.
+const HICCUP: Duration = Duration::from_secs(1);
 
 /// How a writer works.
 #[derive(Debug, Clone)]
@@ -51,11 +58,13 @@ pub struct Writer {
     due: BTreeSet<Shard>,
     /// Months whose part of the source log exists.
     months: BTreeSet<Month>,
+    watch: Watch,
+    shutdown: Shutdown,
 }
 
 impl Writer {
     /// A writer without shards yet.
-    pub fn new(plan: Plan, pool: PgPool, producer: FutureProducer) -> Self {
+    pub fn new(plan: Plan, pool: PgPool, producer: FutureProducer, watch: Watch, shutdown: Shutdown) -> Self {
         Self {
             plan,
             pool,
@@ -65,13 +74,15 @@ impl Writer {
             shards: BTreeSet::new(),
             due: BTreeSet::new(),
             months: BTreeSet::new(),
+            watch,
+            shutdown,
         }
     }
 
     /// Works until the consumer has gone.
     ///
     /// # Errors
-    /// When another process owns one of the shards, entries are missing, or the database stays away.
+    /// When another process owns one of the shards, entries are missing, or the database refuses a batch for good.
     pub async fn run(mut self, mut handed: mpsc::Receiver<Handed>) -> anyhow::Result<()> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
@@ -115,13 +126,26 @@ impl Writer {
         self.link = None;
         self.backend = None;
         runtime::failpoint::reach("registry.taken");
+        let mut attempts = Attempts::new(Instant::now());
+        let relayed = loop {
+            self.watch.begin("shards are taken over");
+            match self.take_over().await {
+                Ok(relayed) => break relayed,
+                Err(error) => self.again(error, &mut attempts, "shards are not taken over").await?,
+            }
+        };
+        self.watch.moved();
+        tracing::info!(shards = self.shards.len(), relayed, "shards taken over");
+        Ok(())
+    }
+
+    async fn take_over(&mut self) -> anyhow::Result<usize> {
         let mut link = self.link().await?;
         // What the last owner committed but did not relay comes before anything new.
         let relayed = relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
         link.is_new = false;
         self.link = Some(link);
-        tracing::info!(shards = self.shards.len(), relayed, "shards taken over");
-        Ok(())
+        Ok(relayed)
     }
 
     fn revoked(&mut self, shards: &BTreeSet<Shard>, done: oneshot::Sender<()>) {
@@ -131,31 +155,47 @@ impl Writer {
         let _ = done.send(());
     }
 
-    /// Applies entries; tries again on a new connection while the database is away.
+    /// Applies entries; tries again on a new connection while the database is not able to.
     async fn apply(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        let since = Instant::now();
-        let mut pause = Duration::from_millis(50);
+        let mut attempts = Attempts::new(Instant::now());
         loop {
+            self.watch.begin("a batch is applied");
             match self.attempt(entries).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.watch.moved();
+                    return Ok(());
+                }
                 Err(error) => {
-                    let retry =
-                        matches!(error.downcast_ref::<BatchError>(), Some(BatchError::Store(_))) || error.is::<sqlx::Error>();
-                    if !retry || since.elapsed() > PATIENCE {
-                        return Err(error).context("a batch could not be applied");
-                    }
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        entries = entries.len(),
-                        "batch failed; trying again"
-                    );
                     metrics::counter!("canbao_registry_batch_retries_total").increment(1);
-                    self.link = None;
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                    self.again(error, &mut attempts, "a batch is not applied").await?;
                 }
             }
         }
+    }
+
+    /// Pauses before another attempt, which will be on a new connection; hands the error back when no further attempt helps, or the
+    /// process is to end.
+    async fn again(&mut self, error: anyhow::Error, attempts: &mut Attempts, what: &str) -> anyhow::Result<()> {
+        let (cause, passes) = match store_error(&error) {
+            Some(Some(error)) => (session::explain(error), session::is_passing(error)),
+            Some(None) => (format!("{error:#}"), false),
+            None => return Err(error).context(what.to_owned()),
+        };
+        let now = Instant::now();
+        if !passes && attempts.lasted(now) > PATIENCE {
+            return Err(error).context(what.to_owned());
+        }
+        if attempts.is_news(&cause, now) {
+            tracing::warn!(cause, seconds = attempts.lasted(now).as_secs(), "{what}; trying again");
+        }
+        if attempts.lasted(now) > HICCUP {
+            self.watch.fail(format!("{what}: {cause}"));
+        }
+        self.link = None;
+        if self.shutdown.sleep(attempts.pause()).await {
+            return Err(error).context(what.to_owned());
+        }
+        Ok(())
     }
 
     async fn attempt(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
@@ -177,6 +217,7 @@ impl Writer {
         self.due.extend(&applied.due);
         observe(&applied, entries.len(), started);
         if !applied.messages.is_empty() || link.is_new {
+            self.watch.begin("messages between shards are relayed");
             // After a new connection, also what a batch of the last one may have committed without our learning of it.
             relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
             link.is_new = false;
@@ -220,12 +261,21 @@ impl Writer {
 }
 
 /// Every statement finds its rows by key; a plan made while a table was small must not scan it when it is large.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 3] = [
     "set enable_seqscan = off",
     "set enable_hashjoin = off",
     "set enable_mergejoin = off",
-    "set idle_in_transaction_session_timeout = '60s'",
 ];
+
+/// The store's part in a failure: `None` when it has none, `Some(None)` when it is a stored value and not the database's own error.
+fn store_error(error: &anyhow::Error) -> Option<Option<&sqlx::Error>> {
+    match error.downcast_ref::<BatchError>() {
+        Some(BatchError::Store(ReadError::Database(error))) => Some(Some(error)),
+        Some(BatchError::Store(_)) => Some(None),
+        Some(_) => None,
+        None => error.downcast_ref::<sqlx::Error>().map(Some),
+    }
+}
 
 /// Fills a batch until it is full, the wait is over, or something other than an entry comes.
 async fn collect(handed: &mut mpsc::Receiver<Handed>, entries: &mut Vec<Entry>, plan: &Plan) -> Option<Handed> {

@@ -11,6 +11,8 @@ pub mod health;
 pub mod kafka;
 pub mod normaliser;
 pub mod outbox;
+pub mod patience;
+pub mod progress;
 pub mod schema_ids;
 pub mod schema_registry;
 pub mod service;

@@ -8,7 +8,7 @@
 //! | 4. wait until all of them are delivered | yes |
 //! | 5. commit the offsets | the end of the batch |
 //!
-//! A delivery that fails ends the process: nothing after it may be committed, and the restart repeats the batch.
+//! A delivery that fails ends the loop: nothing after it may be committed, and who begins again repeats the batch (`station.rs`).
 
 mod commit;
 
@@ -134,7 +134,12 @@ impl Region {
     pub(super) fn run(mut self) -> anyhow::Result<()> {
         self.consumer.context().report();
         while !self.shared.shutdown.requested() {
+            self.consumer
+                .context()
+                .watch()
+                .begin("a batch is read, delivered and committed");
             self.turn().with_context(|| format!("normalising {}", self.source))?;
+            self.consumer.context().watch().rest();
         }
         Ok(())
     }
@@ -153,6 +158,7 @@ impl Region {
         }
         if batch.rows > 0 {
             self.stages.events.committed(batch.newest);
+            self.consumer.context().watch().moved();
         }
         if batch.cut
             && let Some(excess) = self.stages.share.excess()

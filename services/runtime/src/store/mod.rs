@@ -7,6 +7,7 @@ pub mod log;
 mod migrate;
 pub mod person;
 pub mod read;
+pub mod session;
 
 pub use migrate::migrate;
 
