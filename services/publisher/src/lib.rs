@@ -17,11 +17,15 @@ pub mod transaction;
 
 use anyhow::Context;
 use axum::Router;
+use domain::shard::Shard;
+use publish::Ended;
 use runtime::config::Settings;
+use runtime::health::{Check, Watch};
 use runtime::kafka::admin::ensure_topics_patiently;
 use runtime::kafka::{topics, watch_brokers};
 use runtime::patience::wait_out;
 use runtime::service::Service;
+use runtime::shutdown::Shutdown;
 use runtime::store::session;
 
 /// What subscribers can ask on the health port: the schemas, unless a registry of their own is configured, whose ids differ.
@@ -45,7 +49,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let postgres = service.health.check("postgres");
     let positions_check = service.health.check("positions");
     let connected = outbox::Outbox::connect(&settings, &postgres, &mut service.shutdown).await?;
-    let Some(mut database) = connected else { return Ok(()) };
+    let Some(database) = connected else { return Ok(()) };
     let mut wanted = topics::published(&settings.topics);
     wanted.push(positions::topic());
     let prepared = ensure_topics_patiently(&settings, &wanted, &mut service.shutdown).await;
@@ -53,39 +57,69 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    let shards = settings.publisher.shards.shards().to_vec();
-    let producer = transaction::Transactions::new(&settings)?;
-    // First fence the process before us and settle its last transaction, then read how far it came.
-    let fenced = tokio::task::block_in_place(|| producer.take_over(|| service.shutdown.requested()))?;
-    if !fenced {
-        return Ok(());
-    }
-    runtime::failpoint::reach("publisher.taken-over");
-    let read = tokio::task::block_in_place(|| positions::read(&settings, || service.shutdown.requested()))?;
-    let Some(stored) = read else { return Ok(()) };
-    let book = wait_out("reading the outbox", &mut service.shutdown, session::is_passing, async || {
-        database.book(&shards).await
-    });
-    let Some(book) = book.await.context("reading the outbox")? else {
-        return Ok(());
-    };
-    let start = position::reconcile(&shards, &stored, &book)?;
-    positions_check.pass();
-    tracing::info!(
-        shards = shards.len(),
-        epoch = book.epoch,
-        known = stored.len(),
-        "positions read, publishing"
-    );
-    publish::Publisher::new(
-        &settings,
+    let mut seat = Seat {
+        shards: settings.publisher.shards.shards().to_vec(),
+        progress: service.health.watch("progress"),
+        settings,
         database,
-        producer,
-        start,
-        book.epoch,
         postgres,
-        service.health.watch("progress"),
-    )
-    .run(&mut service.shutdown)
-    .await
+        positions: positions_check,
+    };
+    while let Some(publisher) = seat.take(&mut service.shutdown).await? {
+        match publisher.run(&mut service.shutdown).await? {
+            Ended::Asked => break,
+            Ended::Expired => {
+                tracing::warn!("the brokers were away for longer than a transaction may last: beginning again at the positions");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a publisher begins with, again after its producer has expired.
+struct Seat {
+    settings: Settings,
+    shards: Vec<Shard>,
+    database: outbox::Outbox,
+    postgres: Check,
+    positions: Check,
+    progress: Watch,
+}
+
+impl Seat {
+    /// Fences whoever sat here before, and goes on where that one came to; `None` when asked to end first.
+    async fn take(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<Option<publish::Publisher>> {
+        let producer = transaction::Transactions::new(&self.settings)?;
+        // First fence the process before us and settle its last transaction, then read how far it came.
+        let fenced = tokio::task::block_in_place(|| producer.take_over(|| shutdown.requested()))?;
+        if !fenced {
+            return Ok(None);
+        }
+        runtime::failpoint::reach("publisher.taken-over");
+        let read = tokio::task::block_in_place(|| positions::read(&self.settings, || shutdown.requested()))?;
+        let Some(stored) = read else { return Ok(None) };
+        let book = wait_out("reading the outbox", shutdown, session::is_passing, async || {
+            self.database.book(&self.shards).await
+        });
+        let Some(book) = book.await.context("reading the outbox")? else {
+            return Ok(None);
+        };
+        let start = position::reconcile(&self.shards, &stored, &book)?;
+        self.positions.pass();
+        tracing::info!(
+            shards = self.shards.len(),
+            epoch = book.epoch,
+            known = stored.len(),
+            "positions read, publishing"
+        );
+        Ok(Some(publish::Publisher::new(
+            &self.settings,
+            self.database.clone(),
+            producer,
+            start,
+            book.epoch,
+            self.postgres.clone(),
+            self.progress.clone(),
+        )))
+    }
 }

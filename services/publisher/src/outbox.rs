@@ -28,7 +28,8 @@ pub struct Event {
     pub value: Option<Vec<u8>>,
 }
 
-/// The outbox.
+/// The outbox. Cheap to clone.
+#[derive(Clone)]
 pub struct Outbox {
     pool: PgPool,
 }

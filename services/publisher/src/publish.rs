@@ -6,6 +6,7 @@ use crate::transaction::{TransactionError, Transactions};
 use domain::shard::Shard;
 use runtime::config::Settings;
 use runtime::health::{Check, Watch};
+use runtime::kafka::TRANSACTION_TIMEOUT;
 use runtime::shutdown::Shutdown;
 use runtime::store::session;
 use runtime::telemetry::UNKNOWN;
@@ -16,6 +17,26 @@ use std::time::{Duration, Instant};
 const RETRY: Duration = Duration::from_secs(1);
 /// How often the lag is measured and leftovers are deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// Why publishing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Somebody asked.
+    Asked,
+    /// The brokers gave up our transaction, because they, or this process, stood still for longer than it may last: the producer is of
+    /// no use any more, and nothing of the transaction is visible. Where another publisher has taken over meanwhile, it fences us again.
+    Expired,
+}
+
+/// What came of a look at the outbox.
+enum Next {
+    /// After this look, how long the next is due.
+    Wait(Duration),
+    /// At once: there is more.
+    Again,
+    /// Never: see [`Ended::Expired`].
+    Expired,
+}
 
 /// Publishes the outboxes of some shards.
 pub(crate) struct Publisher {
@@ -60,7 +81,7 @@ impl Publisher {
     }
 
     /// Publishes until shutdown; the transaction under way is brought to its end.
-    pub(crate) async fn run(mut self, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, shutdown: &mut Shutdown) -> anyhow::Result<Ended> {
         let mut housekeeping = Instant::now();
         while !shutdown.requested() {
             if housekeeping <= Instant::now() {
@@ -70,7 +91,7 @@ impl Publisher {
             let looked = Instant::now();
             let from = self.order();
             self.watch.begin("the outbox is read");
-            let wait = match self.outbox.fetch(&from, self.batch_rows).await {
+            let next = match self.outbox.fetch(&from, self.batch_rows).await {
                 Ok(events) => {
                     self.postgres.pass();
                     self.publish(events).await?
@@ -80,16 +101,18 @@ impl Publisher {
                     tracing::error!(cause, "the outbox cannot be read, trying again");
                     self.watch.rest();
                     self.postgres.fail(format!("the outbox cannot be read: {cause}"));
-                    Some(RETRY)
+                    Next::Wait(RETRY)
                 }
             };
-            if let Some(wait) = wait {
-                shutdown.sleep(wait.saturating_sub(looked.elapsed())).await;
+            match next {
+                Next::Wait(wait) => drop(shutdown.sleep(wait.saturating_sub(looked.elapsed())).await),
+                Next::Again => {}
+                Next::Expired => return Ok(Ended::Expired),
             }
         }
         // What is published is deleted now or after the next start.
         self.delete().await;
-        Ok(())
+        Ok(Ended::Asked)
     }
 
     /// Shards with the sequences to read from, in the order to read them.
@@ -99,13 +122,13 @@ impl Publisher {
         order
     }
 
-    /// Publishes what was fetched and returns how long after this look the next one is due; at once when there is more.
-    async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Option<Duration>> {
+    /// Publishes what was fetched.
+    async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Next> {
         let full = events.len() >= self.batch_rows as usize;
         let Some(last) = events.last() else {
             self.waiting_since = None;
             self.watch.moved();
-            return Ok(Some(self.idle));
+            return Ok(Next::Wait(self.idle));
         };
         self.waiting_since.get_or_insert_with(Instant::now);
         runtime::failpoint::reach("publisher.read");
@@ -135,7 +158,13 @@ impl Publisher {
                 self.watch
                     .fail(format!("a transaction was rolled back: {error}; it is tried again"));
                 self.watch.rest();
-                return Ok(Some(RETRY));
+                return Ok(Next::Wait(RETRY));
+            }
+            Err(TransactionError::Fatal(error)) if started.elapsed() > TRANSACTION_TIMEOUT => {
+                let seconds = started.elapsed().as_secs();
+                tracing::warn!(%error, seconds, "a transaction expired");
+                metrics::counter!("canbao_publisher_transactions_total", "outcome" => "expired").increment(1);
+                return Ok(Next::Expired);
             }
             Err(error @ TransactionError::Fatal(_)) => return Err(error.into()),
         }
@@ -151,7 +180,7 @@ impl Publisher {
         self.delete().await;
         runtime::failpoint::reach("publisher.deleted");
         // A transaction costs the broker as much as hundreds of messages: what comes meanwhile goes into the next one.
-        Ok((!full).then_some(self.idle))
+        Ok(if full { Next::Again } else { Next::Wait(self.idle) })
     }
 
     /// Deletes published rows; a failure is made good later.

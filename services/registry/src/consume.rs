@@ -49,11 +49,11 @@ impl ClientContext for Ownership {
         let member = membership(&statistics, lag::From::Taken);
         show_lag(member.lag);
         self.watch.wait(match member {
-            lag::Membership { joined: false, .. } => Some("joining its group"),
+            lag::Membership { joining: true, .. } => Some("joining its group"),
             lag::Membership { unread: true, .. } => Some("entries wait to be read"),
             _ => None,
         });
-        if member.joined && !member.unread {
+        if !member.joining && !member.unread {
             self.watch.moved();
         }
     }

@@ -21,6 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 /// How long failures that should not pass (a row that is there twice, because two writers met it at once) may go on before the process
 /// ends. What the database is not able to do right now is waited for without end: a restart would not heal it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for everything while the process ends: what is not committed is repeated by the next owner.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// How long attempts may fail before readiness shows it: a collision of two writers is no trouble.
 const HICCUP: Duration = Duration::from_secs(1);
 
@@ -192,8 +194,13 @@ impl Writer {
             self.watch.fail(format!("{what}: {cause}"));
         }
         self.link = None;
-        if self.shutdown.sleep(attempts.pause()).await {
+        let pause = attempts.pause();
+        if !self.shutdown.requested() {
+            self.shutdown.sleep(pause).await;
+        } else if attempts.lasted(now) > LAST_PATIENCE {
             return Err(error).context(what.to_owned());
+        } else {
+            tokio::time::sleep(pause).await;
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a request may take before it counts as failed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a transaction may last before the brokers roll it back and let its producer send nothing more.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The property by which an operator lets messages be given up after all, in milliseconds.
 const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
 
@@ -120,7 +123,7 @@ pub fn transactional_producer(settings: &Settings, client_id: &str, transactiona
     let mut config = idempotent_producer(settings, client_id);
     config
         .set("transactional.id", transactional_id)
-        .set("transaction.timeout.ms", "60000")
+        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
         // librdkafka wants a message to end before its transaction does.
         .set(DELIVERY_TIMEOUT, "50000");
     config
@@ -169,4 +172,23 @@ fn leaderless(consumer: &BaseConsumer<quiet::QuietEnd>) -> KafkaResult<usize> {
         error == Some(RDKafkaErrorCode::LeaderNotAvailable) || partition.leader() < 0
     });
     Ok(without.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_given_up_only_where_an_operator_says_when() {
+        let mut settings = Settings::default();
+        let timeout = |settings: &Settings| idempotent_producer(settings, "test").get(DELIVERY_TIMEOUT).map(str::to_owned);
+        assert_eq!(timeout(&settings).as_deref(), Some("0"));
+        settings
+            .kafka_properties
+            .insert(DELIVERY_TIMEOUT.to_owned(), "90000".to_owned().into());
+        assert_eq!(timeout(&settings).as_deref(), Some("90000"));
+        // A transaction's messages must end before it does.
+        let transactional = transactional_producer(&settings, "test", "test");
+        assert_eq!(transactional.get(DELIVERY_TIMEOUT), Some("50000"));
+    }
 }

@@ -11,11 +11,12 @@ pub enum From {
     Taken,
 }
 
-/// A member of a group: whether it has joined its group, and what its partitions have left to read.
+/// A member of a group: whether it has joined, and what its partitions have left to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
-    /// It has what the group gave it, be that nothing.
-    pub joined: bool,
+    /// It waits for its group. Not so for who has what the group gave it, be that nothing, nor for who has no topic to join for: the client
+    /// joins when the first appears.
+    pub joining: bool,
     /// Messages are there that it has not taken. Markers of transactions and aborted tails are not: the client passes over them, while
     /// what is committed stays before them.
     pub unread: bool,
@@ -25,10 +26,9 @@ pub struct Membership {
 
 /// Reads them off a consumer's statistics.
 pub fn membership(statistics: &Statistics, from: From) -> Membership {
-    let joined = statistics
-        .cgrp
-        .as_ref()
-        .is_some_and(|group| group.state == "up" && group.join_state == "steady");
+    let group = statistics.cgrp.as_ref().filter(|group| group.state == "up");
+    let joined = group.is_some_and(|group| group.join_state == "steady");
+    let joining = group.is_none_or(|group| !matches!(&*group.join_state, "steady" | "init"));
     // A partition that was given away stays in the statistics, with what was known of it.
     let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
     let ours = partitions.filter(|partition| !matches!(&*partition.fetch_state, "" | "none" | "stopped" | "stopping"));
@@ -48,7 +48,7 @@ pub fn membership(statistics: &Statistics, from: From) -> Membership {
         partition.fetchq_cnt > 0 || (partition.next_offset >= 0 && partition.next_offset < partition.ls_offset)
     };
     Membership {
-        joined,
+        joining,
         unread: ours.iter().any(unread),
         lag: lags.filter(|lags| joined && !lags.is_empty()).map(|lags| lags.iter().sum()),
     }
@@ -102,6 +102,19 @@ mod tests {
         assert_eq!(lag(&statistics("steady", given_away)), None);
         let joining = [partition(0, "active", 5, 5, 9)];
         assert_eq!(lag(&statistics("wait-sync", joining)), None);
+    }
+
+    #[test]
+    fn who_has_no_topic_does_not_wait_for_its_group() {
+        let joining = |state: &str, join_state| {
+            let mut statistics = statistics(join_state, []);
+            statistics.cgrp.as_mut().expect("a group").state = state.to_owned();
+            membership(&statistics, From::Committed).joining
+        };
+        assert!(!joining("up", "init") && !joining("up", "steady"));
+        assert!(joining("up", "wait-join") && joining("up", "wait-sync"));
+        assert!(joining("wait-coord", "init") && joining("query-coord", "steady"));
+        assert!(membership(&Statistics::default(), From::Committed).joining);
     }
 
     #[test]

@@ -339,11 +339,11 @@ impl ClientContext for Positions {
         let member = membership(&statistics, lag::From::Committed);
         self.show_lag(member.lag);
         self.watch.wait(match member {
-            lag::Membership { joined: false, .. } => Some("joining its group"),
+            lag::Membership { joining: true, .. } => Some("joining its group"),
             lag::Membership { unread: true, .. } => Some("messages wait to be read"),
             _ => None,
         });
-        if member.joined && !member.unread {
+        if !member.joining && !member.unread {
             self.watch.moved();
         }
     }

@@ -20,6 +20,7 @@ use super::{Classify, Shared};
 use crate::debezium::{NormaliseError, table_of_topic};
 use crate::dialect::{Classified, SourceMessage};
 use crate::kafka::offsets::{TopicPartition, is_transient};
+use crate::store::session;
 use anyhow::Context;
 use commit::is_membership_change;
 use domain::date::Timestamp;
@@ -232,7 +233,9 @@ impl Region {
                 }
             }
             Err(error) => {
-                tracing::warn!(source = %self.source, error = format!("{error:#}"), "statements of operators cannot be read");
+                let cause = session::explain_any(&error);
+                tracing::warn!(source = %self.source, cause, "statements of operators cannot be read");
+                self.consumer.context().watch().fail(cause);
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::source_topic::TopicStore;
 use super::{Shared, topics};
 use crate::health::{Health, Watch};
 use crate::kafka::produce::DeliveryError;
+use crate::store::session;
 use anyhow::Context;
 use domain::source::Source;
 use rdkafka::ClientConfig;
@@ -65,7 +66,7 @@ impl Station {
         loop {
             let began = Instant::now();
             let Err(error) = region.run() else { return Ok(()) };
-            let (source, cause) = (self.source, format!("{error:#}"));
+            let (source, cause) = (self.source, session::explain_any(&error));
             if ends_all(&error) {
                 tracing::error!(%source, cause, "a region ended, and the producer of all regions with it");
                 return Err(error);

@@ -129,11 +129,10 @@ fn by_state(code: &str) -> Cause {
         // A database that is being dropped or made anew is not coming back by waiting.
         "57P04" => Cause::Other,
         _ => match code.get(..2) {
-            Some("08" | "57" | "58") => Cause::Away,
+            // 25: idle in a transaction for too long, as after SIGSTOP: the session is gone, a new one is let in.
+            Some("08" | "25" | "57" | "58") => Cause::Away,
             Some("40") => Cause::Collision,
             Some("53") => Cause::Exhausted,
-            // Idle in a transaction for too long, as after SIGSTOP: the session is gone, a new one is let in.
-            Some("25") => Cause::Away,
             _ => Cause::Other,
         },
     }
@@ -147,8 +146,11 @@ pub fn is_passing(error: &Error) -> bool {
 /// An error in words for people, with what to do about it. The database's own text is kept: it names tables and settings, and values
 /// only where a constraint is broken, which is not among the causes that pass.
 pub fn explain(error: &Error) -> String {
+    let said = error
+        .as_database_error()
+        .map_or_else(|| error.to_string(), |error| error.message().to_owned());
     let remedy = match cause(error) {
-        Cause::Other | Cause::Collision => return format!("PostgreSQL: {error}"),
+        Cause::Other | Cause::Collision => return format!("PostgreSQL: {said}"),
         Cause::Away => "is it running, and does CANBAO_DATABASE_URL name it?".to_owned(),
         Cause::Locked => format!(
             "another session holds a lock; find it with `{BLOCKERS}` and end it with `select pg_terminate_backend(PID)`, or wait for it"
@@ -162,6 +164,14 @@ pub fn explain(error: &Error) -> String {
         "PostgreSQL: {error}; {remedy}. It is tried again every {} s",
         LONGEST.as_secs()
     )
+}
+
+/// [`explain`] for a failure that the database may have caused, with what was being done.
+pub fn explain_any(error: &anyhow::Error) -> String {
+    match error.chain().find_map(|cause| cause.downcast_ref::<Error>()) {
+        Some(cause) => format!("{error}: {}", explain(cause)),
+        None => format!("{error:#}"),
+    }
 }
 
 #[cfg(test)]
@@ -201,6 +211,12 @@ mod tests {
         assert!(is_passing(&refused) && is_passing(&Error::PoolTimedOut));
         assert!(!is_passing(&Error::RowNotFound) && !is_passing(&Error::ColumnNotFound("state".into())));
         assert!(explain(&refused).contains("CANBAO_DATABASE_URL"));
+        let recording = anyhow::Error::new(refused).context("recording topic x");
+        let said = explain_any(&recording);
+        assert!(
+            said.starts_with("recording topic x: PostgreSQL: ") && said.contains("is it running"),
+            "{said}"
+        );
     }
 
     #[test]
