@@ -9,6 +9,7 @@ pub mod bench;
 pub mod check;
 pub mod drive;
 pub mod encode;
+pub mod faults;
 pub mod kills;
 pub mod on_servers;
 pub mod registry;
