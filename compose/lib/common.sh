@@ -3,7 +3,8 @@
 # The caller sets ROOT (the repository) and STATE (where this set-up keeps its data, logs, ports and process notes):
 #   $STATE/ports/NAME     the port that NAME was given
 #   $STATE/run/NAME.pid   "pid start-time boot-id": which process NAME is, so that a recycled pid is never taken for it
-#   $STATE/run/NAME.exit  the exit code of a job (a process meant to end) that has ended
+#   $STATE/run/NAME.exit  the exit code of a job (a process meant to end) that has ended, or of a kept process that was given up
+#   $STATE/run/NAME.keeper.pid, NAME.restarts   who starts NAME again when it dies; how often it did, and the last exit code
 #   $STATE/log/NAME.log   what NAME printed; NAME.log.1 is the run before
 
 # What ships is built in release; BUILD_PROFILE=dev builds faster and runs slower, for work on the code.
@@ -69,16 +70,44 @@ pid_of() { # NAME: its process id if it is running; fails otherwise
 
 running() { pid_of "$1" >/dev/null; }
 
+note_pid() { # NAME PID: which process NAME is
+    printf '%s %s %s\n' "$2" "$(start_time "$2")" "$(boot_id)" >"$STATE/run/$1.pid"
+}
+
+# How often in a row a kept process is started again, and after how many seconds of work an earlier death is forgotten.
+RESTARTS=5
+RESTARTS_FORGOTTEN=600
+
+# kept NAME: is it running, or about to be started again?
+kept() { running "$1" || running "$1.keeper"; }
+
+# spawn_kept NAME COMMAND...: the same as spawn; where KEEP_RUNNING is set, NAME is started again when it dies (see keep).
+spawn_kept() {
+    local name=$1 log=$STATE/log/$1.log keeper tries
+    [[ ${KEEP_RUNNING:-} ]] || { spawn "$@"; return; }
+    shift
+    [[ -s $log ]] && mv -f "$log" "$log.1"
+    rm -f "$STATE/run/$name".{pid,exit,restarts}
+    setsid -- "$ROOT/compose/lib/keep" "$STATE" "$name" "$@" >"$log" 2>&1 </dev/null 9>&- &
+    keeper=$!
+    note_pid "$name.keeper" "$keeper"
+    disown "$keeper" # its end is nobody's news here
+    # Until it has said which process that is.
+    for ((tries = 100; tries > 0; tries--)); do
+        [[ ! -s $STATE/run/$name.pid ]] || return 0
+        sleep 0.05
+    done
+}
+
 # spawn NAME COMMAND...: starts COMMAND detached, in a session and process group of its own.
 spawn() {
-    local name=$1 log=$STATE/log/$1.log pid
+    local name=$1 log=$STATE/log/$1.log
     shift
     [[ -s $log ]] && mv -f "$log" "$log.1"
     rm -f "$STATE/run/$name.exit"
     # In a script without job control the background child leads no group, so setsid becomes COMMAND under the same pid.
     setsid -- "$@" >"$log" 2>&1 </dev/null 9>&- &
-    pid=$!
-    printf '%s %s %s\n' "$pid" "$(start_time "$pid")" "$(boot_id)" >"$STATE/run/$name.pid"
+    note_pid "$name" $!
 }
 
 # spawn_job NAME COMMAND...: the same for a command that ends by itself; its exit code is kept, unless it was stopped.
@@ -99,6 +128,9 @@ exit_code_of() { # JOB: how it ended, or nothing
 stop() {
     local name=$1 seconds=$2 pid signal tries
     shift 2
+    # Who would start it again goes first.
+    pid=$(pid_of "$name.keeper") && kill -s KILL "$pid" 2>/dev/null
+    rm -f "$STATE/run/$name.keeper.pid" "$STATE/run/$name.restarts"
     pid=$(pid_of "$name") || { rm -f "$STATE/run/$name.pid"; return 0; }
     for signal in "$@"; do
         [[ $signal == "$1" ]] || say "$name (pid $pid) did not stop within $seconds s: sending SIG$signal"
@@ -119,11 +151,12 @@ show_log() { # NAME: the end of its log, for an error message
 
 # wait_until NAME SECONDS COMMAND...: waits until COMMAND succeeds; fails when NAME ends before, or in time.
 wait_until() {
-    local name=$1 seconds=$2 end=$((SECONDS + $2))
+    local name=$1 seconds=$2 end=$((SECONDS + $2)) say=$((SECONDS + 15))
     shift 2
     until "$@"; do
-        running "$name" || { show_log "$name"; die "$name ended while starting"; }
+        kept "$name" || { show_log "$name"; die "$name ended while starting"; }
         ((SECONDS < end)) || { show_log "$name"; die "$name was not ready after $seconds s"; }
+        ((SECONDS < say)) || { say "still waiting for $name (its log: $STATE/log/$name.log)"; say=$((SECONDS + 15)); }
         sleep 0.1
     done
 }
@@ -133,6 +166,13 @@ http_status() { # PORT PATH: the status code that this machine's server answers,
     timeout 2 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
         printf "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" "$2" >&3 &&
         read -r _ code _ <&3 && printf "%s" "$code"' probe "$1" "$2" 2>/dev/null
+}
+
+readiness() { # PORT: what /readyz says, a line for each problem, or nothing when it does not answer
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    timeout 1.5 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
+        printf "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&3 && cat <&3' probe "$1" 2>/dev/null |
+        sed '1,/^\r*$/d'
 }
 
 ready() { [[ $(http_status "$1" /readyz) == 200 ]]; } # PORT

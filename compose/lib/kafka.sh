@@ -3,6 +3,8 @@
 # Source after common.sh and install.sh. The jars are shared by all state directories: $ROOT/.local/kafka/lib.
 
 KAFKA_LIB=$ROOT/.local/kafka/lib
+# Seconds until it answers; after a crash it checks its logs first, which takes a while on a busy machine.
+KAFKA_PATIENCE=300
 
 kafka_resolve() { # fetches the jars when the pom changed since they were fetched, or when there are none
     local sum new=$KAFKA_LIB.new log=$STATE/log/maven.log
@@ -26,9 +28,23 @@ kafka_java() { # CLASS ARGUMENT...: what Kafka is started with
 
 kafka_address() { printf '127.0.0.1:%s' "$(port_of kafka)"; }
 
-kafka_start() { # returns once it takes connections; the address is kafka_address
+# Does it answer, not only listen? The smallest request there is: ApiVersions (key 18), version 0, correlation id 1, no client id; the
+# answer is a length and that id.
+kafka_answers() {
+    local answer
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    answer=$(timeout 1.5 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "\0\0\0\12\0\22\0\0\0\0\0\1\377\377" >&3 &&
+        head -c 8 <&3 | od -An -v -tx1' probe "$(port_of kafka)" 2>/dev/null | tr -d ' \n')
+    [[ $answer == ????????00000001 ]]
+}
+
+kafka_start() { # returns once it answers; the address is kafka_address
     local home=$STATE/kafka properties=$STATE/kafka/server.properties id command
-    running kafka && return
+    if kept kafka; then
+        # It may have been started a moment ago, or be down for a moment.
+        wait_until kafka "$KAFKA_PATIENCE" kafka_answers
+        return
+    fi
     need_java
     kafka_resolve
     step "starting Kafka"
@@ -44,8 +60,8 @@ kafka_start() { # returns once it takes connections; the address is kafka_addres
         "${command[@]}" >"$STATE/log/kafka.log" 2>&1 || { show_log kafka; die "Kafka could not format its storage"; }
     fi
     mapfile -d '' -t command < <(kafka_java kafka.Kafka "$properties")
-    spawn kafka "${command[@]}"
-    wait_until kafka 60 port_listens "$(port_of kafka)"
+    spawn_kept kafka "${command[@]}"
+    wait_until kafka "$KAFKA_PATIENCE" kafka_answers
 }
 
 kafka_stop() { stop kafka 30 TERM KILL; }

@@ -40,11 +40,20 @@ postgres_psql() { # ARGUMENT...
     "$PG_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$(port_of postgres)" -U canbao "$@"
 }
 
+# Seconds until it lets somebody in; after a crash it replays its log first.
+POSTGRES_PATIENCE=300
+
+postgres_answers() { find_postgres && "$PG_BIN/pg_isready" -q -t 1 -h 127.0.0.1 -p "$(port_of postgres)"; }
+
 postgres_accepts() { postgres_psql -d postgres -c 'select 1' >/dev/null 2>&1; }
 
 postgres_start() { # returns once it takes connections and has the database; the address is postgres_url
     local data sockets log=$STATE/log/initdb.log
-    running postgres && return
+    if kept postgres; then
+        find_postgres
+        wait_until postgres "$POSTGRES_PATIENCE" postgres_accepts
+        return
+    fi
     need_postgres
     postgres_home
     data=$PG_HOME/data
@@ -67,7 +76,7 @@ postgres_start() { # returns once it takes connections and has the database; the
     keep_port postgres
     postgres_spawn "$PG_BIN/postgres" -D "$data" -c "config_file=$data/canbao.conf" -c listen_addresses=127.0.0.1 \
         -c "port=$(port_of postgres)" -c "shared_buffers=$(quarter_of_memory)MB" -c "unix_socket_directories=$sockets"
-    wait_until postgres 60 postgres_accepts
+    wait_until postgres "$POSTGRES_PATIENCE" postgres_accepts
     [[ $(postgres_psql -d postgres -c "select 1 from pg_database where datname = 'canbao'") == 1 ]] ||
         postgres_psql -d postgres -c 'create database canbao' || die "cannot create the database canbao"
 }
@@ -77,9 +86,9 @@ quarter_of_memory() { awk '/^MemTotal:/ { print int($2 / 4096) }' /proc/meminfo;
 
 postgres_spawn() { # COMMAND...
     if [[ $EUID == 0 ]]; then
-        spawn postgres setpriv --reuid postgres --regid postgres --init-groups -- "$@"
+        spawn_kept postgres setpriv --reuid postgres --regid postgres --init-groups -- "$@"
     else
-        spawn postgres "$@"
+        spawn_kept postgres "$@"
     fi
 }
 

@@ -14,16 +14,16 @@ set_schema_url() {
 }
 
 service_start() { # NAME
-    running "$1" && return
+    kept "$1" && return
     keep_port "$1"
-    spawn "$1" env "CANBAO_HTTP=127.0.0.1:$(port_of "$1")" "$BIN/canbao" run "$1"
+    spawn_kept "$1" env "CANBAO_HTTP=127.0.0.1:$(port_of "$1")" "$BIN/canbao" run "$1"
 }
 
 services_start() { # all of them, then waits until each is ready
     local name
     step "starting the services"
     for name in "${SERVICES[@]}"; do service_start "$name"; done
-    for name in "${SERVICES[@]}"; do wait_until "$name" 90 ready "$(port_of "$name")"; done
+    for name in "${SERVICES[@]}"; do wait_until "$name" 300 ready "$(port_of "$name")"; done
 }
 
 # job_start NAME COMMAND...: unless it runs, or has ended well before.
@@ -63,45 +63,71 @@ write_env() {
     mv "$new" "$STATE/env"
 }
 
-health_of() { # NAME: a word or two for the table
-    local name=$1 code
+# health_of NAME: a word or two for the table, then a line for everything that is wrong; fails when NAME is not well.
+health_of() {
+    local name=$1 code restarts last problems again=
+    read -r restarts last 2>/dev/null <"$STATE/run/$name.restarts" && again=", restarted ${restarts}x (exit code $last)"
     if ! running "$name"; then
         code=$(exit_code_of "$name")
-        case $code in
-            '') if [[ -e $STATE/run/$name.pid ]]; then echo "died, see its log"; else echo "not running"; fi ;;
-            0) echo "finished" ;;
-            *) echo "failed (exit code $code), see its log" ;;
-        esac
+        if running "$name.keeper"; then
+            echo "died, starting again (${restarts:-1} of $RESTARTS)"
+        elif [[ -z $code && -e $STATE/run/$name.pid ]]; then
+            echo "died, see its log"
+        elif [[ -z $code ]]; then
+            echo "not running"
+            [[ " ${JOBS[*]} " == *" $name "* ]] && return
+        elif [[ $code == 0 ]]; then
+            # A job has done its work; a service was asked to end by somebody else.
+            [[ " ${JOBS[*]} " == *" $name "* ]] && { echo "finished"; return; }
+            echo "ended in order"
+        else
+            echo "failed (exit code $code)"
+            [[ $again ]] && echo "it was started again $restarts times and died each time"
+            echo "see its log; when it is mended: compose/local up"
+        fi
         return 1
     fi
     case $name in
-        kafka | postgres)
-            if port_listens "$(port_of "$name")"; then echo "listening"; else echo "not listening"; return 1; fi
-            ;;
+        kafka) if kafka_answers; then echo "answers$again"; else echo "does not answer$again"; return 1; fi ;;
+        postgres) if postgres_answers; then echo "answers$again"; else echo "does not answer$again"; return 1; fi ;;
         simulator) echo "running" ;;
-        go-live) echo "waiting for the first load" ;;
+        go-live) cat "$STATE/run/go-live.waits" 2>/dev/null || echo "asks whether it can" ;;
         *)
-            code=$(http_status "$(port_of "$name")" /readyz)
-            if [[ $code != 200 ]]; then echo "not ready (${code:-no answer})"; return 1; fi
+            problems=$(readiness "$(port_of "$name")")
+            if [[ $problems != ready ]]; then
+                echo "not ready$again"
+                echo "${problems:-it does not answer}"
+                return 1
+            fi
             # A binary that was built anew since has replaced the file that this one runs from.
-            if [[ $(readlink "/proc/$(pid_of "$name")/exe") == *" (deleted)" ]]; then echo "ready, an older build"; else echo "ready"; fi
+            if [[ $(readlink "/proc/$(pid_of "$name")/exe") == *" (deleted)" ]]; then echo "ready, an older build$again"; else echo "ready$again"; fi
             ;;
     esac
 }
 
-# One line each; fails when one of the servers or services is not well.
+# One line each, and what is wrong below it; fails when one of the servers or services is not well. All are asked at once: one that does
+# not answer costs two seconds, not each of them.
 print_status() {
-    local name pid health failed=0 port
-    printf '%-16s %-8s %-6s %-30s %s\n' NAME PID PORT HEALTH LOG
+    local name pid health failed=0 port asked asking=()
+    asked=$(mktemp -d) || return 1
+    for name in kafka postgres "${SERVICES[@]}" "${JOBS[@]}"; do
+        (health_of "$name" >"$asked/$name" || touch "$asked/$name.ill") 9>&- &
+        asking+=($!)
+    done
+    wait "${asking[@]}" # not for everything: what `up` has started goes on
+    printf '%-16s %-8s %-6s %-38s %s\n' NAME PID PORT HEALTH LOG
     for name in kafka postgres "${SERVICES[@]}" "${JOBS[@]}"; do
         if [[ $name == kafka ]] && ! own_kafka || [[ $name == postgres ]] && ! own_postgres; then
             printf '%-16s %-8s %-6s %s\n' "$name" - - "not ours: from the environment"
             continue
         fi
-        health=$(health_of "$name") || [[ " ${JOBS[*]} " == *" $name "* ]] || failed=1
+        [[ ! -e $asked/$name.ill ]] || failed=1
+        read -r health <"$asked/$name"
         pid=$(pid_of "$name") || pid=-
         port=$(port_of "$name") || port=-
-        printf '%-16s %-8s %-6s %-30s %s\n' "$name" "$pid" "$port" "$health" "${STATE#"$ROOT/"}/log/$name.log"
+        printf '%-16s %-8s %-6s %-38s %s\n' "$name" "$pid" "$port" "$health" "${STATE#"$ROOT/"}/log/$name.log"
+        tail -n +2 "$asked/$name" | sed 's/^/    /'
     done
+    rm -rf "$asked"
     return "$failed"
 }

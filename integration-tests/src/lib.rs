@@ -10,6 +10,7 @@ pub mod bench;
 pub mod check;
 pub mod drive;
 pub mod encode;
+pub mod faults;
 pub mod fuzz;
 pub mod ground;
 pub mod kills;

@@ -25,10 +25,15 @@ const LAGGING_LOOK: Duration = Duration::from_secs(1);
 /// From then on a pass counts as stuck and is reported.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// Runs until shutdown.
-pub(crate) async fn run(shared: Shared, mut rows: Rows, mut shutdown: Shutdown) -> anyhow::Result<()> {
+/// Runs until shutdown, on from what is `known` of each source.
+pub(crate) async fn run(
+    shared: Shared,
+    known: BTreeMap<Source, Progress>,
+    mut rows: Rows,
+    mut shutdown: Shutdown,
+) -> anyhow::Result<()> {
     describe_metrics();
-    let mut completeness = Completeness::load(shared).await?;
+    let mut completeness = Completeness::new(shared, &known);
     while !shutdown.requested() {
         tokio::select! {
             () = shutdown.wait() => break,
@@ -71,8 +76,7 @@ struct Completeness {
 }
 
 impl Completeness {
-    async fn load(shared: Shared) -> anyhow::Result<Self> {
-        let known = shared.store.progress().await?;
+    fn new(shared: Shared, known: &BTreeMap<Source, Progress>) -> Self {
         let progress: BTreeMap<Source, Progress> = shared
             .scope
             .iter()
@@ -86,7 +90,7 @@ impl Completeness {
                 tracks.row(*source, progress.seen, start);
             }
         }
-        Ok(Self {
+        Self {
             shared,
             progress,
             unsaved: false,
@@ -99,7 +103,7 @@ impl Completeness {
             next_lagging: start,
             searched: None,
             sent: None,
-        })
+        }
     }
 
     fn receive(&mut self, received: Received) {

@@ -11,9 +11,8 @@ use std::time::Duration;
 /// How often the calendar is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Runs until shutdown. What was sent last is sent once more when it starts.
-pub(crate) async fn run(shared: Shared, mut shutdown: Shutdown) -> anyhow::Result<()> {
-    let mut sent = shared.store.business_date().await?;
+/// Runs until shutdown. What was `sent` last is sent once more when it starts.
+pub(crate) async fn run(shared: Shared, mut sent: Option<Day>, mut shutdown: Shutdown) -> anyhow::Result<()> {
     let mut is_first = true;
     let is_manual = shared.settings.clock.business_date == BusinessDateSource::Manual;
     while !shutdown.requested() {

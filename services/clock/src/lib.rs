@@ -25,9 +25,11 @@ use domain::date::Timestamp;
 use domain::policy::Policy;
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
-use runtime::kafka::admin::ensure_topics;
+use runtime::kafka::admin::ensure_topics_patiently;
 use runtime::kafka::{topics, watch_brokers};
+use runtime::patience::wait_out;
 use runtime::service::Service;
+use runtime::store::session;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
@@ -49,7 +51,7 @@ struct Shared {
 ///
 /// # Errors
 /// When settings, policy, dialects, database or topics are not as they must be, or a loop cannot go on.
-pub async fn run(service: Service) -> anyhow::Result<()> {
+pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let settings = service.settings.clone();
     let policy = read_policy(&settings)?;
     let dialects = Arc::new(Dialects::load(&settings.dialects)?);
@@ -60,13 +62,25 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     );
     settings.database_url()?;
     watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
-    let store = store::Store::connect(&settings, service.health.check("postgres")).await?;
-    ensure_topics(&settings, &[topics::person_records()])
-        .await
-        .context("preparing person.records")?;
+    let postgres = service.health.check("postgres");
+    let Some(store) = store::Store::connect(&settings, postgres, &mut service.shutdown).await? else {
+        return Ok(());
+    };
+    let known = wait_out(
+        "reading the clock's tables",
+        &mut service.shutdown,
+        session::is_passing,
+        async || Ok((store.progress().await?, store.business_date().await?)),
+    );
+    let known = known.await.context("reading the clock's tables: is the database migrated?")?;
+    let Some((progress, date)) = known else { return Ok(()) };
+    let prepared = ensure_topics_patiently(&settings, &[topics::person_records()], &mut service.shutdown).await;
+    if !prepared.context("preparing person.records")? {
+        return Ok(());
+    }
     let shared = Shared {
         dialects,
-        log: log::ShardLog::new(&settings)?,
+        log: log::ShardLog::new(&settings, service.health.watch("progress"))?,
         ends: ends::Ends::new(&settings)?,
         store,
         scope,
@@ -77,8 +91,8 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
 
     let mut loops = JoinSet::new();
     let rows = rows::start(&shared, &service.shutdown)?;
-    loops.spawn(completeness::run(shared.clone(), rows, service.shutdown.clone()));
-    loops.spawn(date::run(shared.clone(), service.shutdown.clone()));
+    loops.spawn(completeness::run(shared.clone(), progress, rows, service.shutdown.clone()));
+    loops.spawn(date::run(shared.clone(), date, service.shutdown.clone()));
     loops.spawn(statements::run(shared.clone(), service.shutdown.clone()));
     loops.spawn(snapshots::run(shared, service.shutdown.clone()));
     let mut result = Ok(());

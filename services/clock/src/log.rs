@@ -5,6 +5,7 @@ use domain::input::{Control, Input};
 use domain::shard::Shard;
 use rdkafka::types::RDKafkaErrorCode;
 use runtime::config::Settings;
+use runtime::health::Watch;
 use runtime::kafka::produce::{DeliveryError, Flight, Outgoing, Producer};
 use runtime::kafka::{idempotent_producer, topics};
 use runtime::shutdown::Shutdown;
@@ -21,12 +22,13 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct ShardLog {
     producer: Producer,
+    watch: Watch,
 }
 
 impl ShardLog {
-    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &Settings, watch: Watch) -> anyhow::Result<Self> {
         let producer = Producer::new(&idempotent_producer(settings, "canbao-clock")).context("making the producer")?;
-        Ok(Self { producer })
+        Ok(Self { producer, watch })
     }
 
     /// Appends controls to every shard's log, in order, and returns when the brokers have all of them; sends again as long as they
@@ -43,13 +45,22 @@ impl ShardLog {
         );
         loop {
             let (producer, values) = (self.producer.clone(), values.clone());
+            self.watch.begin("the shards' logs are told something");
             let sent = tokio::task::spawn_blocking(move || send_all(&producer, &values))
                 .await
                 .context("sending panicked")?;
             match sent {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.watch.moved();
+                    return Ok(true);
+                }
                 Err(error) if error.code == RDKafkaErrorCode::Fatal => return Err(error.into()),
-                Err(error) => tracing::warn!(%error, "the shards' logs do not take a statement, sending it again"),
+                Err(error) => {
+                    tracing::warn!(%error, "the shards' logs do not take a statement, sending it again");
+                    self.watch
+                        .fail(format!("the shards' logs do not take a statement: {error}; it is sent again"));
+                    self.watch.rest();
+                }
             }
             if shutdown.sleep(RETRY).await {
                 return Ok(false);

@@ -8,14 +8,14 @@ use domain::source::{Agency, Source};
 use runtime::config::Settings;
 use runtime::health::Check;
 use runtime::normaliser::source_topic::{self, SourceTopic};
+use runtime::shutdown::Shutdown;
 use runtime::statements::{Statement, UnknownStatement};
+use runtime::store::session;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::types::Json;
 use sqlx::types::chrono::NaiveDate;
 use sqlx::{PgPool, Row};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -54,30 +54,19 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) async fn connect(settings: &Settings, check: Check) -> anyhow::Result<Self> {
-        let options: PgConnectOptions = settings
-            .database_url()?
-            .parse()
-            .map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options.application_name("canbao-clock"))
-            .await
-            .context("connecting to PostgreSQL")?;
-        let store = Self { pool, check };
-        store
-            .business_date()
-            .await
-            .context("reading the clock's tables: is the database migrated?")?;
-        Ok(store)
+    /// Connects, as soon as the database lets us in; `None` when asked to end before that.
+    pub(crate) async fn connect(settings: &Settings, check: Check, shutdown: &mut Shutdown) -> anyhow::Result<Option<Self>> {
+        let options = session::options(settings, "canbao-clock")?;
+        let pool = session::pool(&options, 4, &check, shutdown).await;
+        let pool = pool.context("connecting to PostgreSQL")?;
+        Ok(pool.map(|pool| Self { pool, check }))
     }
 
     fn told<T>(&self, result: Result<T>) -> Result<T> {
         match &result {
             Ok(_) => self.check.pass(),
             // A row that says something unknown is no sign of an unreachable database; the message holds no values.
-            Err(error) => self.check.fail(format!("PostgreSQL: {error}")),
+            Err(error) => self.check.fail(session::explain(error)),
         }
         result
     }

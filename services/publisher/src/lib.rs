@@ -18,10 +18,16 @@ pub mod transaction;
 
 use anyhow::Context;
 use axum::Router;
+use domain::shard::Shard;
+use publish::Ended;
 use runtime::config::Settings;
-use runtime::kafka::admin::ensure_topics;
+use runtime::health::{Check, Watch};
+use runtime::kafka::admin::ensure_topics_patiently;
 use runtime::kafka::{topics, watch_brokers};
+use runtime::patience::wait_out;
 use runtime::service::Service;
+use runtime::shutdown::Shutdown;
+use runtime::store::session;
 
 /// What subscribers can ask on the health port: the schemas, unless a registry of their own is configured, whose ids differ.
 pub fn routes(settings: &Settings) -> Router {
@@ -43,31 +49,78 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
     let postgres = service.health.check("postgres");
     let positions_check = service.health.check("positions");
-    let mut database = outbox::Outbox::connect(&settings).await?;
-    postgres.pass();
+    let connected = outbox::Outbox::connect(&settings, &postgres, &mut service.shutdown).await?;
+    let Some(database) = connected else { return Ok(()) };
     let mut wanted = topics::published(&settings.topics);
     wanted.push(positions::topic());
-    ensure_topics(&settings, &wanted).await.context("preparing the topics")?;
-
-    let shards = settings.publisher.shards.shards().to_vec();
-    let producer = transaction::Transactions::new(&settings)?;
-    // First fence the process before us and settle its last transaction, then read how far it came.
-    let fenced = tokio::task::block_in_place(|| producer.take_over(|| service.shutdown.requested()))?;
-    if !fenced {
+    let prepared = ensure_topics_patiently(&settings, &wanted, &mut service.shutdown).await;
+    if !prepared.context("preparing the topics")? {
         return Ok(());
     }
-    runtime::failpoint::reach("publisher.taken-over");
-    let stored = tokio::task::block_in_place(|| positions::read(&settings))?;
-    let book = database.book(&shards).await.context("reading the outbox")?;
-    let start = position::reconcile(&shards, &stored, &book)?;
-    positions_check.pass();
-    tracing::info!(
-        shards = shards.len(),
-        epoch = book.epoch,
-        known = stored.len(),
-        "positions read, publishing"
-    );
-    publish::Publisher::new(&settings, database, producer, start, book.epoch, postgres)
-        .run(&mut service.shutdown)
-        .await
+
+    let mut seat = Seat {
+        shards: settings.publisher.shards.shards().to_vec(),
+        progress: service.health.watch("progress"),
+        settings,
+        database,
+        postgres,
+        positions: positions_check,
+    };
+    while let Some(publisher) = seat.take(&mut service.shutdown).await? {
+        match publisher.run(&mut service.shutdown).await? {
+            Ended::Asked => break,
+            Ended::Expired => {
+                tracing::warn!("the brokers were away for longer than a transaction may last: beginning again at the positions");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a publisher begins with, again after its producer has expired.
+struct Seat {
+    settings: Settings,
+    shards: Vec<Shard>,
+    database: outbox::Outbox,
+    postgres: Check,
+    positions: Check,
+    progress: Watch,
+}
+
+impl Seat {
+    /// Fences whoever sat here before, and goes on where that one came to; `None` when asked to end first.
+    async fn take(&mut self, shutdown: &mut Shutdown) -> anyhow::Result<Option<publish::Publisher>> {
+        let producer = transaction::Transactions::new(&self.settings)?;
+        // First fence the process before us and settle its last transaction, then read how far it came.
+        let fenced = tokio::task::block_in_place(|| producer.take_over(|| shutdown.requested()))?;
+        if !fenced {
+            return Ok(None);
+        }
+        runtime::failpoint::reach("publisher.taken-over");
+        let read = tokio::task::block_in_place(|| positions::read(&self.settings, || shutdown.requested()))?;
+        let Some(stored) = read else { return Ok(None) };
+        let book = wait_out("reading the outbox", shutdown, session::is_passing, async || {
+            self.database.book(&self.shards).await
+        });
+        let Some(book) = book.await.context("reading the outbox")? else {
+            return Ok(None);
+        };
+        let start = position::reconcile(&self.shards, &stored, &book)?;
+        self.positions.pass();
+        tracing::info!(
+            shards = self.shards.len(),
+            epoch = book.epoch,
+            known = stored.len(),
+            "positions read, publishing"
+        );
+        Ok(Some(publish::Publisher::new(
+            &self.settings,
+            self.database.clone(),
+            producer,
+            start,
+            book.epoch,
+            self.postgres.clone(),
+            self.progress.clone(),
+        )))
+    }
 }

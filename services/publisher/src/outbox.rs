@@ -4,10 +4,12 @@ use crate::position::Book;
 use anyhow::Context;
 use domain::shard::Shard;
 use runtime::config::Settings;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use runtime::health::Check;
+use runtime::shutdown::Shutdown;
+use runtime::store::session;
+use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// A row of `store.outbox`.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,32 +28,23 @@ pub struct Event {
     pub value: Option<Vec<u8>>,
 }
 
-/// The outbox.
+/// The outbox. Cheap to clone.
+#[derive(Clone)]
 pub struct Outbox {
     pool: PgPool,
 }
 
 impl Outbox {
-    /// Connects.
+    /// Connects, as soon as the database lets us in; `None` when asked to end before that.
     ///
     /// # Errors
-    /// When the database does not answer; the address is not repeated, it holds a password.
-    pub async fn connect(settings: &Settings) -> anyhow::Result<Self> {
-        let options: PgConnectOptions = settings
-            .database_url()?
-            .parse()
-            .map_err(|_| anyhow::anyhow!("database_url is no PostgreSQL address"))?;
-        let options = options
-            .application_name("canbao-publisher")
+    /// When no waiting helps; the address is not repeated, it holds a password.
+    pub async fn connect(settings: &Settings, check: &Check, shutdown: &mut Shutdown) -> anyhow::Result<Option<Self>> {
+        let options = session::options(settings, "canbao-publisher")?
             // We only delete what the positions say is published: a deletion lost in a crash is made again.
             .options([("synchronous_commit", "off")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(2)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options)
-            .await
-            .context("connecting to PostgreSQL")?;
-        Ok(Self { pool })
+        let pool = session::pool(&options, 2, check, shutdown).await;
+        Ok(pool.context("connecting to PostgreSQL")?.map(|pool| Self { pool }))
     }
 
     /// What the database says of the outboxes of some shards.

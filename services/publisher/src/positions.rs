@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 /// Key: the shard in decimal digits; value: [`Position`] as JSON.
 pub const TOPIC: &str = "publisher.positions";
 
-/// How long nothing may arrive before reading gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How often reading says that it waits.
+const SAY_WAITING: Duration = Duration::from_secs(30);
 
 /// The topic's shape: one partition, because every process reads it whole when it starts.
 pub fn topic() -> TopicSpec {
@@ -51,11 +51,11 @@ pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Shard, Positi
     Some((shard, serde_json::from_slice(value?).ok()?))
 }
 
-/// Reads the committed positions to the end of the topic. Blocks.
+/// Reads the committed positions to the end of the topic, however long the brokers take; `None` when `stop` became true first. Blocks.
 ///
 /// # Errors
-/// When the brokers do not answer, or a message is no position.
-pub fn read(settings: &Settings) -> anyhow::Result<BTreeMap<Shard, Position>> {
+/// When the brokers refuse for good, or a message is no position.
+pub fn read(settings: &Settings, stop: impl Fn() -> bool) -> anyhow::Result<Option<BTreeMap<Shard, Position>>> {
     let consumer: BaseConsumer<QuietEnd> = plain_consumer(settings, "canbao-publisher-positions")
         // Other processes' open transactions do not concern our shards, so the last stable offset is far enough.
         .set("isolation.level", "read_committed")
@@ -66,25 +66,26 @@ pub fn read(settings: &Settings) -> anyhow::Result<BTreeMap<Shard, Position>> {
     assignment.add_partition_offset(TOPIC, 0, Offset::Beginning)?;
     consumer.assign(&assignment)?;
     let mut positions = BTreeMap::new();
-    let mut deadline = Instant::now() + PATIENCE;
-    loop {
+    let started = Instant::now();
+    let mut said = started;
+    while !stop() {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
                 let (shard, position) = decode(message.key(), message.payload())
                     .with_context(|| format!("{TOPIC} offset {} is no position", message.offset()))?;
                 positions.insert(shard, position);
-                deadline = Instant::now() + PATIENCE;
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(positions),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(positions)),
             Some(Err(error)) if !is_transient(&error) => return Err(error).context("reading the positions"),
             Some(Err(_)) | None => {}
         }
-        anyhow::ensure!(
-            Instant::now() < deadline,
-            "reading {TOPIC}: nothing arrived for {} s",
-            PATIENCE.as_secs()
-        );
+        if said.elapsed() > SAY_WAITING {
+            said = Instant::now();
+            let seconds = started.elapsed().as_secs();
+            tracing::warn!(seconds, "the brokers do not give {TOPIC} to its end yet: waiting");
+        }
     }
+    Ok(None)
 }
 
 #[cfg(test)]

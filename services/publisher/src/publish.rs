@@ -5,8 +5,11 @@ use crate::position::{self, Contradiction, Position};
 use crate::transaction::{TransactionError, Transactions};
 use domain::shard::Shard;
 use runtime::config::Settings;
-use runtime::health::Check;
+use runtime::health::{Check, Watch};
+use runtime::kafka::TRANSACTION_TIMEOUT;
 use runtime::shutdown::Shutdown;
+use runtime::store::session;
+use runtime::telemetry::UNKNOWN;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,26 @@ use std::time::{Duration, Instant};
 const RETRY: Duration = Duration::from_secs(1);
 /// How often the lag is measured and leftovers are deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// Why publishing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Somebody asked.
+    Asked,
+    /// The brokers gave up our transaction, because they, or this process, stood still for longer than it may last: the producer is of
+    /// no use any more, and nothing of the transaction is visible. Where another publisher has taken over meanwhile, it fences us again.
+    Expired,
+}
+
+/// What came of a look at the outbox.
+enum Next {
+    /// After this look, how long the next is due.
+    Wait(Duration),
+    /// At once: there is more.
+    Again,
+    /// Never: see [`Ended::Expired`].
+    Expired,
+}
 
 /// Publishes the outboxes of some shards.
 pub(crate) struct Publisher {
@@ -27,6 +50,7 @@ pub(crate) struct Publisher {
     batch_rows: u32,
     idle: Duration,
     postgres: Check,
+    watch: Watch,
     /// Since when some row that was ready to be published is not.
     waiting_since: Option<Instant>,
 }
@@ -39,6 +63,7 @@ impl Publisher {
         next: BTreeMap<Shard, u64>,
         epoch: u32,
         postgres: Check,
+        watch: Watch,
     ) -> Self {
         describe_metrics();
         Self {
@@ -50,12 +75,13 @@ impl Publisher {
             batch_rows: settings.publisher.batch_rows,
             idle: Duration::from_millis(settings.publisher.idle_millis.into()),
             postgres,
+            watch,
             waiting_since: None,
         }
     }
 
     /// Publishes until shutdown; the transaction under way is brought to its end.
-    pub(crate) async fn run(mut self, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, shutdown: &mut Shutdown) -> anyhow::Result<Ended> {
         let mut housekeeping = Instant::now();
         while !shutdown.requested() {
             if housekeeping <= Instant::now() {
@@ -64,24 +90,29 @@ impl Publisher {
             }
             let looked = Instant::now();
             let from = self.order();
-            let wait = match self.outbox.fetch(&from, self.batch_rows).await {
+            self.watch.begin("the outbox is read");
+            let next = match self.outbox.fetch(&from, self.batch_rows).await {
                 Ok(events) => {
                     self.postgres.pass();
                     self.publish(events).await?
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the outbox cannot be read, trying again");
-                    self.postgres.fail("the outbox cannot be read");
-                    Some(RETRY)
+                    let cause = session::explain(&error);
+                    tracing::error!(cause, "the outbox cannot be read, trying again");
+                    self.watch.rest();
+                    self.postgres.fail(format!("the outbox cannot be read: {cause}"));
+                    Next::Wait(RETRY)
                 }
             };
-            if let Some(wait) = wait {
-                shutdown.sleep(wait.saturating_sub(looked.elapsed())).await;
+            match next {
+                Next::Wait(wait) => drop(shutdown.sleep(wait.saturating_sub(looked.elapsed())).await),
+                Next::Again => {}
+                Next::Expired => return Ok(Ended::Expired),
             }
         }
         // What is published is deleted now or after the next start.
         self.delete().await;
-        Ok(())
+        Ok(Ended::Asked)
     }
 
     /// Shards with the sequences to read from, in the order to read them.
@@ -91,12 +122,13 @@ impl Publisher {
         order
     }
 
-    /// Publishes what was fetched and returns how long after this look the next one is due; at once when there is more.
-    async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Option<Duration>> {
+    /// Publishes what was fetched.
+    async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Next> {
         let full = events.len() >= self.batch_rows as usize;
         let Some(last) = events.last() else {
             self.waiting_since = None;
-            return Ok(Some(self.idle));
+            self.watch.moved();
+            return Ok(Next::Wait(self.idle));
         };
         self.waiting_since.get_or_insert_with(Instant::now);
         runtime::failpoint::reach("publisher.read");
@@ -117,12 +149,22 @@ impl Publisher {
             })
             .collect();
         let started = Instant::now();
+        self.watch.begin("a transaction is published");
         match tokio::task::block_in_place(|| self.transactions.send(&events, &positions)) {
             Ok(()) => {}
             Err(TransactionError::RolledBack(error)) => {
                 tracing::warn!(%error, rows = events.len(), "a transaction was rolled back, trying again");
                 metrics::counter!("canbao_publisher_transactions_total", "outcome" => "rolled-back").increment(1);
-                return Ok(Some(RETRY));
+                self.watch
+                    .fail(format!("a transaction was rolled back: {error}; it is tried again"));
+                self.watch.rest();
+                return Ok(Next::Wait(RETRY));
+            }
+            Err(TransactionError::Fatal(error)) if started.elapsed() > TRANSACTION_TIMEOUT => {
+                let seconds = started.elapsed().as_secs();
+                tracing::warn!(%error, seconds, "a transaction expired");
+                metrics::counter!("canbao_publisher_transactions_total", "outcome" => "expired").increment(1);
+                return Ok(Next::Expired);
             }
             Err(error @ TransactionError::Fatal(_)) => return Err(error.into()),
         }
@@ -131,26 +173,34 @@ impl Publisher {
         count(&events);
         runtime::failpoint::reach("publisher.committed");
         self.next.extend(ends);
+        self.watch.moved();
         if !full {
             self.waiting_since = None;
         }
         self.delete().await;
         runtime::failpoint::reach("publisher.deleted");
         // A transaction costs the broker as much as hundreds of messages: what comes meanwhile goes into the next one.
-        Ok((!full).then_some(self.idle))
+        Ok(if full { Next::Again } else { Next::Wait(self.idle) })
     }
 
     /// Deletes published rows; a failure is made good later.
     async fn delete(&mut self) {
         if let Err(error) = self.outbox.delete_below(&self.next).await {
-            tracing::warn!(%error, "published rows could not be deleted, trying again later");
+            tracing::warn!(
+                cause = session::explain(&error),
+                "published rows could not be deleted, trying again later"
+            );
         }
     }
 
     async fn keep_house(&mut self) {
         self.delete().await;
         let shards: Vec<Shard> = self.next.keys().copied().collect();
-        let Ok(book) = self.outbox.book(&shards).await else { return };
+        let Ok(book) = self.outbox.book(&shards).await else {
+            metrics::gauge!("canbao_publisher_outbox_rows").set(UNKNOWN);
+            metrics::gauge!("canbao_publisher_outbox_age_seconds").set(UNKNOWN);
+            return;
+        };
         let waiting: u64 = self
             .next
             .iter()
@@ -171,7 +221,7 @@ fn describe_metrics() {
     );
     metrics::describe_gauge!(
         "canbao_publisher_outbox_rows",
-        "Rows of the outbox that are not published yet"
+        "Rows of the outbox that are not published yet; absent while not known"
     );
     metrics::describe_gauge!(
         "canbao_publisher_outbox_age_seconds",

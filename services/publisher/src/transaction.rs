@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use runtime::config::Settings;
+use runtime::kafka::trouble::is_transient;
 use runtime::kafka::{REQUEST_TIMEOUT, transactional_producer};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +36,7 @@ enum Verdict {
     Fatal,
 }
 
-/// Decides by librdkafka's own classification; errors outside of it (a message refused, a full queue) end the transaction.
+/// Decides by librdkafka's own classification; errors outside of it (a message refused) end the transaction.
 fn verdict(error: &KafkaError) -> Verdict {
     match error {
         KafkaError::Transaction(error) if error.is_fatal() => Verdict::Fatal,
@@ -76,7 +77,7 @@ impl Transactions {
         while !stop() {
             match self.producer.init_transactions(REQUEST_TIMEOUT) {
                 Ok(()) => return Ok(true),
-                Err(error) if verdict(&error) == Verdict::Retry => {
+                Err(error) if verdict(&error) == Verdict::Retry || is_transient(&error) => {
                     tracing::warn!(%error, "the brokers do not settle the transactional id yet, trying again");
                 }
                 Err(error) => return Err(error).context("taking over the transactional id"),

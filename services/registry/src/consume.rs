@@ -10,14 +10,21 @@ use anyhow::{Context, ensure};
 use domain::limits;
 use domain::shard::Shard;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
+use runtime::health::Watch;
 use runtime::kafka::admin;
+use runtime::kafka::lag::{self, membership};
+use runtime::kafka::trouble::is_transient;
+use runtime::patience::Attempts;
+use runtime::store::session;
+use runtime::telemetry::UNKNOWN;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,9 +41,29 @@ struct Ownership {
     failure: Mutex<Option<anyhow::Error>>,
     /// Where the reader stands in each shard's log.
     stands: Mutex<BTreeMap<Shard, i64>>,
+    watch: Watch,
+    stop: watch::Receiver<bool>,
 }
 
-impl ClientContext for Ownership {}
+/// `None` while it is not known.
+fn show_lag(lag: Option<i64>) {
+    metrics::gauge!("canbao_registry_lag_entries").set(lag.map_or(UNKNOWN, |lag| lag as f64));
+}
+
+impl ClientContext for Ownership {
+    fn stats(&self, statistics: Statistics) {
+        let member = membership(&statistics, lag::From::Taken);
+        show_lag(member.lag);
+        self.watch.wait(match member {
+            lag::Membership { joining: true, .. } => Some("joining its group"),
+            lag::Membership { unread: true, .. } => Some("entries wait to be read"),
+            _ => None,
+        });
+        if !member.joining && !member.unread {
+            self.watch.moved();
+        }
+    }
+}
 
 impl ConsumerContext for Ownership {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
@@ -53,7 +80,7 @@ impl ConsumerContext for Ownership {
 impl Ownership {
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) -> anyhow::Result<()> {
         let shards = shards_of(partitions);
-        let positions = self.handle.block_on(owner::positions(&self.pool, &shards))?;
+        let positions = self.positions(&shards)?;
         let mut resumed = TopicPartitionList::new();
         for (shard, position) in positions {
             self.stands.lock().expect("no panic holds this lock").insert(shard, position);
@@ -67,6 +94,28 @@ impl Ownership {
         consumer
             .assign(&resumed)
             .context("the broker's assignment could not be taken")
+    }
+
+    /// Where the shards go on; waits for a database that is away.
+    fn positions(&self, shards: &BTreeSet<Shard>) -> anyhow::Result<Vec<(Shard, i64)>> {
+        let mut attempts = Attempts::new(Instant::now());
+        loop {
+            match self.handle.block_on(owner::positions(&self.pool, shards)) {
+                Err(error) if session::is_passing(&error) && !*self.stop.borrow() => {
+                    let cause = session::explain(&error);
+                    if attempts.is_news(&cause, Instant::now()) {
+                        tracing::warn!(cause, "the shards' positions cannot be read, trying again");
+                    }
+                    self.watch.fail(cause);
+                    std::thread::sleep(attempts.pause());
+                }
+                read => {
+                    let positions = read?;
+                    self.watch.moved();
+                    return Ok(positions);
+                }
+            }
+        }
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> anyhow::Result<()> {
@@ -86,6 +135,7 @@ impl Ownership {
             }
         });
         tracing::info!(shards = shards.len(), "shards revoked");
+        show_lag(None);
         consumer.unassign().context("the assignment could not be given back")
     }
 
@@ -131,14 +181,17 @@ pub fn consume(
     handle: Handle,
     pool: PgPool,
     writers: Vec<mpsc::Sender<Handed>>,
-    stop: &watch::Receiver<bool>,
+    progress: Watch,
+    stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     // Positions are PostgreSQL's; an offset that the broker no longer has must never be skipped.
     config
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "error")
         .set("partition.assignment.strategy", "range")
-        .set("max.poll.interval.ms", "600000");
+        .set("max.poll.interval.ms", "600000")
+        .set("statistics.interval.ms", "5000");
+    metrics::describe_gauge!("canbao_registry_lag_entries", "Entries not yet taken; absent while not known");
     let count = writers.len();
     let servers = config.clone();
     let ownership = Ownership {
@@ -147,6 +200,8 @@ pub fn consume(
         writers,
         failure: Mutex::new(None),
         stands: Mutex::new(BTreeMap::new()),
+        watch: progress.clone(),
+        stop: stop.clone(),
     };
     let consumer: BaseConsumer<Ownership> = config
         .create_with_context(ownership)
@@ -160,15 +215,21 @@ pub fn consume(
             return Err(error);
         }
         let Some(message) = polled else { continue };
+        progress.begin("an entry is handed to its writer");
         let message = match message {
             Ok(message) => message,
             Err(error) if is_fatal(&error) => return Err(error).context("person.records cannot be read on without a gap"),
             Err(error) => {
                 tracing::warn!(%error, "polling person.records");
+                if !is_transient(&error) {
+                    progress.fail(format!("person.records cannot be read: {error}"));
+                }
+                progress.rest();
                 continue;
             }
         };
         let Some(shard) = u8::try_from(message.partition()).ok().and_then(Shard::new) else {
+            progress.rest();
             continue; // More partitions than shards: an explicit partitioner never writes there.
         };
         runtime::failpoint::reach("registry.polled");
@@ -188,6 +249,7 @@ pub fn consume(
         if writer.blocking_send(Handed::Entry(entry)).is_err() {
             break;
         }
+        progress.moved();
     }
     consumer.unsubscribe();
     Ok(())

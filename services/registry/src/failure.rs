@@ -3,6 +3,7 @@
 use domain::batch::Refused;
 use domain::shard::Shard;
 use runtime::store::read::ReadError;
+use runtime::store::session;
 
 /// A batch was not applied; nothing of it is in the base.
 #[derive(Debug, thiserror::Error)]
@@ -47,32 +48,11 @@ impl Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        if may_pass(&error) {
+        if session::is_passing(&error) {
             Self::again("the store could not be read or written", error)
         } else {
             Self::Database(error)
         }
-    }
-}
-
-/// Whether an error of the database may be gone on the next try: what concerns the connection, the server or other transactions.
-fn may_pass(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code();
-            let code = code.as_deref().unwrap_or_default();
-            // Two writers that meet one new record collide on the directory: the second sees the first one's entry when it repeats.
-            let classes = ["08", "25", "40", "53", "55", "57", "58", "XX"];
-            code == "23505" || classes.iter().any(|class| code.starts_with(class))
-        }
-        sqlx::Error::Configuration(_)
-        | sqlx::Error::Encode(_)
-        | sqlx::Error::Decode(_)
-        | sqlx::Error::TypeNotFound { .. }
-        | sqlx::Error::ColumnNotFound(_)
-        | sqlx::Error::ColumnDecode { .. }
-        | sqlx::Error::ColumnIndexOutOfBounds { .. } => false,
-        _ => true,
     }
 }
 

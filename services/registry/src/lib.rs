@@ -22,8 +22,7 @@ use domain::policy::Policy;
 use give::Cache;
 use runtime::kafka;
 use runtime::service::Service;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::str::FromStr;
+use runtime::store::session;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -40,14 +39,9 @@ const AHEAD: usize = 20_000;
 /// See [`writer::Writer::run`] and [`consume::consume`].
 pub async fn run(service: Service) -> anyhow::Result<()> {
     let settings = &service.settings;
-    let database = PgConnectOptions::from_str(settings.database_url()?)
-        .map_err(|_| anyhow::anyhow!("the database address cannot be read"))?
-        .application_name("canbao-registry");
-    let pool = PgPoolOptions::new()
-        .max_connections(4)
-        .connect_with(database.clone().application_name("canbao-registry-aside"))
-        .await
-        .context("the database cannot be reached")?;
+    let mut shutdown = service.shutdown.clone();
+    let database = session::options(settings, "canbao-registry")?;
+    let aside = session::options(settings, "canbao-registry-aside")?;
     let policy = match &settings.policy {
         Some(file) => Policy::parse(&std::fs::read_to_string(file).context("the policy file cannot be read")?)?,
         None => Policy::embedded(),
@@ -62,28 +56,36 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         rulings: Cache::default(),
         database,
     };
-    kafka::admin::ensure_topics(settings, &[kafka::topics::person_records()]).await?;
+    kafka::watch_brokers(settings, service.health.check("kafka"), service.shutdown.clone())?;
+    let postgres = service.health.check("postgres");
+    let connected = session::pool(&aside, 4, &postgres, &mut shutdown).await;
+    let Some(pool) = connected.context("the database cannot be reached")? else {
+        return Ok(());
+    };
+    session::watch(pool.clone(), postgres, service.shutdown.clone());
+    if !kafka::admin::ensure_topics_patiently(settings, &[kafka::topics::person_records()], &mut shutdown).await? {
+        return Ok(());
+    }
     let (stop, stopped) = watch::channel(false);
     let mut senders = Vec::new();
     let mut writers = tokio::task::JoinSet::new();
     let mut failure = None;
-    for _ in 0..settings.registry.writers.max(1) {
+    for number in 1..=settings.registry.writers.max(1) {
         let (sender, receiver) = mpsc::channel(AHEAD);
         senders.push(sender);
-        // A message that expires alone would let later ones pass it, and the receiver would take it for a repeat: none expires, the relay
-        // itself loses patience.
+        // A message that expires alone would let later ones pass it, and the receiver would take it for a repeat: none expires.
         let mut producer = kafka::idempotent_producer(settings, "registry-relay");
         producer
             .set("delivery.timeout.ms", "0")
             .set("enable.gapless.guarantee", "true");
         let producer = producer.create().context("the relay's producer could not be made")?;
-        writers.spawn(Writer::new(plan.clone(), pool.clone(), producer).run(receiver));
+        let watch = service.health.watch(format!("progress of writer {number}"));
+        writers.spawn(Writer::new(plan.clone(), pool.clone(), producer, watch, service.shutdown.clone()).run(receiver));
     }
     let config = kafka::group_consumer(settings, "registry", GROUP);
+    let progress = service.health.watch("progress of the consumer");
     let handle = tokio::runtime::Handle::current();
-    let mut consumer = tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, &stopped));
-    kafka::watch_brokers(settings, service.health.check("kafka"), service.shutdown.clone())?;
-    let mut shutdown = service.shutdown.clone();
+    let mut consumer = tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, progress, stopped));
     let mut ended = None;
     tokio::select! {
         () = shutdown.wait() => {}

@@ -10,8 +10,8 @@ use sqlx::{PgConnection, Row};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long the brokers may take before the relay begins again with the oldest message.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a relay that waits for the brokers says so. It waits as long as they take: the messages do not expire.
+const SAY_WAITING: Duration = Duration::from_secs(30);
 /// Messages relayed at a time.
 const AT_A_TIME: i64 = 10_000;
 
@@ -43,9 +43,15 @@ pub async fn relay(connection: &mut PgConnection, producer: &FutureProducer, sha
             sent.push(queue(producer, record).await?);
             runtime::failpoint::reach("registry.relay-sending");
         }
-        for delivery in sent {
-            let delivered = tokio::time::timeout(PATIENCE, delivery).await;
-            let delivered = delivered.map_err(|late| Failure::again("the brokers do not take messages between shards", late))?;
+        for mut delivery in sent {
+            let delivered = loop {
+                match tokio::time::timeout(SAY_WAITING, &mut delivery).await {
+                    Ok(delivered) => break delivered,
+                    Err(_) => {
+                        tracing::warn!("the brokers have not taken messages between shards yet: waiting; are they running?");
+                    }
+                }
+            };
             let delivered = delivered.map_err(|gone| Failure::again("the relay's producer was dropped", gone))?;
             delivered.map_err(|(error, _)| Failure::again("a message between shards was not taken", error))?;
         }

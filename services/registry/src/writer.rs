@@ -10,7 +10,10 @@ use domain::batch::Rules;
 use domain::date::{Day, Month};
 use domain::shard::Shard;
 use rdkafka::producer::FutureProducer;
-use runtime::store::{log, person};
+use runtime::health::Watch;
+use runtime::patience::Attempts;
+use runtime::shutdown::Shutdown;
+use runtime::store::{log, person, session};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool};
 use std::collections::BTreeSet;
@@ -18,8 +21,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long failures of the database may go on before the process gives up and is restarted.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a batch is tried again while the process ends; otherwise what passes is waited for without end, since a restart would not heal
+/// it. What is not committed is repeated by the next owner.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
+/// How long attempts may fail before readiness shows it: a collision of two writers is no trouble.
+const HICCUP: Duration = Duration::from_secs(1);
 
 /// How a writer works.
 #[derive(Debug, Clone)]
@@ -59,11 +65,13 @@ pub struct Writer {
     passes: BTreeSet<Shard>,
     /// Months whose part of the source log exists.
     months: BTreeSet<Month>,
+    watch: Watch,
+    shutdown: Shutdown,
 }
 
 impl Writer {
     /// A writer without shards yet.
-    pub fn new(plan: Plan, pool: PgPool, producer: FutureProducer) -> Self {
+    pub fn new(plan: Plan, pool: PgPool, producer: FutureProducer, watch: Watch, shutdown: Shutdown) -> Self {
         Self {
             plan,
             pool,
@@ -74,13 +82,15 @@ impl Writer {
             due: BTreeSet::new(),
             passes: BTreeSet::new(),
             months: BTreeSet::new(),
+            watch,
+            shutdown,
         }
     }
 
     /// Works until the consumer has gone.
     ///
     /// # Errors
-    /// When another process owns one of the shards, entries are missing, or the database stays away.
+    /// When another process owns one of the shards, entries are missing, or the database refuses a batch for good.
     pub async fn run(mut self, mut handed: mpsc::Receiver<Handed>) -> anyhow::Result<()> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
@@ -125,13 +135,26 @@ impl Writer {
         self.link = None;
         self.backend = None;
         runtime::failpoint::reach("registry.taken");
+        let mut attempts = Attempts::new(Instant::now());
+        let relayed = loop {
+            self.watch.begin("shards are taken over");
+            match self.take_over().await {
+                Ok(relayed) => break relayed,
+                Err(failure) => self.again(failure, &mut attempts, "shards are not taken over").await?,
+            }
+        };
+        self.watch.moved();
+        tracing::info!(shards = self.shards.len(), relayed, "shards taken over");
+        Ok(())
+    }
+
+    async fn take_over(&mut self) -> Result<usize, Failure> {
         let mut link = self.link().await?;
         // What the last owner committed but did not relay comes before anything new.
         let relayed = relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
         link.is_new = false;
         self.link = Some(link);
-        tracing::info!(shards = self.shards.len(), relayed, "shards taken over");
-        Ok(())
+        Ok(relayed)
     }
 
     fn revoked(&mut self, shards: &BTreeSet<Shard>, done: oneshot::Sender<()>) {
@@ -142,27 +165,48 @@ impl Writer {
         let _ = done.send(());
     }
 
-    /// Applies entries; tries again on a new connection while database or brokers are away.
+    /// Applies entries; tries again on a new connection while database or brokers are not able to.
     async fn apply(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        let since = Instant::now();
-        let mut pause = Duration::from_millis(50);
+        let mut attempts = Attempts::new(Instant::now());
         loop {
+            self.watch.begin("a batch is applied");
             match self.attempt(entries).await {
-                Ok(()) => return Ok(()),
-                Err(Failure::Again { what, source }) if since.elapsed() < PATIENCE => {
-                    tracing::warn!(
-                        error = format!("{source:#}"),
-                        entries = entries.len(),
-                        "{what}; trying the batch again"
-                    );
-                    metrics::counter!("canbao_registry_batch_retries_total").increment(1);
-                    self.link = None;
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                Ok(()) => {
+                    self.watch.moved();
+                    return Ok(());
                 }
-                Err(failure) => return Err(failure).context("a batch could not be applied"),
+                Err(failure) => {
+                    metrics::counter!("canbao_registry_batch_retries_total").increment(1);
+                    self.again(failure, &mut attempts, "a batch is not applied").await?;
+                }
             }
         }
+    }
+
+    /// Pauses before another attempt, which will be on a new connection; hands the failure back when it does not pass, or the process is
+    /// to end.
+    async fn again(&mut self, failure: Failure, attempts: &mut Attempts, what: &'static str) -> anyhow::Result<()> {
+        let cause = match &failure {
+            Failure::Again { source, .. } => session::explain_any(source),
+            _ => return Err(failure).context(what),
+        };
+        let now = Instant::now();
+        if attempts.is_news(&cause, now) {
+            tracing::warn!(cause, seconds = attempts.lasted(now).as_secs(), "{what}; trying again");
+        }
+        if attempts.lasted(now) > HICCUP {
+            self.watch.fail(format!("{what}: {cause}"));
+        }
+        self.link = None;
+        let pause = attempts.pause();
+        if !self.shutdown.requested() {
+            self.shutdown.sleep(pause).await;
+        } else if attempts.lasted(now) > LAST_PATIENCE {
+            return Err(failure).context(what);
+        } else {
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
     }
 
     async fn attempt(&mut self, entries: &[Entry]) -> Result<(), Failure> {
@@ -185,6 +229,7 @@ impl Writer {
         self.passes.extend(&applied.passes);
         observe(&applied, entries.len(), started);
         if applied.messages > 0 || link.is_new {
+            self.watch.begin("messages between shards are relayed");
             // After a new connection, also what a batch of the last one may have committed without our learning of it.
             relay::relay(&mut link.connection, &self.producer, &self.shards).await?;
             link.is_new = false;
@@ -233,11 +278,10 @@ impl Writer {
 }
 
 /// Every statement finds its rows by key; a plan made while a table was small must not scan it when it is large.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 3] = [
     "set enable_seqscan = off",
     "set enable_hashjoin = off",
     "set enable_mergejoin = off",
-    "set idle_in_transaction_session_timeout = '60s'",
 ];
 
 /// Fills a batch until it is full, the wait is over, or something other than an entry comes.

@@ -2,6 +2,7 @@
 //!
 //! Liveness never depends on Kafka or PostgreSQL: restarting this process does not heal them.
 
+use crate::progress::{DEADLINE, Progress};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Telemetry;
 use anyhow::Context;
@@ -12,16 +13,61 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// The named checks of a process; ready when all of them hold. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    /// What is wrong, by check; `None` when the check holds.
-    checks: Arc<RwLock<BTreeMap<String, Option<String>>>>,
+    checks: Arc<RwLock<BTreeMap<String, Known>>>,
+}
+
+/// How a check is known.
+#[derive(Debug, Clone)]
+enum Known {
+    /// As it was told last: what is wrong, if anything is.
+    Told(Option<String>),
+    /// Worked out when readiness is asked for, since a loop that is stuck tells nothing.
+    Followed(Watch),
+}
+
+/// The progress of one loop, as readiness sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    progress: Arc<Mutex<Progress>>,
+}
+
+impl Watch {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Progress::begin`] now.
+    pub fn begin(&self, doing: &'static str) {
+        self.progress().begin(doing, Instant::now());
+    }
+
+    /// [`Progress::fail`]; anyone who can reach the port reads the reason.
+    pub fn fail(&self, reason: impl Into<String>) {
+        self.progress().fail(reason.into());
+    }
+
+    /// [`Progress::moved`] now.
+    pub fn moved(&self) {
+        self.progress().moved(Instant::now());
+    }
+
+    /// [`Progress::rest`].
+    pub fn rest(&self) {
+        self.progress().rest();
+    }
+
+    /// [`Progress::wait`] now.
+    pub fn wait(&self, waiting: Option<&'static str>) {
+        self.progress().wait(waiting, Instant::now());
+    }
 }
 
 /// One check, set by the part of the service that knows.
@@ -42,23 +88,39 @@ impl Health {
         check
     }
 
+    /// Adds a check that holds while the work of a loop moves, or there is none.
+    pub fn watch(&self, name: impl Into<String>) -> Watch {
+        let watch = Watch {
+            progress: Arc::new(Mutex::new(Progress::new(DEADLINE))),
+        };
+        self.set(name.into(), Known::Followed(watch.clone()));
+        watch
+    }
+
     /// Whether every check holds.
     pub fn is_ready(&self) -> bool {
-        self.with(|checks| checks.values().all(Option::is_none))
+        self.problems().is_empty()
     }
 
     /// What is wrong, by check; empty when ready.
     pub fn problems(&self) -> Vec<(String, String)> {
-        self.with(|checks| {
-            checks
-                .iter()
-                .filter_map(|(name, problem)| Some((name.clone(), problem.clone()?)))
-                .collect()
-        })
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = Instant::now();
+        let problem = |known| match known {
+            Known::Told(problem) => problem,
+            Known::Followed(watch) => watch.progress().problem(now),
+        };
+        checks
+            .into_iter()
+            .filter_map(|(name, known)| Some((name, problem(known)?)))
+            .collect()
     }
 
-    fn with<T>(&self, read: impl FnOnce(&BTreeMap<String, Option<String>>) -> T) -> T {
-        read(&self.checks.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    fn set(&self, name: String, known: Known) {
+        self.checks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, known);
     }
 }
 
@@ -74,8 +136,7 @@ impl Check {
     }
 
     fn set(&self, problem: Option<String>) {
-        let mut checks = self.health.checks.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        checks.insert(self.name.clone(), problem);
+        self.health.set(self.name.clone(), Known::Told(problem));
     }
 }
 
@@ -149,6 +210,19 @@ mod tests {
         postgres.fail("no connection");
         assert_eq!(health.problems(), [("postgres".to_owned(), "no connection".to_owned())]);
         postgres.pass();
+        assert!(health.is_ready());
+    }
+
+    #[test]
+    fn a_loop_that_failed_is_not_ready_until_it_moves() {
+        let health = Health::default();
+        let writer = health.watch("writer");
+        assert!(health.is_ready(), "it has nothing to do");
+        writer.begin("applying a batch");
+        assert!(health.is_ready(), "it has only begun");
+        writer.fail("the base is locked");
+        assert_eq!(health.problems(), [("writer".to_owned(), "the base is locked".to_owned())]);
+        writer.moved();
         assert!(health.is_ready());
     }
 }

@@ -1,11 +1,13 @@
 //! Kafka clients: how each kind is configured, which topics exist, and how positions are read.
 
 pub mod admin;
+pub mod lag;
 pub mod offsets;
 pub mod produce;
 pub mod quiet;
 mod range;
 pub mod topics;
+pub mod trouble;
 
 pub use range::{ReadRangeError, read_range};
 
@@ -15,11 +17,18 @@ use crate::limits;
 use crate::shutdown::Shutdown;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
 /// How long a request may take before it counts as failed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a transaction may last before the brokers roll it back and let its producer send nothing more.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The property by which an operator lets messages be given up after all, in milliseconds.
+const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
 
 /// What all clients share: servers, the operator's own properties, names.
 pub fn client(settings: &Settings, client_id: &str) -> ClientConfig {
@@ -94,9 +103,13 @@ pub fn idempotent_producer(settings: &Settings, client_id: &str) -> ClientConfig
         .set("linger.ms", "5")
         .set("batch.num.messages", "20000")
         .set("queue.buffering.max.messages", "500000")
-        .set("queue.buffering.max.kbytes", "262144")
-        .set("delivery.timeout.ms", "60000");
+        .set("queue.buffering.max.kbytes", "262144");
     limits::of_producer(&mut config);
+    if !settings.kafka_properties.contains_key(DELIVERY_TIMEOUT) {
+        // Never given up: a full queue makes its senders wait, and readiness says that nothing moves. A message that expired alone would let
+        // later ones pass it.
+        config.set(DELIVERY_TIMEOUT, "0");
+    }
     config
 }
 
@@ -105,30 +118,33 @@ pub fn transactional_producer(settings: &Settings, client_id: &str, transactiona
     let mut config = idempotent_producer(settings, client_id);
     config
         .set("transactional.id", transactional_id)
-        .set("transaction.timeout.ms", "60000")
+        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
         // librdkafka wants a message to end before its transaction does.
-        .set("delivery.timeout.ms", "50000");
+        .set(DELIVERY_TIMEOUT, "50000");
     config
 }
 
-/// Keeps `check` up to date with whether the brokers answer, until shutdown.
+/// Keeps `check` up to date with whether the brokers answer and every shard's log has a leader, until shutdown.
 ///
 /// # Errors
 /// When the client cannot be created, as when a property is unknown to librdkafka.
 pub fn watch_brokers(settings: &Settings, check: Check, mut shutdown: Shutdown) -> anyhow::Result<()> {
-    let consumer: BaseConsumer = plain_consumer(settings, "canbao-health").create()?;
+    let consumer: BaseConsumer<quiet::QuietEnd> =
+        plain_consumer(settings, "canbao-health").create_with_context(quiet::QuietEnd)?;
     let consumer = std::sync::Arc::new(consumer);
     tokio::spawn(async move {
         loop {
             let probe = consumer.clone();
-            let answer = tokio::task::spawn_blocking(move || {
-                probe
-                    .fetch_metadata(Some(topics::PERSON_RECORDS), REQUEST_TIMEOUT)
-                    .map(|_| ())
-            });
+            let answer = tokio::task::spawn_blocking(move || leaderless(&probe));
             match answer.await {
-                Ok(Ok(())) => check.pass(),
-                Ok(Err(error)) => check.fail(format!("brokers do not answer: {error}")),
+                Ok(Ok(0)) => check.pass(),
+                Ok(Ok(count)) => check.fail(format!(
+                    "{count} partitions of {} have no leader: are all brokers running?",
+                    topics::PERSON_RECORDS
+                )),
+                Ok(Err(error)) => check.fail(format!(
+                    "the brokers do not answer: {error}; are they running, and does CANBAO_KAFKA name them?"
+                )),
                 Err(error) => check.fail(format!("the probe ended: {error}")),
             }
             if shutdown.sleep(Duration::from_secs(5)).await {
@@ -137,4 +153,37 @@ pub fn watch_brokers(settings: &Settings, check: Check, mut shutdown: Shutdown) 
         }
     });
     Ok(())
+}
+
+/// How many partitions of the shards' logs nobody serves; none before the topic exists, which the services make.
+fn leaderless(consumer: &BaseConsumer<quiet::QuietEnd>) -> KafkaResult<usize> {
+    let metadata = consumer.fetch_metadata(Some(topics::PERSON_RECORDS), REQUEST_TIMEOUT)?;
+    let partitions = metadata
+        .topics()
+        .iter()
+        .flat_map(rdkafka::metadata::MetadataTopic::partitions);
+    let without = partitions.filter(|partition| {
+        let error = partition.error().map(RDKafkaErrorCode::from);
+        error == Some(RDKafkaErrorCode::LeaderNotAvailable) || partition.leader() < 0
+    });
+    Ok(without.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_given_up_only_where_an_operator_says_when() {
+        let mut settings = Settings::default();
+        let timeout = |settings: &Settings| idempotent_producer(settings, "test").get(DELIVERY_TIMEOUT).map(str::to_owned);
+        assert_eq!(timeout(&settings).as_deref(), Some("0"));
+        settings
+            .kafka_properties
+            .insert(DELIVERY_TIMEOUT.to_owned(), "90000".to_owned().into());
+        assert_eq!(timeout(&settings).as_deref(), Some("90000"));
+        // A transaction's messages must end before it does.
+        let transactional = transactional_producer(&settings, "test", "test");
+        assert_eq!(transactional.get(DELIVERY_TIMEOUT), Some("50000"));
+    }
 }

@@ -12,6 +12,8 @@ pub mod kafka;
 pub mod limits;
 pub mod normaliser;
 pub mod outbox;
+pub mod patience;
+pub mod progress;
 pub mod schema_ids;
 pub mod schema_registry;
 pub mod service;

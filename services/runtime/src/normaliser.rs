@@ -5,8 +5,8 @@
 //! consumer group of its own, so that regions are scaled, held and restarted by themselves; one process serves those of its settings.
 //!
 //! Failure: what cannot be read is diverted and the stream goes on; too much of it holds the source. Whatever could lose or
-//! reorder something (a failed delivery, positions that stopped being comparable) stops the process or holds the topic, and says
-//! so in readiness. Every step may be repeated, see `region.rs`.
+//! reorder something (a failed delivery, positions that stopped being comparable) lets the region begin again at its committed offsets
+//! (`station.rs`) or holds the topic, and says so in readiness; other regions go on. Every step may be repeated, see `region.rs`.
 
 pub mod accept;
 mod emit;
@@ -18,6 +18,7 @@ mod region;
 mod share;
 pub mod source_topic;
 mod start;
+mod station;
 
 use crate::config::{ConfigError, NormaliserSettings, Settings};
 use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
@@ -27,21 +28,20 @@ use crate::kafka::{self, topics};
 use crate::limits;
 use crate::service::Service;
 use crate::shutdown::Shutdown;
-use crate::store::mapping;
+use crate::store::{mapping, session};
 use anyhow::Context;
 pub use domain::source::Agency;
 use domain::source::Source;
-use emit::{Emitter, Producers};
+use emit::Producers;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use positions::Positions;
 use region::Region;
 use schemas::Codec;
 use source_topic::{PgTopicStore, TopicStore};
 pub use start::read_up_to;
+use station::Station;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// The pure step: what a source message is.
@@ -88,7 +88,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     let Service {
         settings,
         health,
-        shutdown,
+        mut shutdown,
         trigger,
         ..
     } = service;
@@ -99,26 +99,27 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
         .map(|city| Source { agency, city: *city })
         .collect();
     let id_key = settings.id_key()?;
-    let database_url = settings.database_url()?;
+    let database = session::options(&settings, &format!("canbao-{agency}"))?;
     let dialects = load_dialects(&settings, &sources)?;
     let stated = dialects.stated(agency);
     let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
 
     let mut wanted = vec![topics::person_records()];
     wanted.extend(sources.iter().copied().map(topics::dead_letter_topic));
-    kafka::admin::ensure_topics(&settings, &wanted)
-        .await
-        .context("preparing topics")?;
-    let letter_room = letter_room(&settings, &sources).await?;
-    let pool = sqlx::postgres::PgPoolOptions::new()
-        .max_connections(4)
-        .acquire_timeout(Duration::from_secs(30))
-        .connect(database_url)
-        .await
-        .context("connecting to PostgreSQL")?;
-    mapping::record(&pool, &stated).await?;
-    let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
     kafka::watch_brokers(&settings, health.check("kafka"), shutdown.clone())?;
+    let postgres = health.check("postgres");
+    let prepared = kafka::admin::ensure_topics_patiently(&settings, &wanted, &mut shutdown).await;
+    if !prepared.context("preparing topics")? {
+        return Ok(());
+    }
+    let connected = session::pool(&database, 4, &postgres, &mut shutdown).await;
+    let Some(pool) = connected.context("connecting to PostgreSQL")? else {
+        return Ok(());
+    };
+    session::watch(pool.clone(), postgres, shutdown.clone());
+    mapping::record(&pool, &stated).await?;
+    let letter_room = letter_room(&settings, &sources).await?;
+    let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
 
     let shared = Arc::new(Shared::new(&settings.normaliser, classify, shutdown));
     let regions = start(&settings, &sources, &shared, &store, &health, Codec::current(), letter_room)?;
@@ -158,8 +159,7 @@ fn start(
     health: &Health,
     codec: &Codec,
     letter_room: usize,
-) -> anyhow::Result<Vec<Region>> {
-    use rdkafka::consumer::{BaseConsumer, Consumer};
+) -> anyhow::Result<Vec<(Station, Region)>> {
     events::describe();
     let prompt = kafka::idempotent_producer(settings, "canbao-normaliser");
     let mut backlog = prompt.clone();
@@ -182,24 +182,28 @@ fn start(
                 shared.settings.topic_refresh_millis.to_string(),
             )
             .set("statistics.interval.ms", "5000");
-        let check = health.check(format!("source {source}"));
-        let consumer: BaseConsumer<Positions> = config
-            .create_with_context(Positions::new(source, store.clone(), check))
-            .context("making a consumer")?;
-        consumer
-            .subscribe(&[&topics::source_pattern(source)])
-            .with_context(|| format!("subscribing to {source}"))?;
-        let emitter = Emitter::new(source, producers.clone(), codec.clone(), letter_room);
-        regions.push(Region::new(source, consumer, emitter, shared.clone()));
+        let station = Station {
+            source,
+            consumer: config,
+            producers: producers.clone(),
+            codec: codec.clone(),
+            shared: shared.clone(),
+            store: store.clone(),
+            health: health.clone(),
+            watch: health.watch(format!("progress of {source}")),
+            letter_room,
+        };
+        let region = station.region()?;
+        regions.push((station, region));
     }
     Ok(regions)
 }
 
-/// Runs regions on threads of their own until all have ended; the first failure asks the others to drain.
-async fn drive(regions: Vec<Region>, request_end: impl Fn()) -> anyhow::Result<()> {
+/// Runs regions on threads of their own until all have ended; what ends one for good asks the others to drain.
+async fn drive(regions: Vec<(Station, Region)>, request_end: impl Fn()) -> anyhow::Result<()> {
     let mut running = JoinSet::new();
-    for region in regions {
-        running.spawn_blocking(move || region.run());
+    for (station, region) in regions {
+        running.spawn_blocking(move || station.run(region));
     }
     let mut result = Ok(());
     while let Some(ended) = running.join_next().await {

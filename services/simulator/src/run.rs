@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use domain::date::{Day, Timestamp};
 use domain::division::City;
 use indicatif::{ProgressBar, ProgressStyle};
+use rdkafka::ClientConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::envelope::{Message, Sink};
@@ -30,9 +31,9 @@ use sources::Sources;
     about = "A synthetic Jiangsu: publishes what agencies would, as Debezium would"
 )]
 pub struct Args {
-    /// Bootstrap servers, host:port, comma-separated
-    #[arg(long, env = "CANBAO_KAFKA", default_value = "127.0.0.1:9092")]
-    pub kafka: String,
+    /// Where the topics are
+    #[command(flatten)]
+    pub broker: Broker,
     /// Residents of the province
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(8..=200_000_000))]
     pub residents: u64,
@@ -75,6 +76,60 @@ pub struct Args {
     /// Factor on the rates of errors; 0 for agencies that see everything right
     #[arg(long, default_value_t = 1.0, value_parser = parse_factor)]
     pub dirt: f64,
+}
+
+/// Where the topics are.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Broker {
+    /// Bootstrap servers, host:port, comma-separated
+    #[arg(long, env = "CANBAO_KAFKA", default_value = "127.0.0.1:9092")]
+    pub kafka: String,
+    /// A further property of the Kafka client, NAME=VALUE as librdkafka spells it; may be given several times
+    #[arg(long = "kafka-property", value_name = "NAME=VALUE")]
+    pub kafka_properties: Vec<Property>,
+}
+
+impl Broker {
+    /// What every client begins with.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.kafka)
+            // A row is not given up: a slow broker makes the agencies wait, as it makes connectors wait.
+            .set("delivery.timeout.ms", "0");
+        for Property { name, value } in &self.kafka_properties {
+            config.set(name, value);
+        }
+        config
+    }
+}
+
+/// A property of the Kafka client.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Property {
+    name: String,
+    value: String,
+}
+
+/// Without the value, which may be a password.
+impl std::fmt::Debug for Property {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}=***", self.name)
+    }
+}
+
+impl FromStr for Property {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err("expected NAME=VALUE"),
+        }
+    }
 }
 
 /// Which cities' sources are published.
@@ -174,7 +229,7 @@ pub fn record(args: &Args) -> anyhow::Result<Vec<Recorded>> {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let topics = Sources::new(&args, now_us()).topics(args.partitions);
     ensure!(!topics.is_empty(), "no city is left to publish");
-    publish::create_topics(&args.kafka, &topics).await?;
+    publish::create_topics(&args.broker, &topics).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let noticed = stop.clone();
@@ -193,7 +248,7 @@ fn publish_all(args: &Args, stop: &AtomicBool) -> anyhow::Result<()> {
     let world = World::new(args.seed, args.residents, today);
     let rates = Rates::default().scaled(args.dirt);
     let mut sources = Sources::new(args, now_us());
-    let mut kafka = Kafka::new(&args.kafka)?;
+    let mut kafka = Kafka::new(&args.broker)?;
     let mut truth = args.truth.as_deref().map(Truth::create).transpose()?;
     let mut live = Live::new(&world, &rates);
     if let Some(rows) = args.resume_after {

@@ -1,8 +1,11 @@
 //! Topics are made as the services want them, or the service says what stands in the way.
 
 use super::topics::TopicSpec;
+use super::trouble::Trouble;
 use super::{REQUEST_TIMEOUT, client};
 use crate::config::Settings;
+use crate::patience::wait_out;
+use crate::shutdown::Shutdown;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -13,8 +16,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
     /// The brokers did not answer a request.
-    #[error("asking the brokers for topics")]
-    Request(#[source] KafkaError),
+    #[error("asking the brokers for topics: {0}")]
+    Request(KafkaError),
     /// The broker refused to create a topic.
     #[error("creating topic {topic}: {code}")]
     Create {
@@ -44,6 +47,22 @@ pub enum TopicError {
         /// Partitions it must have.
         wanted: u16,
     },
+}
+
+/// [`ensure_topics`] for a starting service: waits for brokers that cannot do it yet; `false` when asked to end meanwhile.
+///
+/// # Errors
+/// [`TopicError`], when no waiting helps.
+pub async fn ensure_topics_patiently(
+    settings: &Settings,
+    wanted: &[TopicSpec],
+    shutdown: &mut Shutdown,
+) -> Result<bool, TopicError> {
+    let passes = |error: &TopicError| Trouble::of_topic(error) == Trouble::Transient;
+    let done = wait_out("preparing topics", shutdown, passes, async || {
+        ensure_topics(settings, wanted).await
+    });
+    Ok(done.await?.is_some())
 }
 
 /// Creates the topics that are missing and refuses those that cannot be used. Others may do the same at the same time.

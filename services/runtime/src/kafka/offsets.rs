@@ -1,9 +1,10 @@
 //! Where topics end and where groups stand.
 
 use super::REQUEST_TIMEOUT;
+pub use super::trouble::is_transient;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -88,7 +89,7 @@ pub fn end_offsets<C: ConsumerContext>(
 /// # Errors
 /// When the brokers do not answer.
 pub fn topics_with_prefix<C: ConsumerContext>(consumer: &BaseConsumer<C>, prefix: &str) -> KafkaResult<Vec<String>> {
-    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
+    let metadata = patiently(|| consumer.fetch_metadata(None, REQUEST_TIMEOUT))?;
     let mut topics: Vec<String> = metadata
         .topics()
         .iter()
@@ -148,26 +149,4 @@ pub fn committed<C: ConsumerContext>(
         .into_iter()
         .map(|(partition, commit)| (partition, commit.offset))
         .collect())
-}
-
-/// Whether an error means that the brokers cannot be reached right now; librdkafka goes on trying by itself.
-pub fn is_transient(error: &KafkaError) -> bool {
-    use rdkafka::error::RDKafkaErrorCode as Code;
-    let transient = [
-        Code::BrokerTransportFailure,
-        Code::AllBrokersDown,
-        Code::OperationTimedOut,
-        Code::Resolve,
-        Code::RequestTimedOut,
-        Code::NotCoordinator,
-        Code::CoordinatorNotAvailable,
-        Code::CoordinatorLoadInProgress,
-        Code::LeaderNotAvailable,
-        Code::NotLeaderForPartition,
-        // A topic that was created a moment ago is not known everywhere yet.
-        Code::UnknownTopicOrPartition,
-        Code::NetworkException,
-        Code::WaitingForCoordinator,
-    ];
-    error.rdkafka_error_code().is_some_and(|code| transient.contains(&code))
 }

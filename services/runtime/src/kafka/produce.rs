@@ -10,7 +10,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How often a sender that waits for deliveries says so.
+const SAY_WAITING: Duration = Duration::from_secs(30);
 
 /// Wait between two attempts to enter a full producer queue.
 const QUEUE_WAIT: Duration = Duration::from_millis(2);
@@ -76,17 +79,30 @@ impl Flight {
         }
     }
 
-    /// Waits until every message sent so far is delivered or failed; the client's delivery timeout bounds the wait.
+    /// Waits until every message sent so far is delivered or failed, for as long as the brokers do not take them: a message is not given
+    /// up, unless the operator's properties say when (`delivery.timeout.ms`). Says in the log that it waits.
     ///
     /// # Errors
     /// The first failure, also of a message sent before an earlier wait.
     pub fn wait(&self) -> Result<(), DeliveryError> {
-        let landed = self.landed.wait_while(self.tally(), |tally| tally.in_flight > 0);
-        landed
-            .unwrap_or_else(PoisonError::into_inner)
-            .failed
-            .clone()
-            .map_or(Ok(()), Err)
+        let started = Instant::now();
+        let mut tally = self.tally();
+        while tally.in_flight > 0 {
+            let (landed, wait) = self
+                .landed
+                .wait_timeout_while(tally, SAY_WAITING, |tally| tally.in_flight > 0)
+                .unwrap_or_else(PoisonError::into_inner);
+            tally = landed;
+            if wait.timed_out() {
+                let (messages, seconds) = (tally.in_flight, started.elapsed().as_secs());
+                tracing::warn!(
+                    messages,
+                    seconds,
+                    "the brokers have not taken messages yet: waiting; are they running?"
+                );
+            }
+        }
+        tally.failed.clone().map_or(Ok(()), Err)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A client context that does not report the end of a partition as an error.
 
+use super::trouble::is_transient;
 use rdkafka::ClientContext;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
@@ -11,8 +12,10 @@ pub struct QuietEnd;
 
 impl ClientContext for QuietEnd {
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::error!(%error, reason, "librdkafka");
+        match error {
+            error if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) => (),
+            error if is_transient(&error) => tracing::warn!(%error, reason, "librdkafka"),
+            error => tracing::error!(%error, reason, "librdkafka"),
         }
     }
 }

@@ -44,7 +44,14 @@ pub(super) fn describe() {
         "Source messages without a record: tombstones, completeness rows"
     );
     describe_counter!("canbao_normaliser_dead_letters_total", "Source messages diverted, by class");
-    describe_gauge!("canbao_normaliser_lag_messages", "Source messages not yet committed");
+    describe_gauge!(
+        "canbao_normaliser_lag_messages",
+        "Source messages not yet committed; absent while not known"
+    );
+    describe_counter!(
+        "canbao_normaliser_region_restarts_total",
+        "Failures after which a region began again"
+    );
     describe_gauge!("canbao_normaliser_held_topics", "Topics that wait for an operator");
     describe_gauge!(
         "canbao_normaliser_last_append_seconds",

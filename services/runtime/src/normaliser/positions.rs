@@ -9,8 +9,10 @@
 use super::hold::Hold;
 use super::source_topic::{SourceTopic, TopicStore};
 use super::start::{ReadUnder, Start, start};
-use crate::health::Check;
+use crate::health::{Check, Watch};
+use crate::kafka::lag::{self, membership};
 use crate::kafka::offsets::{Commit, TopicPartition, Watermarks, commits, partitions, patiently, topics_with_prefix, watermarks};
+use crate::telemetry::UNKNOWN;
 use anyhow::Context;
 use domain::source::Source;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -42,15 +44,17 @@ pub(super) struct Positions {
     source: Source,
     store: Arc<dyn TopicStore>,
     check: Check,
+    watch: Watch,
     state: Mutex<State>,
 }
 
 impl Positions {
-    pub(super) fn new(source: Source, store: Arc<dyn TopicStore>, check: Check) -> Self {
+    pub(super) fn new(source: Source, store: Arc<dyn TopicStore>, check: Check, watch: Watch) -> Self {
         Self {
             source,
             store,
             check,
+            watch,
             state: Mutex::default(),
         }
     }
@@ -85,6 +89,17 @@ impl Positions {
     /// That.
     pub(super) fn take_failure(&self) -> anyhow::Result<()> {
         self.state().failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Where the region says that it works, and what it waits for.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// `None` while it is not known.
+    fn show_lag(&self, lag: Option<i64>) {
+        let lag = lag.map_or(UNKNOWN, |lag| lag as f64);
+        metrics::gauge!("canbao_normaliser_lag_messages", "source" => self.source.to_string()).set(lag);
     }
 
     /// Says in readiness and metrics what is held.
@@ -324,9 +339,16 @@ impl ClientContext for Positions {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
-        let lag: i64 = partitions.map(|partition| partition.consumer_lag.max(0)).sum();
-        metrics::gauge!("canbao_normaliser_lag_messages", "source" => self.source.to_string()).set(lag as f64);
+        let member = membership(&statistics, lag::From::Committed);
+        self.show_lag(member.lag);
+        self.watch.wait(match member {
+            lag::Membership { joining: true, .. } => Some("joining its group"),
+            lag::Membership { unread: true, .. } => Some("messages wait to be read"),
+            _ => None,
+        });
+        if !member.joining && !member.unread {
+            self.watch.moved();
+        }
     }
 }
 
@@ -337,6 +359,8 @@ impl ConsumerContext for Positions {
         } else {
             // What the last batch read of these partitions is not committed any more: the next owner repeats it, harmlessly.
             tracing::info!(source = %self.source, partitions = list.count(), "partitions revoked");
+            // Until the next statistics nothing is claimed, also of what stays.
+            self.show_lag(None);
             consumer.incremental_unassign(list).context("giving partitions back")
         };
         if let Err(error) = result {

@@ -8,7 +8,7 @@
 //! | 4. wait until all of them are delivered | yes |
 //! | 5. commit the offsets | the end of the batch |
 //!
-//! A delivery that fails ends the process: nothing after it may be committed, and the restart repeats the batch.
+//! A delivery that fails ends the loop: nothing after it may be committed, and who begins again repeats the batch (`station.rs`).
 
 mod commit;
 
@@ -21,6 +21,7 @@ use super::{Classify, Shared};
 use crate::debezium::{NormaliseError, table_of_topic};
 use crate::dialect::{Classified, SourceMessage};
 use crate::kafka::offsets::{TopicPartition, is_transient};
+use crate::store::session;
 use anyhow::Context;
 use commit::is_membership_change;
 use domain::date::Timestamp;
@@ -136,7 +137,12 @@ impl Region {
     pub(super) fn run(mut self) -> anyhow::Result<()> {
         self.consumer.context().report();
         while !self.shared.shutdown.requested() {
+            self.consumer
+                .context()
+                .watch()
+                .begin("a batch is read, delivered and committed");
             self.turn().with_context(|| format!("normalising {}", self.source))?;
+            self.consumer.context().watch().rest();
         }
         Ok(())
     }
@@ -155,6 +161,7 @@ impl Region {
         }
         if batch.rows > 0 {
             self.stages.events.committed(batch.newest);
+            self.consumer.context().watch().moved();
         }
         if batch.cut
             && let Some(excess) = self.stages.share.excess()
@@ -225,7 +232,9 @@ impl Region {
                 }
             }
             Err(error) => {
-                tracing::warn!(source = %self.source, error = format!("{error:#}"), "statements of operators cannot be read");
+                let cause = session::explain_any(&error);
+                tracing::warn!(source = %self.source, cause, "statements of operators cannot be read");
+                self.consumer.context().watch().fail(cause);
             }
         }
         Ok(())
