@@ -4,6 +4,7 @@ use anyhow::{Context, ensure};
 use domain::source::{Agency, Source};
 use integration_tests::bad_inputs::{BadInput, UNDERSTOOD, all, outcome, rogue, source_of};
 use integration_tests::ground::Rules;
+use integration_tests::on_demand::OnDemand;
 use integration_tests::servers::Servers;
 use rdkafka::ClientConfig;
 use rdkafka::Message;
@@ -14,6 +15,7 @@ use schemas::Codec;
 use schemas::event::DeadLetter;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -195,20 +197,24 @@ async fn passed(servers: &mut Servers, shard: i32) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_message_stops_a_process() {
-    let rules = Rules::load().expect("the dialects of the services");
+fn main() -> ExitCode {
+    let test = OnDemand {
+        name: "no_message_stops_a_process",
+        part: "test",
+        asked_by: &[],
+    };
+    test.main(bad_inputs)
+}
+
+async fn bad_inputs() -> anyhow::Result<String> {
+    let rules = Rules::load().context("the dialects of the services")?;
     let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bad-inputs");
     let _ = std::fs::remove_dir_all(&logs);
-    let Some(mut servers) = Servers::start(&logs, &"2a".repeat(32)).await.expect("servers and services") else {
-        println!(
-            "skipped: set CANBAO_KAFKA and CANBAO_DATABASE_URL (integration-tests/run does) to send bad inputs to real servers"
-        );
-        return;
-    };
-    let kafka = std::env::var("CANBAO_KAFKA").expect("the broker's address");
+    let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
+    let kafka = std::env::var("CANBAO_KAFKA").context("the broker's address")?;
     let ran = run(&mut servers, &rules, &kafka).await;
     let ended = servers.services.stop();
-    ran.unwrap_or_else(|error| panic!("logs in {}: {error:#}", logs.display()));
-    ended.expect("services that end in order");
+    ran.with_context(|| format!("logs in {}", logs.display()))?;
+    ended.context("services that end in order")?;
+    Ok("everybody is alive and the books balance".to_owned())
 }

@@ -3,19 +3,31 @@
 
 mod register;
 
+use anyhow::Context;
+use integration_tests::on_demand::OnDemand;
 use integration_tests::servers::Servers;
 use register::Register;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// The service under test; the rows are those of its resident register.
 const SERVICE: &str = "public-security";
 
-async fn servers(name: &str) -> Option<Servers> {
-    let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+fn main() -> ExitCode {
+    let test = OnDemand {
+        name: "every_hold_prints_the_command_that_lets_its_topic_be_read_on",
+        part: "test",
+        asked_by: &[],
+    };
+    test.main(holds)
+}
+
+async fn holds() -> anyhow::Result<String> {
+    let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("epochs");
     let _ = std::fs::remove_dir_all(&logs);
-    let mut servers = Servers::start(&logs, &"2a".repeat(32)).await.expect("servers and services")?;
+    let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
     for (name, value) in [
         ("CANBAO_NORMALISER__ACCEPT_REFRESH_MILLIS", "200"),
         ("CANBAO_NORMALISER__DEAD_LETTER_SHARE", "0.05"),
@@ -23,20 +35,12 @@ async fn servers(name: &str) -> Option<Servers> {
     ] {
         servers.services.set(SERVICE, name, Some(value));
     }
-    servers.begin(&BTreeSet::new()).await.expect("services that start");
-    Some(servers)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_hold_prints_the_command_that_lets_its_topic_be_read_on() {
-    let Some(mut servers) = servers("epochs").await else {
-        println!("not run: set CANBAO_KAFKA and CANBAO_DATABASE_URL (integration-tests/run does)");
-        return;
-    };
+    servers.begin(&BTreeSet::new()).await.context("services that start")?;
     let ran = run(&mut servers).await;
     let ended = servers.services.stop();
-    ran.unwrap_or_else(|error| panic!("logs in {}: {error:#}", servers.services.logs().display()));
-    ended.expect("services that end in order");
+    ran.with_context(|| format!("logs in {}", logs.display()))?;
+    ended.context("services that end in order")?;
+    Ok("every hold was lifted by the command it printed".to_owned())
 }
 
 async fn run(servers: &mut Servers) -> anyhow::Result<()> {

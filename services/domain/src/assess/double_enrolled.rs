@@ -264,7 +264,9 @@ fn medical(case: &Case<'_>) -> Option<Double> {
         .iter()
         .filter(|candidate| periods.meets_at_first(candidate.months, of(candidate)));
     let first = meeting.map(|candidate| candidate.months.0).min()?;
-    let concerned = candidates.iter().filter(|candidate| periods.meets(candidate.months, of(candidate)));
+    let concerned = candidates
+        .iter()
+        .filter(|candidate| periods.meets(candidate.months, of(candidate)));
     Some(Double {
         overlap: Overlap::Medical,
         since: medical_since(&candidates, first),
@@ -276,7 +278,10 @@ fn medical(case: &Case<'_>) -> Option<Double> {
 fn medical_since(candidates: &[Candidate<'_, '_>], first: Month) -> Day {
     let of = |candidate: &Candidate<'_, '_>| (candidate.relation.scheme, candidate.relation.city);
     let here = |candidate: &&Candidate<'_, '_>| common(candidate.months, (first, Some(first))).is_some();
-    let (new, old): (Vec<_>, Vec<_>) = candidates.iter().filter(here).partition(|candidate| candidate.months.0 == first);
+    let (new, old): (Vec<_>, Vec<_>) = candidates
+        .iter()
+        .filter(here)
+        .partition(|candidate| candidate.months.0 == first);
     let old: BTreeSet<(Scheme, City)> = old.into_iter().map(of).collect();
     let mut new: Vec<(Day, (Scheme, City))> = new
         .into_iter()
@@ -286,7 +291,9 @@ fn medical_since(candidates: &[Candidate<'_, '_>], first: Month) -> Day {
         })
         .collect();
     new.sort_unstable();
-    let beside_old = new.iter().find(|(_, key)| old.len() > 1 || old.iter().any(|known| known != key));
+    let beside_old = new
+        .iter()
+        .find(|(_, key)| old.len() > 1 || old.iter().any(|known| known != key));
     let beside_new = new.iter().find(|(_, key)| *key != new[0].1);
     let days = beside_old.into_iter().chain(beside_new).map(|(day, _)| *day);
     days.min().unwrap_or(first.first_day())

@@ -63,7 +63,10 @@ fn lapse(case: &Case<'_>, scheme: Scheme, held: &[&Relation<'_>], by: &[&Members
         |until| (until.is_none(), *until),
     )??;
     let cover = Cover::of(case, held)?;
-    let lapses = by.iter().filter_map(|membership| cover.lapses(scheme, membership.since, case)).min()?;
+    let lapses = by
+        .iter()
+        .filter_map(|membership| cover.lapses(scheme, membership.since, case))
+        .min()?;
     if !case.horizon.reached(lapses) {
         return None;
     }
@@ -137,7 +140,9 @@ impl Cover {
     /// The first day on which a duty to be in `scheme` that began on `duty` is no longer met.
     fn lapses(&self, scheme: Scheme, duty: Option<Day>, case: &Case<'_>) -> Option<Day> {
         let furthest = self.furthest.iter().flatten();
-        let lapses = furthest.filter_map(|coverage| lapses_on(*coverage, scheme, duty, case.policy)).max()?;
+        let lapses = furthest
+            .filter_map(|coverage| lapses_on(*coverage, scheme, duty, case.policy))
+            .max()?;
         Some(self.transfers.map_or(lapses, |ends| lapses.max(ends.plus(1))))
     }
 }

@@ -43,7 +43,9 @@ impl<K: Copy + PartialEq> Periods<K> {
 
     /// Whether a period shares a month with one of another key.
     pub(super) fn meets(&self, months: Months, key: K) -> bool {
-        let begun = self.sorted.partition_point(|(first, ..)| months.1.is_none_or(|end| *first <= end));
+        let begun = self
+            .sorted
+            .partition_point(|(first, ..)| months.1.is_none_or(|end| *first <= end));
         let Some((_, longest, beside)) = begun.checked_sub(1).map(|at| &self.sorted[at]) else {
             return false;
         };

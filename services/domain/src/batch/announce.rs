@@ -418,7 +418,9 @@ fn evidence(finding: &Finding, members: &[Member]) -> Vec<(crate::finding::Evide
 
 /// The records of a person that cannot be read.
 fn unreadable(members: &[Member]) -> BTreeSet<RecordId> {
-    let rows = members.iter().filter(|member| matches!(member.record.facts, Facts::Unreadable(_)));
+    let rows = members
+        .iter()
+        .filter(|member| matches!(member.record.facts, Facts::Unreadable(_)));
     rows.map(|member| member.record.id).collect()
 }
 

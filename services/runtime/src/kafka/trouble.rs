@@ -97,7 +97,7 @@ impl Trouble {
     pub fn of_topic(error: &TopicError) -> Self {
         match error {
             TopicError::Request(error) => Self::of(error),
-            TopicError::Create { code, .. } => Self::of_code(*code),
+            TopicError::Create { code, .. } | TopicError::Describe { code, .. } => Self::of_code(*code),
             TopicError::TooFewPartitions { .. } => Self::Fatal,
         }
     }

@@ -61,7 +61,16 @@ async fn one_city_that_fails_begins_again_and_the_others_go_on() {
     });
     let (trigger, shutdown) = Shutdown::manual();
     let shared = Arc::new(Shared::new(&world.settings.normaliser, Arc::new(classify), shutdown));
-    let regions = start(&world.settings, &sources, &shared, &store, &world.health, Codec::embedded()).expect("consumers");
+    let regions = start(
+        &world.settings,
+        &sources,
+        &shared,
+        &store,
+        &world.health,
+        Codec::embedded(),
+        limits::letter_room(limits::TOPIC_TAKES),
+    )
+    .expect("consumers");
     let request_end = trigger.clone();
     let driven = tokio::spawn(drive(regions, move || request_end.request()));
     let failing = || {
