@@ -8,6 +8,7 @@
 pub mod assess;
 pub mod base;
 pub mod citizen_id;
+pub mod correction;
 pub mod date;
 pub mod decision;
 pub mod division;
