@@ -4,13 +4,13 @@ use crate::story::{Event, Op, Story, day_of, identity_columns};
 use anyhow::{Context, bail, ensure};
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
-use domain::decision::Decision;
+use domain::decision::{Decision, kept};
 use domain::ids::{IdKey, RecordId};
 use domain::source::{Source, TableName};
 use runtime::debezium::Key;
 use runtime::dialect::Dialects;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Partitions of a source topic in memory.
 pub const PARTITIONS: u16 = 3;
@@ -106,6 +106,7 @@ pub fn encode(story: &Story, dialects: &Dialects, key: &IdKey) -> anyhow::Result
         dialects,
         key,
         rows: BTreeMap::new(),
+        stated: BTreeSet::new(),
         encoded: Encoded {
             steps: Vec::new(),
             labels: BTreeMap::new(),
@@ -145,6 +146,8 @@ struct Encoder<'a> {
     key: &'a IdKey,
     /// Rows as they are now, by label.
     rows: BTreeMap<String, Row>,
+    /// Which row ever stated which number, by label.
+    stated: BTreeSet<(String, String)>,
     encoded: Encoded,
 }
 
@@ -169,12 +172,18 @@ impl Encoder<'_> {
                 .keep
                 .as_ref()
                 .and_then(|alias| self.story.people[alias].number.as_ref());
+            let number = keep.map(|number| CitizenId::parse(number)).transpose()?;
+            // As `canbao decide` does: the number kept is the second record's own.
+            let [one, two] = &decided.records;
+            let states = |label: &String| keep.is_some_and(|keep| self.stated.contains(&(label.clone(), keep.clone())));
+            let own = |label: &String| number.filter(|_| states(label));
+            let (record, other, _) = kept((record(one)?, own(one)), (record(two)?, own(two)));
             let decision = Decision {
                 id,
                 verdict: decided.verdict,
-                record: record(&decided.records[0])?,
-                other: record(&decided.records[1])?,
-                number: keep.map(|number| CitizenId::parse(number)).transpose()?,
+                record,
+                other,
+                number,
             };
             self.encoded.steps.push(Step::Decide {
                 on: decided.on,
@@ -212,6 +221,8 @@ impl Encoder<'_> {
         }
         let key = self.row_key(event, &event.row)?;
         let stated = self.row(event, &key)?;
+        let number = event.who.as_ref().and_then(|who| self.story.people[who].number.clone());
+        self.stated.extend(number.map(|number| (key.label.clone(), number)));
         let before = self.rows.get(&key.label).cloned();
         match event.op {
             Op::Insert | Op::Snapshot => {

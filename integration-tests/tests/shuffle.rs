@@ -4,6 +4,7 @@
 use domain::base::neighbourhoods;
 use domain::batch::Rules;
 use domain::citizen_id::CitizenId;
+use domain::correction::{self, Statement};
 use domain::date::{Day, Timestamp};
 use domain::decision::{Decision, Rulings, Verdict};
 use domain::document::{Document, DocumentKind};
@@ -36,7 +37,11 @@ enum Happening {
         number: Option<usize>,
         name: Option<usize>,
         birth: Option<usize>,
+        /// By a snapshot or after the connector was down: nobody saw what it said before.
+        unseen: bool,
     },
+    /// Its number is mistyped, perhaps as somebody else's, and put right.
+    Mistype { number: usize, unseen: bool },
     /// It is deleted; the event carries its content, or only its key.
     Delete { content: bool },
     /// The connector of its table sends the last events again.
@@ -57,10 +62,17 @@ fn happening() -> impl Strategy<Value = (u8, Happening)> {
         prop::option::weighted(0.9, 0..NUMBERS),
         prop::option::weighted(0.85, 0..4usize),
         prop::option::of(0..2usize),
+        prop::bool::weighted(0.2),
     )
-        .prop_map(|(number, name, birth)| Happening::Write { number, name, birth });
+        .prop_map(|(number, name, birth, unseen)| Happening::Write {
+            number,
+            name,
+            birth,
+            unseen,
+        });
     let happening = prop_oneof![
         12 => write,
+        3 => (0..NUMBERS, prop::bool::weighted(0.3)).prop_map(|(number, unseen)| Happening::Mistype { number, unseen }),
         2 => any::<bool>().prop_map(|content| Happening::Delete { content }),
         1 => (1..6usize).prop_map(|events| Happening::Rewind { events }),
         1 => (0..6usize).prop_map(|events| Happening::Snapshot { events }),
@@ -130,6 +142,11 @@ fn record_id(row: u8) -> RecordId {
     key().record(source, &table, &format!("{row}"))
 }
 
+/// A correction row names the former number by its stated birth date here: two of the five numbers.
+fn former_of(row: &Identity) -> CitizenId {
+    number(if row.birth.is_some() { 0 } else { 3 })
+}
+
 impl Sources {
     fn version(&self, row: u8) -> (usize, Version) {
         let at = table(row).0 + usize::from(row % 2);
@@ -182,29 +199,34 @@ impl Sources {
         self.partitions[at].push((row, inputs));
     }
 
+    fn state(&self, row: u8, statement: Statement) -> Input {
+        match statement {
+            Statement::Made {
+                id,
+                identity,
+                correction,
+            } => self.record(row, id, identity, Facts::Correction(correction)),
+            Statement::Withdrawn { id, home } => self.deletion(row, id, Some(home)),
+        }
+    }
+
     /// The inputs that a normaliser makes of a write, as `runtime::dialect::normalise` does.
-    fn write(&mut self, row: u8, identity: Identity) {
+    fn write(&mut self, row: u8, identity: Identity, unseen: bool) {
         let id = record_id(row);
         let inputs = if REGISTER.contains(&row) {
             let mut inputs = vec![self.record(row, id, identity.clone(), Facts::Resident(resident()))];
-            let former = self.rows[usize::from(row)].as_ref().and_then(Identity::number);
-            if let (Some(former), Some(heir)) = (former, identity.number())
-                && former != heir
-            {
-                let stated = key().correction(id, former);
-                inputs.push(self.record(row, stated, identity.clone(), Facts::Correction(Correction { former, heir })));
-                let home = Shard::of_birth_date(heir.birth_date());
-                inputs.push(self.deletion(row, key().correction(id, heir), Some(home)));
-            }
+            let before = self.rows[usize::from(row)].as_ref().filter(|_| !unseen);
+            let stated = before.map(|before| correction::of_update(id, before, &identity, None, &key()));
+            inputs.extend(stated.into_iter().flatten().map(|statement| self.state(row, statement)));
             inputs
         } else if CORRECTIONS.contains(&row) {
-            // A correction row names the former number by its stated birth date here: two of the five numbers.
-            let former = number(if identity.birth.is_some() { 0 } else { 3 });
+            let former = former_of(&identity);
             match identity.number() {
                 Some(heir) if heir != former => {
-                    vec![self.record(row, id, identity.clone(), Facts::Correction(Correction { former, heir }))]
+                    let facts = Facts::Correction(Correction { former, heir });
+                    vec![self.record(row, id, identity.clone().carrying(former), facts)]
                 }
-                _ => vec![self.deletion(row, id, identity.shard())],
+                _ => vec![self.deletion(row, id, identity.clone().carrying(former).shard())],
             }
         } else {
             let facts = Facts::Card(Card {
@@ -223,6 +245,7 @@ impl Sources {
                 number: stated,
                 name: named,
                 birth,
+                unseen,
             } => {
                 let document = stated
                     .map(number)
@@ -235,16 +258,30 @@ impl Sources {
                     sex: None,
                 };
                 if !identity.is_empty() {
-                    self.write(row, identity);
+                    self.write(row, identity, *unseen);
+                }
+            }
+            Happening::Mistype { number: typed, unseen } => {
+                if let Some(right) = self.rows[usize::from(row)].clone() {
+                    self.write(row, right.clone().carrying(number(*typed)), false);
+                    self.write(row, right, *unseen);
                 }
             }
             Happening::Delete { content } => {
                 let Some(identity) = self.rows[usize::from(row)].take() else {
                     return;
                 };
-                let home = if *content { identity.shard() } else { None };
-                let deletion = self.deletion(row, record_id(row), home);
-                self.push(row, vec![deletion]);
+                let last = if CORRECTIONS.contains(&row) {
+                    identity.clone().carrying(former_of(&identity))
+                } else {
+                    identity
+                };
+                let id = record_id(row);
+                let mut inputs = vec![self.deletion(row, id, last.shard().filter(|_| *content))];
+                if *content && REGISTER.contains(&row) {
+                    inputs.extend(correction::of_delete(id, &last, &key()).map(|statement| self.state(row, statement)));
+                }
+                self.push(row, inputs);
             }
             Happening::Rewind { events } => {
                 for partition in [table(row).0, table(row).0 + 1] {

@@ -9,7 +9,6 @@ use clap::Parser;
 use domain::base::whole;
 use domain::date::{Day, Timestamp};
 use domain::decision::Rulings;
-use domain::facts::Facts;
 use domain::input::Input;
 use domain::record::Change;
 use domain::shard::Shard;
@@ -182,7 +181,7 @@ fn count(messages: &[Message], changes: &[Change]) -> anyhow::Result<BTreeMap<&'
     for change in changes {
         match change {
             Change::Upsert(record) => {
-                if let Facts::Correction(correction) = &record.facts {
+                if let Some(correction) = record.given_up() {
                     let moved = correction.former.birth_date() != correction.heir.birth_date();
                     note("corrections of numbers", 1);
                     note("corrections to another birth date", usize::from(moved));

@@ -111,7 +111,7 @@ impl Ground {
                 }),
             ),
             Said::Correction(former, heir) => (
-                heir,
+                former,
                 Facts::Correction(Correction {
                     former: self.numbers[former],
                     heir: self.numbers[heir],

@@ -8,7 +8,8 @@ use crate::verify::{self, Plan};
 use crate::{configuration, decide, exec, lag, output, person, register, source, statements, store};
 use anyhow::Context;
 use clap::{Args, Parser};
-use command::{Command, DecideAction, SourceAction};
+pub(crate) use command::DecideAction;
+use command::{Command, SourceAction};
 use domain::decision;
 use runtime::config::{Settings, SharedArgs};
 use runtime::normaliser::accept::Acceptance;
@@ -61,6 +62,15 @@ struct Flags {
 #[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
+}
+
+/// What a command line of `canbao decide`, without the program's name, asks for.
+#[cfg(test)]
+pub(crate) fn decide_action<'a>(line: impl Iterator<Item = &'a str>) -> Option<DecideAction> {
+    match Cli::try_parse_from(std::iter::once("canbao").chain(line)).ok()?.command {
+        Command::Decide { action, .. } => Some(action),
+        _ => None,
+    }
 }
 
 /// The whole command: parses, runs, reports.

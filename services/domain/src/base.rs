@@ -124,7 +124,7 @@ pub fn describe(anchor: AnchorId, members: &[Member], rulings: &Rulings, policy:
 /// Numbers that lead to a person besides their own: those that were corrected, and those of records that decisions brought here.
 fn former_numbers<'a>(members: impl Iterator<Item = &'a Member>, number: Option<CitizenId>, rulings: &Rulings) -> Vec<CitizenId> {
     let former = |member: &Member| match &member.record.facts {
-        Facts::Correction(correction) => Some(correction.former),
+        Facts::Correction(_) => member.record.given_up().map(|correction| correction.former),
         _ if member.is_guest() && rulings.class(member.record.id).is_some() => member.record.group_number(),
         _ => None,
     };

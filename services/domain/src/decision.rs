@@ -1,8 +1,10 @@
 //! Decisions (复核决定): stratum 0 of identity, what a reviewer said of two source records (ARCHITECTURE.md, Identity).
 //!
 //! Decisions are pinned to records, never to person ids, and stand in every shard's log. [`Rulings`] is a function of the set of
-//! decisions: which records are one person, which are not, and where records of one person meet. A group of records that was called
-//! both one person and two contradicts itself: it becomes a case and binds nobody.
+//! decisions: which records are one person, which are not, and where records of one person meet. A group of records contradicts itself
+//! when it was called both one person and two, or when it joins the holders of two numbers whom nobody called one: it becomes a case
+//! and binds nobody. What the records state of numbers is in the decisions, since no shard sees all records: each names the number it
+//! keeps, which is its other record's own.
 
 use crate::citizen_id::CitizenId;
 use crate::facts::coded;
@@ -32,8 +34,39 @@ pub struct Decision {
     pub record: RecordId,
     /// The other record; of two numbers, the one this record's person holds stays.
     pub other: RecordId,
-    /// For one person: the number they keep. `None` when neither record's person holds one.
+    /// For one person: the number they keep, that of the other record. `None` when neither record's person holds one.
     pub number: Option<CitizenId>,
+}
+
+/// Why decisions contradict each other (矛盾复核).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The same records were called one person and two.
+    OneAndTwo,
+    /// A record was called one person with holders of two numbers, and no decision says that these are one.
+    TwoNumbers,
+}
+
+/// Records whose decisions contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// The records, in order.
+    pub records: Vec<RecordId>,
+    /// Why.
+    pub why: Contradiction,
+}
+
+/// The records of a decision that two are one person, in its order, and the number they keep: that of the second, if its person holds
+/// one of their own, else of the first, which then is the second.
+pub fn kept(
+    record: (RecordId, Option<CitizenId>),
+    other: (RecordId, Option<CitizenId>),
+) -> (RecordId, RecordId, Option<CitizenId>) {
+    if other.1.is_none() && record.1.is_some() {
+        (other.0, record.0, record.1)
+    } else {
+        (record.0, other.0, other.1)
+    }
 }
 
 /// Where the records of one person meet when they are not under one number.
@@ -65,7 +98,7 @@ pub struct Rulings {
     classes: Vec<Class>,
     of_record: HashMap<RecordId, usize>,
     /// Groups that contradict themselves.
-    cases: Vec<Vec<RecordId>>,
+    cases: Vec<Case>,
 }
 
 impl Rulings {
@@ -104,9 +137,20 @@ impl Rulings {
         })
     }
 
-    /// Groups of records that were called both one person and two (矛盾复核): they bind nobody until a decision is withdrawn.
-    pub fn cases(&self) -> &[Vec<RecordId>] {
+    /// Groups of records whose decisions contradict each other: they bind nobody until one is withdrawn, or made that was missing.
+    pub fn cases(&self) -> &[Case] {
         &self.cases
+    }
+
+    /// The case that a record is in.
+    pub fn case(&self, record: RecordId) -> Option<&Case> {
+        self.cases.iter().find(|case| case.records.contains(&record))
+    }
+
+    /// A number that decisions name as a record's own.
+    pub fn own_number(&self, record: RecordId) -> Option<CitizenId> {
+        let kept = self.decisions.values().flatten().filter(|decision| decision.other == record);
+        kept.filter_map(|decision| decision.number).next_back()
     }
 
     /// Whether nothing was ever decided.
@@ -171,7 +215,7 @@ impl Rulings {
     /// Every record that decisions call one person with this one, contradictions included.
     fn linked(&self, record: RecordId) -> Vec<RecordId> {
         let class = self.get(record).map(|class| class.records.clone());
-        let case = || self.cases.iter().find(|case| case.contains(&record)).cloned();
+        let case = || self.case(record).map(|case| case.records.clone());
         class.filter(|records| records.len() > 1).or_else(case).unwrap_or_default()
     }
 
@@ -190,20 +234,27 @@ impl Rulings {
                 merged.unite(decision.record, decision.other);
             }
         }
-        let mut void: BTreeSet<RecordId> = BTreeSet::new();
+        let mut void: BTreeMap<RecordId, Contradiction> = BTreeMap::new();
+        for lowest in joins_of_numbers(standing(), &mut merged) {
+            void.insert(lowest, Contradiction::TwoNumbers);
+        }
         for decision in standing().filter(|decision| decision.verdict == Verdict::Different) {
             let lowest = merged.find(decision.record);
             if lowest == merged.find(decision.other) {
-                void.insert(lowest);
+                void.insert(lowest, Contradiction::OneAndTwo);
             }
         }
         let mut groups: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
-        let mut cases: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
+        let mut cases: BTreeMap<RecordId, Case> = BTreeMap::new();
         for record in merged.keys() {
             let lowest = merged.find(record);
-            if void.contains(&lowest) {
+            if let Some(why) = void.get(&lowest) {
                 groups.insert(record, vec![record]);
-                cases.entry(lowest).or_default().push(record);
+                let case = || Case {
+                    records: Vec::new(),
+                    why: *why,
+                };
+                cases.entry(lowest).or_insert_with(case).records.push(record);
             } else {
                 groups.entry(lowest).or_default().push(record);
             }
@@ -244,6 +295,38 @@ impl Rulings {
     }
 }
 
+/// The names of groups that decisions make of holders of several numbers, without saying of the holders that they are one.
+///
+/// A record's own numbers are those that decisions name as such; a decision on two records that both have one says that these numbers
+/// are one person's. A record that decisions give two numbers is one that two reviewers gave away.
+fn joins_of_numbers<'a>(
+    standing: impl Iterator<Item = &'a Decision> + Clone,
+    merged: &mut Merged<RecordId>,
+) -> BTreeSet<RecordId> {
+    let same = || standing.clone().filter(|decision| decision.verdict == Verdict::Same);
+    let mut own: BTreeMap<RecordId, BTreeSet<CitizenId>> = BTreeMap::new();
+    for decision in same() {
+        if let Some(number) = decision.number {
+            own.entry(decision.other).or_default().insert(number);
+        }
+    }
+    let mut joined: Merged<CitizenId> = Merged::default();
+    for decision in same() {
+        if let (Some(one), Some(other)) = (own.get(&decision.record), own.get(&decision.other))
+            && let (Some(one), Some(other)) = (one.first(), other.first())
+        {
+            joined.unite(*one, *other);
+        }
+    }
+    let mut numbers: BTreeMap<RecordId, BTreeSet<CitizenId>> = BTreeMap::new();
+    for (record, own) in own {
+        let of_group = numbers.entry(merged.find(record)).or_default();
+        of_group.extend(own.into_iter().map(|number| joined.find(number)));
+    }
+    numbers.retain(|_, numbers| numbers.len() > 1);
+    numbers.into_keys().collect()
+}
+
 /// Keys that were called one, pair by pair; each is named by the lowest of its set.
 #[derive(Debug, Clone)]
 pub(crate) struct Merged<K>(BTreeMap<K, K>);
@@ -279,96 +362,4 @@ impl<K: Ord + Clone> Merged<K> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn record(name: u8) -> RecordId {
-        RecordId([name; 16])
-    }
-
-    fn decision(id: u64, verdict: Verdict, one: u8, other: u8) -> (u64, Option<Decision>) {
-        let decision = Decision {
-            id,
-            verdict,
-            record: record(one),
-            other: record(other),
-            number: None,
-        };
-        (id, Some(decision))
-    }
-
-    #[test]
-    fn same_is_transitive_and_different_holds_between_classes() {
-        let rulings = Rulings::default().with([
-            decision(1, Verdict::Same, 1, 2),
-            decision(2, Verdict::Same, 2, 3),
-            decision(3, Verdict::Different, 3, 9),
-        ]);
-        assert_eq!(rulings.class(record(3)), Some(record(1)));
-        assert_eq!(rulings.class(record(9)), None, "set apart, one with nobody");
-        assert_eq!(rulings.apart(record(1)), [record(9)]);
-        assert_eq!(rulings.apart(record(9)), [record(1)]);
-        assert!(rulings.cases().is_empty());
-    }
-
-    #[test]
-    fn a_contradiction_binds_nobody_until_it_is_withdrawn() {
-        let rulings = Rulings::default().with([
-            decision(1, Verdict::Same, 1, 2),
-            decision(2, Verdict::Same, 2, 3),
-            decision(3, Verdict::Different, 1, 3),
-        ]);
-        assert_eq!(rulings.cases(), [[1, 2, 3].map(record)]);
-        assert!((1..=3).all(|name| rulings.class(record(name)).is_none() && rulings.apart(record(name)).is_empty()));
-        let mended = rulings.with([(2, None)]);
-        assert_eq!(mended.class(record(2)), Some(record(1)));
-        assert_eq!(mended.apart(record(3)), [record(1)]);
-        assert_eq!(mended.changed(&rulings), [1, 2, 3].map(record).into());
-    }
-
-    #[test]
-    fn the_last_number_decided_on_is_where_they_meet() {
-        let number = |sequence| CitizenId::from_parts(320_102, crate::date::Day(7_000), sequence).expect("a number");
-        let on = |(id, decision): (u64, Option<Decision>), number| (id, decision.map(|decision| Decision { number, ..decision }));
-        let key = IdKey::new(1, &[7; 32]);
-        let rulings = Rulings::default().with([
-            on(decision(5, Verdict::Same, 1, 2), Some(number(12))),
-            on(decision(4, Verdict::Same, 2, 3), Some(number(11))),
-        ]);
-        for name in 1..=3 {
-            let met = rulings.meeting(record(name), true, &key).map(|(_, anchor)| anchor);
-            assert_eq!(met, Some(key.number(number(12))));
-        }
-        let nameless = Rulings::default().with([decision(1, Verdict::Same, 1, 2)]);
-        assert_eq!(
-            nameless.meeting(record(2), true, &key),
-            None,
-            "a number is not left for nothing"
-        );
-        let met = nameless.meeting(record(2), false, &key);
-        assert!(met.is_some() && met == nameless.meeting(record(1), false, &key));
-    }
-
-    proptest! {
-        #[test]
-        fn rulings_are_a_function_of_the_set(
-            made in prop::collection::vec((any::<bool>(), 0..6u8, 0..6u8), 0..8),
-            withdrawn in prop::collection::vec(0..8u64, 0..3),
-            seed in any::<u64>(),
-        ) {
-            let mut news: Vec<(u64, Option<Decision>)> = (0u64..)
-                .zip(made)
-                .map(|(id, (same, one, other))| decision(id, if same { Verdict::Same } else { Verdict::Different }, one, other))
-                .chain(withdrawn.into_iter().map(|id| (id, None)))
-                .collect();
-            let at_once = Rulings::default().with(news.clone());
-            news.sort_by_key(|(id, decision)| mix(seed ^ (id * 2 + u64::from(decision.is_some()))));
-            let one_by_one = news.into_iter().fold(Rulings::default(), |rulings, news| rulings.with([news]));
-            prop_assert_eq!(at_once.digest(), one_by_one.digest());
-            prop_assert_eq!(&at_once, &one_by_one);
-            let reread = Rulings::new(at_once.decisions().clone());
-            prop_assert_eq!(at_once, reread);
-        }
-    }
-}
+mod tests;

@@ -174,10 +174,12 @@ pub struct TemporaryResident {
     pub phone: Option<Personal>,
 }
 
-/// A number correction (公民身份号码更正): the record's person once carried `former` and now carries `heir`.
+/// A number correction (公民身份号码更正): the record's person once carried `former` and then carried `heir`.
 ///
-/// The statement's own record id is derived from the corrected record and the former number, so it stays after the row's next
-/// version forgot it, and is withdrawn when the row takes that number again.
+/// It stands with the number that its record's identity carries. A register row whose images differ makes two, with ids of their own
+/// ([`crate::correction`]), which outlive the row's next versions: one where the number was given up, under the name the row had, and
+/// one where the other was taken, under the name it has. A row of a correction table stands where the number was given up. What they
+/// come to is judged by the present of that number, see [`crate::neighbourhood`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Correction {
     /// The number that was wrong.

@@ -173,7 +173,12 @@ impl IdKey {
         ))
     }
 
-    /// The id of the statement that `record` once carried the number `former` (更正).
+    /// The id of the statement that `record` took the number `heir` in place of another (更正).
+    pub fn taken(&self, record: RecordId, heir: CitizenId) -> RecordId {
+        RecordId(self.id(b't', &[record.bytes(), &heir.digits().to_be_bytes()]))
+    }
+
+    /// The id of the statement that `record` gave up the number `former` (更正).
     pub fn correction(&self, record: RecordId, former: CitizenId) -> RecordId {
         RecordId(self.id(b'c', &[record.bytes(), &former.digits().to_be_bytes()]))
     }

@@ -3,7 +3,6 @@
 use crate::date::{Day, Timestamp};
 use crate::decision::Decision;
 use crate::division::City;
-use crate::facts::Facts;
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::record::{Change, EntityChange, SourceRecord};
 use crate::shard::Shard;
@@ -150,10 +149,7 @@ impl SnapshotFloor {
     /// when the row is read again (ARCHITECTURE.md, Versions).
     pub fn retires_record(&self, record: &SourceRecord, key: &IdKey) -> bool {
         let of_table = self.source == record.source && self.table == record.table;
-        let is_row = || {
-            !matches!(record.facts, Facts::Correction(_))
-                || record.id == key.record(record.source, &record.table, record.key.reveal())
-        };
+        let is_row = || !record.is_statement() || record.id == key.record(record.source, &record.table, record.key.reveal());
         of_table && self.retires(&record.version) && is_row()
     }
 }

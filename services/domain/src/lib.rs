@@ -9,6 +9,7 @@ pub mod assess;
 pub mod base;
 pub mod batch;
 pub mod citizen_id;
+pub mod correction;
 pub mod date;
 pub mod decision;
 pub mod division;

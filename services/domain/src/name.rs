@@ -114,6 +114,19 @@ impl Name {
             (false, _) => NameMatch::Different,
         }
     }
+
+    /// Whether two names are one but for a slip of the pen: one character written otherwise, left out or added. Says nothing by
+    /// itself, twins' names are near too.
+    #[must_use]
+    pub fn is_near(&self, other: &Self) -> bool {
+        let [one, two] = [self.key(), other.key()].map(|key| key.chars().collect::<Vec<char>>());
+        let common = |pairs: &mut dyn Iterator<Item = (&char, &char)>| pairs.take_while(|(one, two)| one == two).count();
+        let head = common(&mut one.iter().zip(&two));
+        let shorter = one.len().min(two.len());
+        let tail = common(&mut one.iter().rev().zip(two.iter().rev())).min(shorter - head);
+        let equal = head + tail;
+        (equal > 0 && equal + 1 >= one.len().max(two.len())) || self.compare(other) != NameMatch::Different
+    }
 }
 
 impl fmt::Debug for Name {
@@ -187,6 +200,21 @@ mod tests {
     fn comparison(#[case] one: &str, #[case] two: &str, #[case] expected: NameMatch) {
         assert_eq!(name(one).compare(&name(two)), expected);
         assert_eq!(name(two).compare(&name(one)), expected);
+    }
+
+    #[rstest]
+    #[case("张小伟", "张晓伟", true)]
+    #[case("张伟", "张小伟", true)]
+    #[case("張偉", "张伟", true)]
+    #[case("张?伟", "张小伟", true)]
+    #[case("李娜", "李那", true)]
+    #[case("张小伟", "张大为", false)]
+    #[case("张三", "李四", false)]
+    #[case("张", "李", false)]
+    #[case("张张", "张张张", true)]
+    fn near(#[case] one: &str, #[case] two: &str, #[case] expected: bool) {
+        assert_eq!(name(one).is_near(&name(two)), expected);
+        assert_eq!(name(two).is_near(&name(one)), expected);
     }
 
     #[rstest]

@@ -4,7 +4,11 @@
 //! (guests). [`place`] decides, from the homes and the decisions alone, who holds the number, who stands apart and who goes to
 //! another number, by a correction or by a decision. It is a function of a set: the order of arrival of records does not exist in it.
 
+mod corrections;
 mod ground;
+mod names;
+#[cfg(test)]
+mod tests;
 
 use crate::citizen_id::CitizenId;
 use crate::decision::Rulings;
@@ -122,16 +126,25 @@ pub fn place(here: AnchorId, members: &[Member], rulings: &Rulings, key: &IdKey)
         }
     }
     ground.settle(&staying);
+    staying.retain(|at| !ground.is_nobodys(*at));
     let (mut holder, mut apart): (Vec<usize>, Vec<usize>) = staying.iter().partition(|at| ground.joins_holder(**at));
-    // A number nobody holds has no holder to join: guests and the nameless stand apart like the rest.
-    if !holder.iter().any(|at| !members[*at].is_guest()) {
+    // A number nobody holds has no holder to join: guests and the nameless stand apart like the rest. Guests alone hold a number that
+    // a correction led them to.
+    let speaks = |at: &usize| !members[*at].record.is_statement() && (!members[*at].is_guest() || ground.inherited().is_some());
+    if !holder.iter().any(speaks) {
         apart.append(&mut holder);
         apart.sort_unstable();
     }
 
-    let mut conflicting: Vec<RecordId> = apart.iter().map(|at| members[*at].record.id).collect();
+    let is_row = |at: &usize| !members[*at].record.is_statement();
+    let mut conflicting: Vec<RecordId> = apart
+        .iter()
+        .filter(|at| is_row(at))
+        .map(|at| members[*at].record.id)
+        .collect();
     conflicting.sort_unstable();
-    for group in ground.groups(&apart) {
+    // Statements alone are no person.
+    for group in ground.groups(&apart).into_iter().filter(|group| group.iter().any(is_row)) {
         let numbered = number.is_some() || members[group[0]].record.group_number().is_some();
         let standing = if numbered { Standing::Apart } else { Standing::Provisional };
         placement.persons.push(PlacedPerson {
@@ -152,7 +165,7 @@ pub fn place(here: AnchorId, members: &[Member], rulings: &Rulings, key: &IdKey)
         placement.persons.push(PlacedPerson {
             id,
             standing: Standing::Holder,
-            number,
+            number: number.or(ground.inherited()),
             members: holder,
             conflicting,
         });
@@ -170,12 +183,12 @@ fn rank(member: &Member) -> (crate::source::Version, bool, std::cmp::Reverse<(us
     )
 }
 
-/// The lowest record of a group, at home if any is.
+/// The lowest record of a group, at home if any is; statements name nobody.
 fn lowest(members: &[Member], group: &[usize]) -> RecordId {
     group
         .iter()
         .map(|at| &members[*at])
-        .min_by_key(|member| (member.is_guest(), member.record.id))
+        .min_by_key(|member| (member.record.is_statement(), member.is_guest(), member.record.id))
         .expect("a group has a member")
         .record
         .id

@@ -2,8 +2,8 @@
 
 use crate::citizen_id::CitizenId;
 use crate::date::{Day, Timestamp};
-use crate::document::Document;
-use crate::facts::Facts;
+use crate::document::{Document, DocumentKind};
+use crate::facts::{Correction, Facts, FactsKind};
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::name::Name;
 use crate::personal::Personal;
@@ -30,6 +30,13 @@ impl Identity {
     /// The usable number, if the document holds one.
     pub fn number(&self) -> Option<CitizenId> {
         self.document.as_ref().and_then(Document::citizen_id)
+    }
+
+    /// The same identity with another number.
+    #[must_use]
+    pub fn carrying(mut self, number: CitizenId) -> Self {
+        self.document = Document::parse(DocumentKind::ResidentIdentity, &number.text()).ok();
+        self
     }
 
     /// The birth date for routing: the number's, else the stated one unless it is a placeholder.
@@ -74,11 +81,32 @@ pub struct SourceRecord {
 }
 
 impl SourceRecord {
-    /// The number the record groups by: a correction stands with the number it retires, anything else with its own.
+    /// The number the record groups by.
     pub fn group_number(&self) -> Option<CitizenId> {
+        self.identity.number()
+    }
+
+    /// A statement about numbers says nothing of a person by itself.
+    pub fn is_statement(&self) -> bool {
+        self.facts.kind() == FactsKind::Correction
+    }
+
+    /// The correction by which the number that the record stands with was given up.
+    pub fn given_up(&self) -> Option<&Correction> {
+        self.corrected(|correction| correction.former)
+    }
+
+    /// The correction by which the number that the record stands with was taken.
+    pub fn taken(&self) -> Option<&Correction> {
+        self.corrected(|correction| correction.heir)
+    }
+
+    fn corrected(&self, stands_with: fn(&Correction) -> CitizenId) -> Option<&Correction> {
         match &self.facts {
-            Facts::Correction(correction) => Some(correction.former),
-            _ => self.identity.number(),
+            Facts::Correction(correction) if correction.former != correction.heir => {
+                (self.identity.number() == Some(stands_with(correction))).then_some(correction)
+            }
+            _ => None,
         }
     }
 

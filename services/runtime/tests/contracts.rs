@@ -1,7 +1,8 @@
 //! The contracts of `schemas/contracts`: every example and every captured message runs through the normalisers' function.
 
+use domain::citizen_id::CitizenId;
 use domain::date::{Day, Month, Timestamp};
-use domain::facts::{Correction, Facts};
+use domain::facts::Correction;
 use domain::ids::IdKey;
 use domain::input::Input;
 use domain::record::{Change, SourceRecord};
@@ -390,7 +391,7 @@ fn the_default_dialects_map_every_table() {
     );
 }
 
-/// A resident's number that changes leaves a statement behind, and the number taken is withdrawn from the retired ones.
+/// A resident's number that changes leaves two statements behind: where it was given up, and where the other was taken.
 #[test]
 fn a_changed_number_states_a_correction() {
     let dialects = dialects();
@@ -400,14 +401,14 @@ fn a_changed_number_states_a_correction() {
     };
     let [
         Input::Change(Change::Upsert(row)),
-        Input::Change(Change::Upsert(statement)),
-        Input::Change(Change::Delete(withdrawn)),
+        Input::Change(Change::Upsert(given_up)),
+        Input::Change(Change::Upsert(taken)),
     ] = &inputs[..]
     else {
         panic!("{inputs:?}");
     };
-    let Facts::Correction(Correction { former, heir }) = statement.facts else {
-        panic!("{statement:?}")
+    let Some(Correction { former, heir }) = given_up.given_up() else {
+        panic!("{given_up:?}")
     };
     assert_eq!(
         (former.text().as_str(), heir.text().as_str()),
@@ -415,15 +416,17 @@ fn a_changed_number_states_a_correction() {
     );
     let key = IdKey::new(1, &[7; 32]);
     assert_eq!(
-        (statement.id, withdrawn.id),
-        (key.correction(row.id, former), key.correction(row.id, heir))
+        (given_up.id, taken.id),
+        (key.correction(row.id, *former), key.taken(row.id, *heir))
     );
+    assert_eq!(taken.taken(), given_up.given_up());
     assert_eq!(
-        (&statement.identity, statement.version, &statement.key),
+        (&taken.identity, taken.version, &taken.key),
         (&row.identity, row.version, &row.key)
     );
-    assert_eq!(statement.home(), Shard::of_birth_date(former.birth_date()));
-    assert_eq!((withdrawn.home, withdrawn.version), (Some(row.home()), row.version));
+    assert_eq!((given_up.version, &given_up.key), (row.version, &row.key));
+    assert_eq!(given_up.home(), Shard::of_birth_date(former.birth_date()));
+    assert_eq!(taken.home(), row.home());
     let table = examples("public-security")["sfhbg.create"].classify(&dialects);
     let Some(Classified::Inputs(inputs)) = table else {
         panic!("{table:?}")
@@ -431,5 +434,26 @@ fn a_changed_number_states_a_correction() {
     let [Input::Change(Change::Upsert(of_table))] = &inputs[..] else {
         panic!("{inputs:?}")
     };
-    assert_eq!(of_table.facts, statement.facts);
+    assert_eq!(of_table.given_up(), given_up.given_up());
+}
+
+/// A row that is overwritten with somebody else is no correction, and one that is deleted gave no number up.
+#[test]
+fn a_reused_row_and_a_deleted_one_withdraw_what_they_said() {
+    let dialects = dialects();
+    for example in ["czrk.number-change-reused", "czrk.delete"] {
+        let classified = examples("public-security")[example].classify(&dialects);
+        let Some(Classified::Inputs(inputs)) = classified else {
+            panic!("{example}: {classified:?}")
+        };
+        let [Input::Change(row), Input::Change(Change::Delete(withdrawn))] = &inputs[..] else {
+            panic!("{example}: {inputs:?}");
+        };
+        let ids = ["320501199003100015", "320501199003070012"].map(|number| {
+            let number = CitizenId::parse(number).expect("a number");
+            IdKey::new(1, &[7; 32]).correction(row.id(), number)
+        });
+        assert!(ids.contains(&withdrawn.id), "{example}");
+        assert!(withdrawn.home.is_some(), "{example}");
+    }
 }

@@ -103,7 +103,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum DecideAction {
+pub(crate) enum DecideAction {
     /// Two records are one person; of two numbers, the one that the other record's person holds stays
     Same {
         /// A record id, as `canbao person` shows it

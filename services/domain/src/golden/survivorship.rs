@@ -91,10 +91,11 @@ impl<'a> Survivors<'a> {
 }
 
 fn identity_of<'a, T>(
-    mut records: impl Iterator<Item = &'a &'a SourceRecord>,
+    records: impl Iterator<Item = &'a &'a SourceRecord>,
     read: impl Fn(&Identity) -> Option<T>,
 ) -> Option<Sourced<T>> {
-    records.find_map(|record| {
+    // Who gave a number up says how their person was known before.
+    records.filter(|record| record.given_up().is_none()).find_map(|record| {
         read(&record.identity).map(|value| Sourced {
             value,
             record: record.id,

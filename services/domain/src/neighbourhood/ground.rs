@@ -1,10 +1,13 @@
 //! What the home records and the decisions say about a number: the evidence everything under it is compared with.
 
+use super::corrections::{Corrections, Judgement, row_of};
+use super::names::{fit, one_name};
 use super::{Member, Seat};
+use crate::citizen_id::CitizenId;
 use crate::decision::{Merged, Rulings};
-use crate::facts::{Facts, FactsKind};
+use crate::facts::FactsKind;
 use crate::ids::{AnchorId, IdKey, RecordId};
-use crate::name::{Name, NameMatch};
+use crate::name::Name;
 use crate::record::SourceRecord;
 use crate::shard::Shard;
 use crate::source::Agency;
@@ -22,6 +25,10 @@ struct Heir<'a> {
     seat: Seat,
     /// Public security itself gave the number up: it names nobody any more.
     retires: bool,
+    /// The statement itself goes there too.
+    goes: bool,
+    /// Only what states the name follows: the number itself vouches for nobody.
+    by_name: bool,
 }
 
 /// The evidence of a neighbourhood.
@@ -30,6 +37,8 @@ pub(super) struct Ground<'a> {
     rulings: &'a Rulings,
     key: &'a IdKey,
     here: AnchorId,
+    /// What corrections at this number come to.
+    corrections: Corrections<'a>,
     /// Public security's register rows for the number: they decide who holds it.
     authority: Vec<&'a SourceRecord>,
     /// Names that fit the holder; `None` when nobody holds the number.
@@ -42,6 +51,8 @@ pub(super) struct Ground<'a> {
     heirs: Vec<Heir<'a>>,
     /// Members that were set apart from somebody here who comes first.
     set_apart: BTreeSet<usize>,
+    /// The number that only guests carry: a correction led them to it, and no row of it is at home.
+    inherited: Option<CitizenId>,
 }
 
 impl<'a> Ground<'a> {
@@ -51,12 +62,14 @@ impl<'a> Ground<'a> {
             rulings,
             key,
             here,
+            corrections: Corrections::judge(members, indexes, key),
             authority: Vec::new(),
             holder: None,
             known_as: Vec::new(),
             holder_classes: BTreeSet::new(),
             heirs: Vec::new(),
             set_apart: BTreeSet::new(),
+            inherited: None,
         };
         let mut staying: Vec<usize> = Vec::new();
         for at in indexes.iter().copied() {
@@ -66,24 +79,18 @@ impl<'a> Ground<'a> {
                 staying.push(at);
                 continue;
             }
-            match (ground.meeting(member), &record.facts) {
+            match ground.meeting(member) {
                 // A row without a name goes alone: nothing says who of the others would be its person.
-                (Some(seat), _) => ground.heirs.extend(record.identity.name.as_ref().map(|name| Heir {
+                Some(seat) => ground.heirs.extend(record.identity.name.as_ref().map(|name| Heir {
                     record: record.id,
                     name: Some(name),
                     seat,
                     retires: is_authority(record),
+                    goes: true,
+                    by_name: false,
                 })),
-                (None, Facts::Correction(correction)) if correction.heir != correction.former => ground.heirs.push(Heir {
-                    record: record.id,
-                    name: record.identity.name.as_ref(),
-                    seat: (
-                        Shard::of_birth_date(correction.heir.birth_date()),
-                        key.number(correction.heir),
-                    ),
-                    retires: true,
-                }),
-                (None, _) => staying.push(at),
+                None if record.is_statement() => ground.heirs.extend(ground.heir_by_correction(record)),
+                None => staying.push(at),
             }
         }
         ground.heirs.sort_unstable_by_key(|heir| (heir.seat.1, heir.record));
@@ -98,26 +105,46 @@ impl<'a> Ground<'a> {
         ground
     }
 
-    /// Once it is known who stays: without public security the holder is the one name that all of them share.
+    /// Who gave the number up by a correction that is not void.
+    fn heir_by_correction(&self, statement: &'a SourceRecord) -> Option<Heir<'a>> {
+        let judgement = self.corrections.judgement(statement.id)?;
+        let heir = statement.given_up()?.heir;
+        (judgement != Judgement::Void).then(|| Heir {
+            record: statement.id,
+            name: statement.identity.name.as_ref(),
+            seat: (Shard::of_birth_date(heir.birth_date()), self.key.number(heir)),
+            retires: judgement == Judgement::Retires,
+            goes: judgement != Judgement::Leads,
+            by_name: judgement != Judgement::Retires,
+        })
+    }
+
+    /// Once it is known who stays: without public security the holder is the one name that all of them share; where nobody is at home,
+    /// whom corrections led here.
     pub(super) fn settle(&mut self, staying: &[usize]) {
         if self.authority.is_empty() {
-            let homes: Vec<&SourceRecord> = staying
-                .iter()
-                .filter(|at| !self.set_apart.contains(at))
-                .map(|at| &self.members[*at])
-                .filter(|member| !member.is_guest() && member.record.facts.kind() != FactsKind::Correction)
-                .map(|member| &*member.record)
+            let rows = || {
+                let rows = staying.iter().map(|at| (*at, &self.members[*at]));
+                rows.filter(|(_, member)| !member.is_guest() && !member.record.is_statement())
+            };
+            let homes: Vec<&SourceRecord> = rows()
+                .filter(|(at, _)| !self.set_apart.contains(at))
+                .map(|(_, member)| &*member.record)
                 .collect();
             let numbered = homes.iter().any(|record| record.group_number().is_some());
             self.holder = if numbered { one_name(&homes, self.rulings) } else { None };
             if self.holder.is_some() {
                 self.holder_classes = homes.iter().filter_map(|record| self.rulings.class(record.id)).collect();
             }
+            if rows().next().is_none() {
+                self.inherit(staying);
+            }
         }
         if let Some(names) = &self.holder {
-            // Guests are no evidence for a home record, but a decision may say that one of them is the holder by another name.
+            // Guests are no evidence for a home record, but a decision may say that one of them is the holder by another name, and a
+            // correction by which name the holder was known before.
             let guests = staying.iter().map(|at| &self.members[*at]).filter(|member| member.is_guest());
-            let called = guests.filter(|member| self.is_of_holder(member.record.id));
+            let called = guests.filter(|member| self.is_of_holder(member.record.id) || self.was_holder(member, staying, names));
             self.known_as = names
                 .iter()
                 .copied()
@@ -126,13 +153,89 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// Finds who holds a number under which no row is at home: whom the corrections name that led here. Public security said so in
+    /// them, but they name nobody who has no record.
+    fn inherit(&mut self, staying: &[usize]) {
+        let guests = || staying.iter().map(|at| &self.members[*at]).filter(|member| member.is_guest());
+        let takers: Vec<&SourceRecord> = self.corrections.takers().map(|(_, record)| record).collect();
+        let sent: Vec<&SourceRecord> = guests()
+            .map(|member| &*member.record)
+            .filter(|record| {
+                record
+                    .given_up()
+                    .is_some_and(|correction| self.key.number(correction.heir) == self.here)
+            })
+            .collect();
+        let words = if takers.is_empty() { &sent } else { &takers };
+        let number = |record: &&SourceRecord| record.taken().or(record.given_up()).map(|correction| correction.heir);
+        let Some(number) = words.iter().find_map(number) else { return };
+        self.holder = one_name(words, self.rulings);
+        if self.holder.as_ref().is_some_and(Vec::is_empty) {
+            let led: Vec<&SourceRecord> = guests().map(|member| &*member.record).collect();
+            self.holder = one_name(&led, self.rulings);
+        }
+        self.inherited = self.holder.is_some().then_some(number);
+    }
+
+    /// Whether a guest says by what name the holder was known before: the row that stated it is the holder's, or was when it took the
+    /// number.
+    fn was_holder(&self, guest: &Member, staying: &[usize], names: &[&Name]) -> bool {
+        if guest.record.given_up().is_none() {
+            return false;
+        }
+        let row = row_of(&guest.record, self.key);
+        let is_held = |record: &SourceRecord| {
+            record
+                .identity
+                .name
+                .as_ref()
+                .is_none_or(|name| names.iter().any(|known| fit(known, name)))
+        };
+        let home = staying.iter().find(|at| self.members[**at].slot() == (row, None));
+        match home {
+            Some(at) => self.fits(*at, names),
+            None => self
+                .corrections
+                .takers()
+                .any(|(taker, record)| taker == row && is_held(record)),
+        }
+    }
+
+    /// The number that only guests carry, when they hold it.
+    pub(super) fn inherited(&self) -> Option<CitizenId> {
+        self.inherited
+    }
+
+    /// Whether a member that stays is nobody's here: a statement says nothing of a person by itself. One that was sent after its
+    /// person is theirs, unless its row has gone on and others are registered here, or was here before and speaks of a detour. One of
+    /// who took the number counts while nobody else speaks for them.
+    pub(super) fn is_nobodys(&self, at: usize) -> bool {
+        let member = &self.members[at];
+        if !member.record.is_statement() {
+            return false;
+        }
+        if member.is_guest() {
+            let row = row_of(&member.record, self.key);
+            let gone_on = || row != member.record.id && self.members.iter().all(|member| member.slot() != (row, None));
+            return self.corrections.has_left(row) || (!self.authority.is_empty() && gone_on());
+        }
+        self.inherited.is_none() || !self.corrections.takers().any(|(_, taker)| taker.id == member.record.id)
+    }
+
     /// Where a member's person lives, if it is not here: by decision, or after a correction unless the holder claims the member.
     pub(super) fn seat_elsewhere(&self, at: usize) -> Option<Seat> {
         let member = &self.members[at];
         if member.path.len() >= MAX_HOPS {
             return None;
         }
-        let seat = self.meeting(member).or_else(|| self.heir_of(at))?;
+        let seat = self.meeting(member).or_else(|| {
+            let at_home = !member.is_guest() && member.record.is_statement();
+            if at_home {
+                self.own_seat(member.record.id)
+            } else {
+                self.heir_of(at)
+            }
+        })?;
         // A way back would never end.
         (seat.1 != self.here && !member.path.contains(&seat.1)).then_some(seat)
     }
@@ -146,9 +249,10 @@ impl<'a> Ground<'a> {
         })
     }
 
-    /// Whether public security gave the number up as somebody's.
+    /// Whether public security gave the number up as somebody's, and states it for nobody who always had it.
     pub(super) fn is_retired(&self) -> bool {
-        self.heirs.iter().any(|heir| heir.retires)
+        let stated = || self.authority.iter().any(|record| !self.corrections.is_newcomer(record.id));
+        self.heirs.iter().any(|heir| heir.retires) && !stated()
     }
 
     /// Those who stand apart, as persons: the records of one name are one, and those that decisions call one.
@@ -260,30 +364,27 @@ impl<'a> Ground<'a> {
         if self.heirs.is_empty() || (!member.is_guest() && is_authority(&member.record)) {
             return None;
         }
-        let own = || {
-            self.heirs
-                .iter()
-                .filter(|heir| heir.record == member.record.id && !member.is_guest())
+        let holder = self.holder.as_ref().filter(|_| !self.authority.is_empty());
+        if holder.is_some_and(|names| self.fits(at, names)) {
+            return None;
+        }
+        let stated = member.record.identity.name.as_ref();
+        let fits = |heir: &Heir<'_>| match (heir.name, stated) {
+            (Some(name), Some(stated)) => fit(name, stated),
+            // The number alone vouches for a row without a name, as it does for a holder.
+            _ => !heir.by_name,
         };
-        let candidates: Vec<Seat> = if own().next().is_some() {
-            own().map(|heir| heir.seat).collect()
-        } else {
-            let holder = self.holder.as_ref().filter(|_| !self.authority.is_empty());
-            if holder.is_some_and(|names| self.fits(at, names)) {
-                return None;
-            }
-            let stated = member.record.identity.name.as_ref();
-            let fits = |heir: &Heir<'_>| match (heir.name, stated) {
-                (Some(name), Some(stated)) => fit(name, stated),
-                // The number alone vouches for a row without a name, as it does for a holder.
-                _ => true,
-            };
-            let led = |heir: &&Heir<'_>| self.decided(member.record.id, heir.record).unwrap_or_else(|| fits(heir));
-            self.heirs.iter().filter(led).map(|heir| heir.seat).collect()
-        };
+        let led = |heir: &&Heir<'_>| self.decided(member.record.id, heir.record).unwrap_or_else(|| fits(heir));
+        let candidates: Vec<Seat> = self.heirs.iter().filter(led).map(|heir| heir.seat).collect();
         // Two heirs that both fit are a question for a human.
         let seat = *candidates.first()?;
         candidates.iter().all(|candidate| *candidate == seat).then_some(seat)
+    }
+
+    /// Where a statement goes that the number was given up: after its person, if the number was theirs.
+    fn own_seat(&self, statement: RecordId) -> Option<Seat> {
+        let own = self.heirs.iter().find(|heir| heir.record == statement)?;
+        own.goes.then_some(own.seat)
     }
 
     /// Whether decisions call a record's person the one behind an heir, which is a row itself or was read from one.
@@ -307,48 +408,8 @@ impl<'a> Ground<'a> {
 }
 
 /// Whether a record is public security's own word on who holds a number.
-fn is_authority(record: &SourceRecord) -> bool {
+pub(super) fn is_authority(record: &SourceRecord) -> bool {
     record.source.agency == Agency::PublicSecurity
         && record.facts.kind() == FactsKind::Resident
         && record.group_number().is_some()
-}
-
-fn fit(name: &Name, other: &Name) -> bool {
-    !matches!(name.compare(other), NameMatch::Different)
-}
-
-/// The one name some records share, with the former names they state; `None` when they state several that no decision calls one.
-fn one_name<'a>(records: &[&'a SourceRecord], rulings: &Rulings) -> Option<Vec<&'a Name>> {
-    let mut names: Vec<&Name> = records.iter().filter_map(|record| record.identity.name.as_ref()).collect();
-    // Equal names need no keys to be compared.
-    let differ = names.iter().any(|name| name != &names[0] && name.key() != names[0].key());
-    if differ && !are_one(records, rulings) {
-        return None;
-    }
-    names.extend(records.iter().filter_map(|record| match &record.facts {
-        Facts::Resident(resident) => resident.former_name.as_ref(),
-        _ => None,
-    }));
-    names.sort_unstable();
-    names.dedup();
-    Some(names)
-}
-
-/// Whether decisions call one everybody whose names differ.
-fn are_one(records: &[&SourceRecord], rulings: &Rulings) -> bool {
-    let mut one: Merged<String> = Merged::default();
-    let mut of_class: BTreeMap<RecordId, String> = BTreeMap::new();
-    let mut keys: BTreeSet<String> = BTreeSet::new();
-    for record in records {
-        let Some(name) = record.identity.name.as_ref().map(Name::key) else {
-            continue;
-        };
-        if let Some(class) = rulings.class(record.id) {
-            let first = of_class.entry(class).or_insert_with(|| name.clone()).clone();
-            one.unite(first, name.clone());
-        }
-        keys.insert(name);
-    }
-    let roots: BTreeSet<String> = keys.into_iter().map(|name| one.find(name)).collect();
-    roots.len() <= 1
 }

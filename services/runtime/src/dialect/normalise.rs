@@ -5,9 +5,9 @@ use super::field::Kind;
 use super::reader::{Reader, Unread};
 use super::{Dialects, Table};
 use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation};
-use domain::citizen_id::CitizenId;
+use domain::correction::{self, Statement};
 use domain::date::Timestamp;
-use domain::facts::{Correction, Facts};
+use domain::facts::{Facts, Resident};
 use domain::ids::{IdKey, RecordId};
 use domain::input::Input;
 use domain::limits;
@@ -76,8 +76,9 @@ pub enum ControlKind {
 /// Classifies a message. Pure: the same message under the same dialects and key always gives the same answer.
 ///
 /// - Insert, update and snapshot rows are [`Change::Upsert`]; deletes are [`Change::Delete`], routed by what they carry.
-/// - A resident row whose usable number changed also states a correction (更正) from the number before, and withdraws the
-///   statement that the number after was ever retired. Both go to the shard of the number they speak of.
+/// - A resident row whose usable number changed also states a correction (更正), where the number before is and where the number
+///   after is, if it is about the same person; else it withdraws what it said of the number before. One that is deleted with a number
+///   withdraws that it ever gave that number up. See [`domain::correction`].
 /// - A row with a void code is a delete: it says of itself that it does not hold.
 pub fn normalise(dialects: &Dialects, key: &IdKey, message: &SourceMessage<'_>) -> Classified {
     classify(dialects, key, message).unwrap_or_else(|error| Classified::DeadLetter { error, unreadable: None })
@@ -124,7 +125,7 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
     }
     match reader {
         Some(reader) if !deleted => origin.row(&reader, &envelope, id_key),
-        reader => Ok(origin.delete(reader.and_then(|reader| home(&reader)))),
+        reader => Ok(origin.delete(reader.as_ref(), id_key)),
     }
 }
 
@@ -144,18 +145,17 @@ fn check_key(table: &Table, key: &[Cell<'_>], reader: &Reader<'_, '_>) -> Result
     }
 }
 
-/// Where a deleted row lived, as far as its last image tells.
-fn home(reader: &Reader<'_, '_>) -> Option<Shard> {
+/// Whom a deleted row was about and where it lived, as far as its last image tells.
+fn last_identity(reader: &Reader<'_, '_>) -> Option<Identity> {
     let ReadIdentity { identity, .. } = facts::identity(reader).ok()?;
-    if reader.table().kind == Kind::NumberCorrection {
-        let former = facts::former_number(reader).ok()?;
-        return former.map(shard_of_number).or_else(|| identity.shard());
+    if reader.table().kind != Kind::NumberCorrection {
+        return Some(identity);
     }
-    identity.shard()
-}
-
-fn shard_of_number(number: CitizenId) -> Shard {
-    Shard::of_birth_date(number.birth_date())
+    let former = facts::former_number(reader).ok()?;
+    Some(match former {
+        Some(former) => identity.carrying(former),
+        None => identity,
+    })
 }
 
 /// Where a record comes from: what its versions share.
@@ -212,8 +212,25 @@ impl Origin<'_> {
         }))
     }
 
-    fn delete(&self, home: Option<Shard>) -> Classified {
-        Classified::Inputs(vec![self.deletion(self.id, home)])
+    fn delete(&self, reader: Option<&Reader<'_, '_>>, id_key: &IdKey) -> Classified {
+        let last = reader.and_then(last_identity);
+        let mut inputs = vec![self.deletion(self.id, last.as_ref().and_then(Identity::shard))];
+        if self.table.kind == Kind::Resident {
+            let stated = last.and_then(|last| correction::of_delete(self.id, &last, id_key));
+            inputs.extend(stated.map(|statement| self.state(statement)));
+        }
+        Classified::Inputs(inputs)
+    }
+
+    fn state(&self, statement: Statement) -> Input {
+        match statement {
+            Statement::Made {
+                id,
+                identity,
+                correction,
+            } => Input::Change(self.upsert(id, identity, Facts::Correction(correction))),
+            Statement::Withdrawn { id, home } => self.deletion(id, Some(home)),
+        }
     }
 
     /// A row about a person.
@@ -229,7 +246,7 @@ impl Origin<'_> {
         };
         let facts = match read {
             Ok(facts) => facts,
-            Err(Unread::Void) => return Ok(self.delete(home(reader))),
+            Err(Unread::Void) => return Ok(self.delete(Some(reader), id_key)),
             Err(Unread::Error(error)) => {
                 let unreadable = self.table.kind.facts_kind().map(Facts::Unreadable);
                 let record = unreadable.map(|facts| self.upsert(self.id, identity, facts));
@@ -239,27 +256,30 @@ impl Origin<'_> {
                 });
             }
         };
-        let correction = self.correction(envelope, &identity).map(|correction| {
-            let withdrawn = id_key.correction(self.id, correction.heir);
-            let stated = id_key.correction(self.id, correction.former);
-            let home = shard_of_number(correction.heir);
-            let statement = self.upsert(stated, identity.clone(), Facts::Correction(correction));
-            [Input::Change(statement), self.deletion(withdrawn, Some(home))]
-        });
+        let (identity, stated) = match &facts {
+            Facts::Resident(resident) => {
+                let stated = self.corrections(envelope, &identity, resident, id_key);
+                (identity, stated)
+            }
+            // A correction table's row carries the number after, and says something of the one before.
+            Facts::Correction(correction) => (identity.carrying(correction.former), Vec::new()),
+            _ => (identity, Vec::new()),
+        };
         let mut inputs = vec![Input::Change(self.upsert(self.id, identity, facts))];
-        inputs.extend(correction.into_iter().flatten());
+        inputs.extend(stated.into_iter().map(|statement| self.state(statement)));
         Ok(Classified::Inputs(inputs))
     }
 
-    /// The correction that an update of a resident's row states by its images before and after.
-    fn correction(&self, envelope: &Envelope<'_>, after: &Identity) -> Option<Correction> {
-        if envelope.operation != Operation::Update || self.table.kind != Kind::Resident {
-            return None;
-        }
-        let before = Reader::new(self.table, envelope.before?.get()).ok()?;
-        let former = facts::identity(&before).ok()?.identity.number()?;
-        let heir = after.number()?;
-        (former != heir).then_some(Correction { former, heir })
+    /// What an update of a resident's row states by its images before and after.
+    fn corrections(&self, envelope: &Envelope<'_>, after: &Identity, resident: &Resident, id_key: &IdKey) -> Vec<Statement> {
+        let before = || {
+            let before = envelope.before.filter(|_| envelope.operation == Operation::Update)?;
+            let before = Reader::new(self.table, before.get()).ok()?;
+            Some(facts::identity(&before).ok()?.identity)
+        };
+        before().map_or_else(Vec::new, |before| {
+            correction::of_update(self.id, &before, after, resident.former_name.as_ref(), id_key)
+        })
     }
 
     /// A row about an employer; `None` when it is gone.
