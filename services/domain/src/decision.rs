@@ -235,7 +235,7 @@ impl Rulings {
             }
         }
         let mut void: BTreeMap<RecordId, Contradiction> = BTreeMap::new();
-        for lowest in joins_of_numbers(standing(), &mut merged) {
+        for lowest in joins_of_numbers(&self.decisions, &mut merged) {
             void.insert(lowest, Contradiction::TwoNumbers);
         }
         for decision in standing().filter(|decision| decision.verdict == Verdict::Different) {
@@ -299,11 +299,13 @@ impl Rulings {
 ///
 /// A record's own numbers are those that decisions name as such; a decision on two records that both have one says that these numbers
 /// are one person's. A record that decisions give two numbers is one that two reviewers gave away.
-fn joins_of_numbers<'a>(
-    standing: impl Iterator<Item = &'a Decision> + Clone,
-    merged: &mut Merged<RecordId>,
-) -> BTreeSet<RecordId> {
-    let same = || standing.clone().filter(|decision| decision.verdict == Verdict::Same);
+fn joins_of_numbers(decisions: &BTreeMap<u64, Option<Decision>>, merged: &mut Merged<RecordId>) -> BTreeSet<RecordId> {
+    let same = || {
+        decisions
+            .values()
+            .flatten()
+            .filter(|decision| decision.verdict == Verdict::Same)
+    };
     let mut own: BTreeMap<RecordId, BTreeSet<CitizenId>> = BTreeMap::new();
     for decision in same() {
         if let Some(number) = decision.number {
