@@ -9,7 +9,7 @@ use rdkafka::Offset;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReadUnder {
     replay: u32,
-    /// `None` where it was not noted: before epochs were.
+    /// `None` where it was not noted: before epochs were, or by who moved the offset with another tool.
     epoch: Option<u16>,
 }
 
@@ -51,7 +51,9 @@ pub fn read_up_to(commit: &Commit, topic: &SourceTopic, partition: u16, low: i64
     if under.replay < topic.replay {
         return low;
     }
-    let known = under.epoch.unwrap_or(topic.epochs.latest());
+    // Committed before epochs were noted, or by somebody else's tool: whatever an operator stated may have come since.
+    let known = under.epoch.or(topic.epochs.all().first().map(|epoch| epoch.number));
+    let known = known.unwrap_or_default();
     match topic.epochs.changed_from(known, partition) {
         Some(changed) if (changed as i64) < commit.offset => (changed as i64).max(low),
         _ => commit.offset,
@@ -133,13 +135,13 @@ mod tests {
         assert_eq!(at(&topic, 16, &under), Start::At(Offset::Offset(16)));
         assert_eq!(
             at(&topic, 16, "replay=0"),
-            Start::At(Offset::Offset(16)),
-            "as before epochs were noted"
+            Start::At(Offset::Offset(14)),
+            "who committed did not know of the epoch"
         );
         topic.epochs = topic.epochs.restarted().expect("few epochs");
-        for offset in [5, 16, 99] {
+        for (offset, metadata) in [(5, under.as_str()), (16, &under), (99, &under), (99, "")] {
             assert_eq!(
-                at(&topic, offset, &under),
+                at(&topic, offset, metadata),
                 Start::At(Offset::Beginning),
                 "whatever was committed before"
             );
