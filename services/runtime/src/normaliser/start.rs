@@ -139,7 +139,8 @@ mod tests {
             "who committed did not know of the epoch"
         );
         topic.epochs = topic.epochs.restarted().expect("few epochs");
-        for (offset, metadata) in [(5, under.as_str()), (16, &under), (99, &under), (99, "")] {
+        let under = under.as_str();
+        for (offset, metadata) in [(5, under), (16, under), (99, under), (99, "")] {
             assert_eq!(
                 at(&topic, offset, metadata),
                 Start::At(Offset::Beginning),
