@@ -181,8 +181,8 @@ pub fn consume(
     handle: Handle,
     pool: PgPool,
     writers: Vec<mpsc::Sender<Handed>>,
-    progress: Watch,
-    stop: watch::Receiver<bool>,
+    progress: &Watch,
+    stop: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     // Positions are PostgreSQL's; an offset that the broker no longer has must never be skipped.
     config

@@ -85,7 +85,7 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let config = kafka::group_consumer(settings, "registry", GROUP);
     let progress = service.health.watch("progress of the consumer");
     let handle = tokio::runtime::Handle::current();
-    let mut consumer = tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, progress, stopped));
+    let mut consumer = tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, &progress, &stopped));
     let mut ended = None;
     tokio::select! {
         () = shutdown.wait() => {}

@@ -19,6 +19,8 @@ impl Trouble {
     pub fn of(error: &KafkaError) -> Self {
         match error {
             KafkaError::MessageConsumptionFatal(_) => Self::Fatal,
+            // The only call whose code the library does not hand out.
+            KafkaError::AdminOp(code) => Self::of_code(*code),
             // A transaction's errors say themselves whether the call may be repeated; a fatal one also has a code.
             KafkaError::Transaction(error) if error.is_fatal() => Self::Fatal,
             KafkaError::Transaction(error) if error.is_retriable() => Self::Transient,
@@ -139,6 +141,7 @@ mod tests {
                 KafkaError::MessageProduction(code),
                 KafkaError::ConsumerCommit(code),
                 KafkaError::Global(code),
+                KafkaError::AdminOp(code),
             ] {
                 assert!(is_transient(&error), "{error}");
             }
