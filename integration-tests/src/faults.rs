@@ -166,10 +166,10 @@ async fn locked(servers: &mut Servers, probes: &Probes) -> anyhow::Result<()> {
     })
     .await?;
     ensure!(probes.is_live("registry"), "liveness depends on the database");
-    // The commands stand between backquotes.
+    // The commands stand between backquotes, once for each writer.
     let said = probes.problems("registry");
-    let commands: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
-    let [find, end] = commands[..] else {
+    let mut commands = said.split('`').skip(1).step_by(2);
+    let (Some(find), Some(end)) = (commands.next(), commands.next()) else {
         bail!("no two commands in: {said}")
     };
     let deadline = Instant::now() + PATIENCE;

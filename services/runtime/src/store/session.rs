@@ -143,12 +143,16 @@ pub fn is_passing(error: &Error) -> bool {
     cause(error) != Cause::Other
 }
 
-/// An error in words for people, with what to do about it. The database's own text is kept: it names tables and settings, and values
-/// only where a constraint is broken, which is not among the causes that pass.
+/// An error in words for people, with what to do about it. The database's own text is kept: it names tables, constraints and settings.
+/// Only where it refuses a value (class 22) does the text quote it, which may be somebody's name: there the code has to do.
 pub fn explain(error: &Error) -> String {
-    let said = error
-        .as_database_error()
-        .map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let said = match error.as_database_error() {
+        None => error.to_string(),
+        Some(error) => match error.code() {
+            Some(code) if code.starts_with("22") => format!("a value was refused, SQLSTATE {code}"),
+            _ => error.message().to_owned(),
+        },
+    };
     let remedy = match cause(error) {
         Cause::Other | Cause::Collision => return format!("PostgreSQL: {said}"),
         Cause::Away => "is it running, and does CANBAO_DATABASE_URL name it?".to_owned(),
@@ -161,7 +165,7 @@ pub fn explain(error: &Error) -> String {
         Cause::Slow => "a statement took longer than five minutes: `analyze`, and look at the disk".to_owned(),
     };
     format!(
-        "PostgreSQL: {error}; {remedy}. It is tried again every {} s",
+        "PostgreSQL: {said}; {remedy}. It is tried again every {} s",
         LONGEST.as_secs()
     )
 }
