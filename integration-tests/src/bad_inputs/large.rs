@@ -56,7 +56,7 @@ fn nested(example: &Example) -> Vec<BadInput> {
         key.key = Some(format!("{{\"rybh\":{arrays}}}").into_bytes());
         inputs.push(key);
     }
-    inputs.iter_mut().for_each(|input| {
+    for input in &mut inputs {
         if input.label.starts_with("nothing else") {
             input.expect = vec!["wrong-envelope".to_owned(), "not-json".to_owned()];
         }
@@ -67,7 +67,7 @@ fn nested(example: &Example) -> Vec<BadInput> {
         {
             input.expect = vec!["oversized".to_owned()];
         }
-    });
+    }
     inputs
 }
 

@@ -95,7 +95,7 @@ async fn a_dialect_changes(servers: &mut Servers) -> anyhow::Result<()> {
     );
     std::fs::write(&file, changed.replace("revision = 1", printed[0]))?;
     servers.services.start((SERVICE, 1))?;
-    register.run_printed(servers, &format!("`{}`", printed[1].replace("<city>", "3208")), "--reread")?;
+    Register::run_printed(servers, &format!("`{}`", printed[1].replace("<city>", "3208")), "--reread")?;
     register.is(servers, &[(0, Some("no address"))]).await
 }
 
@@ -115,7 +115,7 @@ async fn partitions_added(servers: &mut Servers) -> anyhow::Result<()> {
     let held = register.held(servers).await?;
     anyhow::ensure!(held.contains("3 partitions and 2 are recorded"), "{held}");
     register.put(1, 2, "new street")?;
-    register.run_printed(servers, &held, "")?;
+    Register::run_printed(servers, &held, "")?;
     let after = [
         (0, Some("new street")),
         (1, None),
@@ -143,7 +143,7 @@ async fn key_in_a_second_partition(servers: &mut Servers) -> anyhow::Result<()> 
     register.put(1, 5, "new street")?;
     let held = register.held(servers).await?;
     anyhow::ensure!(held.contains("in a second partition"), "{held}");
-    register.run_printed(servers, &held, "--repartitioned")?;
+    Register::run_printed(servers, &held, "--repartitioned")?;
     register
         .is(servers, &[(5, Some("new street")), (0, Some("old street"))])
         .await?;
@@ -166,7 +166,7 @@ async fn created_anew(servers: &mut Servers, city: u16, messages: u16) -> anyhow
         register.put(0, key, "new street")?;
     }
     let held = register.held(servers).await?;
-    register.run_printed(servers, &held, "--restart")?;
+    Register::run_printed(servers, &held, "--restart")?;
     let after: Vec<(u16, Option<&str>)> = (0..messages.max(5))
         .map(|key| (key, Some(if key < messages { "new street" } else { "old street" })))
         .collect();
@@ -186,7 +186,7 @@ async fn dead_letters(servers: &mut Servers) -> anyhow::Result<()> {
     register.put(0, 20, "street")?;
     let held = register.held(servers).await?;
     anyhow::ensure!(held.contains("could not be read"), "{held}");
-    register.run_printed(servers, &held, "")?;
+    Register::run_printed(servers, &held, "")?;
     register.is(servers, &[(20, Some("street"))]).await?;
     register.rest(servers).await?;
     anyhow::ensure!(
@@ -216,7 +216,7 @@ async fn offsets_out_of_range(servers: &mut Servers) -> anyhow::Result<()> {
     ahead.commit(0, 99)?;
     servers.services.scale(SERVICE, 1)?;
     let held = expired.held(servers).await?;
-    expired.run_printed(servers, &held, "--reread")?;
+    Register::run_printed(servers, &held, "--reread")?;
     expired
         .is(
             servers,
@@ -224,7 +224,7 @@ async fn offsets_out_of_range(servers: &mut Servers) -> anyhow::Result<()> {
         )
         .await?;
     let held = ahead.held(servers).await?;
-    ahead.run_printed(servers, &held, "--restart")?;
+    Register::run_printed(servers, &held, "--restart")?;
     ahead.put(0, 0, "new street")?;
     ahead.is(servers, &[(0, Some("new street")), (3, Some("old street"))]).await
 }

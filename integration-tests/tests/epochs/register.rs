@@ -172,7 +172,7 @@ impl Register {
     }
 
     /// Runs the one command that a hold printed, which must be `canbao source accept` with this option.
-    pub fn run_printed(&self, servers: &Servers, held: &str, option: &str) -> anyhow::Result<()> {
+    pub fn run_printed(servers: &Servers, held: &str, option: &str) -> anyhow::Result<()> {
         let printed: Vec<&str> = held.split('`').skip(1).step_by(2).collect();
         ensure!(printed.len() == 1, "one command is printed: {held}");
         let words: Vec<&str> = printed[0].split(' ').collect();

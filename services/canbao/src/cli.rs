@@ -244,31 +244,7 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
-        Command::Source {
-            action: SourceAction::List,
-        } => {
-            let (listed, verdict) = source::list(settings, &pool).await?;
-            format.print(&listed, |listed| source::render_list(listed))?;
-            return Ok(verdict);
-        }
-        Command::Source {
-            action:
-                SourceAction::Accept {
-                    topic,
-                    reread,
-                    repartitioned,
-                    restart,
-                },
-        } => {
-            let acceptance = match (reread, repartitioned, restart) {
-                (_, _, true) => Acceptance::Restart,
-                (_, true, _) => Acceptance::Repartitioned,
-                (true, ..) => Acceptance::Reread,
-                _ => Acceptance::Continue,
-            };
-            let accepted = source::accept(settings, &pool, &topic, acceptance).await?;
-            format.print(&accepted, |accepted| source::render_accepted(accepted))?;
-        }
+        Command::Source { action } => return of_source(settings, &pool, action, format).await,
         // Those that need no store have been run.
         Command::Run { .. }
         | Command::Simulate { .. }
@@ -278,6 +254,32 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
         | Command::Alerts { .. } => {}
     }
     Ok(Verdict::Good)
+}
+
+async fn of_source(settings: &Settings, pool: &sqlx::PgPool, action: SourceAction, format: Format) -> anyhow::Result<Verdict> {
+    match action {
+        SourceAction::List => {
+            let (listed, verdict) = source::list(settings, pool).await?;
+            format.print(&listed, |listed| source::render_list(listed))?;
+            Ok(verdict)
+        }
+        SourceAction::Accept {
+            topic,
+            reread,
+            repartitioned,
+            restart,
+        } => {
+            let acceptance = match (reread, repartitioned, restart) {
+                (_, _, true) => Acceptance::Restart,
+                (_, true, _) => Acceptance::Repartitioned,
+                (true, ..) => Acceptance::Reread,
+                _ => Acceptance::Continue,
+            };
+            let accepted = source::accept(settings, pool, &topic, acceptance).await?;
+            format.print(&accepted, |accepted| source::render_accepted(accepted))?;
+            Ok(Verdict::Good)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod announce;
 mod apply;
 mod ask;
 mod behind;
+mod carry;
 mod difference;
 mod effects;
 mod stored;
@@ -140,7 +141,7 @@ enum Phase {
     Due,
     DueGiven,
     Pass,
-    Retire,
+    SliceGiven,
     Settle,
     Pending,
     Told,
@@ -229,7 +230,7 @@ impl Batch {
                 Phase::Due => self.due(),
                 Phase::DueGiven => self.due_given(),
                 Phase::Pass => self.pass(),
-                Phase::Retire => self.retire(),
+                Phase::SliceGiven => self.slice_given(),
                 Phase::Settle => self.settle(),
                 Phase::Pending => self.seek_pending(),
                 Phase::Told => self.seek_told(),

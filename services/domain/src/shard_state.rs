@@ -149,20 +149,16 @@ impl ShardState {
     /// A complete snapshot: what it no longer has is removed in a pass, unless everything it says is known.
     pub(crate) fn raise_floor(&mut self, floor: &SnapshotFloor, at: Timestamp) {
         let of_table = |known: &&mut SnapshotFloor| known.source == floor.source && known.table == floor.table;
-        let raised = match self.floors.iter_mut().find(of_table) {
-            Some(known) => {
-                let joined = known.join(floor);
-                if joined == *known {
-                    return;
-                }
-                *known = joined.clone();
-                joined
+        let mut raised = floor.clone();
+        if let Some(known) = self.floors.iter_mut().find(of_table) {
+            raised = known.join(floor);
+            if raised == *known {
+                return;
             }
-            None => {
-                self.floors.push(floor.clone());
-                floor.clone()
-            }
-        };
+            known.clone_from(&raised);
+        } else {
+            self.floors.push(floor.clone());
+        }
         self.passes.push(PassWork::Snapshot(raised, at).pass());
     }
 }

@@ -17,26 +17,39 @@ fn last(months: Months) -> i32 {
     months.1.map_or(i32::MAX, |month| month.0)
 }
 
+/// A last month as a number, and the key of the period it is of.
+type End<K> = (i32, K);
+
 /// Periods of several keys, such as scheme and city.
 pub(super) struct Periods<K> {
-    /// By first month: of this and all earlier periods the one that lasts longest, and of those of other keys the one that does.
-    sorted: Vec<(Month, (i32, K), Option<(i32, K)>)>,
+    sorted: Vec<Reach<K>>,
+}
+
+/// How far the periods go that have begun by a month.
+struct Reach<K> {
+    /// The month in which one of them begins.
+    first: Month,
+    /// The one that lasts longest.
+    longest: End<K>,
+    /// Of those of other keys, the one that lasts longest.
+    beside: Option<End<K>>,
 }
 
 impl<K: Copy + PartialEq> Periods<K> {
     pub(super) fn new(periods: impl IntoIterator<Item = (Months, K)>) -> Self {
         let mut periods: Vec<(Months, K)> = periods.into_iter().collect();
         periods.sort_by_key(|(months, _)| months.0);
-        let mut sorted: Vec<(Month, (i32, K), Option<(i32, K)>)> = Vec::with_capacity(periods.len());
+        let mut sorted: Vec<Reach<K>> = Vec::with_capacity(periods.len());
         for (months, key) in periods {
             let own = (last(months), key);
             let (longest, beside) = match sorted.last() {
                 None => (own, None),
-                Some((_, longest, beside)) if longest.1 == key => ((longest.0.max(own.0), key), *beside),
-                Some((_, longest, _)) if own.0 > longest.0 => (own, Some(*longest)),
-                Some((_, longest, beside)) => (*longest, beside.filter(|beside| beside.0 >= own.0).or(Some(own))),
+                Some(Reach { longest, beside, .. }) if longest.1 == key => ((longest.0.max(own.0), key), *beside),
+                Some(Reach { longest, .. }) if own.0 > longest.0 => (own, Some(*longest)),
+                Some(Reach { longest, beside, .. }) => (*longest, beside.filter(|beside| beside.0 >= own.0).or(Some(own))),
             };
-            sorted.push((months.0, longest, beside));
+            let first = months.0;
+            sorted.push(Reach { first, longest, beside });
         }
         Self { sorted }
     }
@@ -45,8 +58,8 @@ impl<K: Copy + PartialEq> Periods<K> {
     pub(super) fn meets(&self, months: Months, key: K) -> bool {
         let begun = self
             .sorted
-            .partition_point(|(first, ..)| months.1.is_none_or(|end| *first <= end));
-        let Some((_, longest, beside)) = begun.checked_sub(1).map(|at| &self.sorted[at]) else {
+            .partition_point(|reach| months.1.is_none_or(|end| reach.first <= end));
+        let Some(Reach { longest, beside, .. }) = begun.checked_sub(1).map(|at| &self.sorted[at]) else {
             return false;
         };
         let other = if longest.1 == key { beside.as_ref() } else { Some(longest) };

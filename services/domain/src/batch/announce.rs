@@ -1,8 +1,6 @@
 //! Release: differences between what is open and what was told become events (ARCHITECTURE.md, Findings and release).
 //!
-//! Findings carry over when a person's id or shard changes: where they were told they are cleared as moved, and where the person now is
-//! they open as moved, never as news. The shard that loses the person sends ahead what was told; by the time completeness releases the
-//! opening, it has arrived.
+//! What carries over when a person's id or shard changes is in `carry`.
 
 use super::ask::{Pending, PendingKey, PersonKey};
 use super::effects::{Effects, Publication, Telling};
@@ -15,10 +13,9 @@ use crate::division::{City, Division};
 use crate::facts::Facts;
 use crate::finding::{About, Finding};
 use crate::ids::{PersonId, RecordId};
-use crate::input::MessageBody;
 use crate::measure;
-use crate::neighbourhood::{Member, Seat};
-use crate::release::{Cause, Event, OpenSide, Told, Waiting, baseline, heir, release};
+use crate::neighbourhood::Member;
+use crate::release::{Cause, Event, OpenSide, Told, Waiting, baseline, release};
 use crate::shard::Shard;
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,10 +30,10 @@ pub(super) struct Desk {
     /// Those that may be told now.
     wanted: BTreeMap<PersonKey, BTreeMap<About, Timestamp>>,
     /// What subscribers know, this batch's events included.
-    told: BTreeMap<PersonKey, Known>,
+    pub(super) told: BTreeMap<PersonKey, Known>,
     /// What arrived with persons who were told of elsewhere.
     pub(super) arrived: BTreeSet<(Place, About)>,
-    effects: Effects,
+    pub(super) effects: Effects,
 }
 
 /// A person to tell about, as they now are; nobody when they are gone.
@@ -62,16 +59,6 @@ impl Desk {
 
     fn known(&self, key: &PersonKey) -> &[Told] {
         self.told.get(key).map_or(&[][..], Vec::as_slice)
-    }
-
-    /// What was told of persons of a neighbourhood as open.
-    fn told_open(&self, (shard, anchor): Place) -> impl Iterator<Item = (PersonId, About)> {
-        let ends = (shard, anchor, PersonId([0; 16]))..=(shard, anchor, PersonId([u8::MAX; 16]));
-        let of_place = self.told.range(ends);
-        of_place.flat_map(|((.., person), told)| {
-            let open = told.iter().filter(|told| told.open);
-            open.map(|told| (*person, told.finding.about()))
-        })
     }
 }
 
@@ -134,7 +121,7 @@ impl Batch {
     /// Makes everything that leaves: states of persons, what carries over, the baseline, and what is released.
     pub(super) fn tell_all(&mut self) -> Step {
         self.publish_persons();
-        self.carry();
+        self.carry_over();
         self.tell_baseline();
         self.release();
         for shard in &self.complete {
@@ -160,38 +147,6 @@ impl Batch {
             }
         }
         self.differences = differences;
-    }
-
-    /// Sends on what was told about persons who are gone from the touched neighbourhoods, and keeps what arrived with this batch.
-    fn carry(&mut self) {
-        let mut arrived: BTreeSet<(Place, About)> = BTreeSet::new();
-        for (shard, work) in &mut self.workspace.shards {
-            let carried = std::mem::take(&mut work.carried).into_iter();
-            arrived.extend(carried.map(|(anchor, about)| ((*shard, anchor), about)));
-        }
-        let mut sent: BTreeMap<(Shard, Seat), Vec<About>> = BTreeMap::new();
-        for difference in self.lost() {
-            let place = difference.place();
-            let here: BTreeSet<PersonId> = difference.put.iter().map(|put| put.person.id).collect();
-            let stand: BTreeSet<About> = difference
-                .put
-                .iter()
-                .flat_map(|put| put.person.findings.iter().map(Finding::about))
-                .collect();
-            for (_, about) in self.desk.told_open(place).filter(|(person, _)| !here.contains(person)) {
-                if stand.contains(&about) {
-                    arrived.insert((place, about));
-                } else if let Some(seat) = self.heir(place) {
-                    sent.entry((place.0, seat)).or_default().push(about);
-                }
-            }
-        }
-        for ((from, (to_shard, to)), about) in sent {
-            self.workspace.send(from, to_shard, MessageBody::Carry { to, about });
-        }
-        let now = self.now();
-        self.desk.effects.carried.extend(arrived.iter().map(|key| (*key, now)));
-        self.desk.arrived.extend(arrived);
     }
 
     fn tell_baseline(&mut self) {
@@ -285,19 +240,6 @@ impl Batch {
     /// Whether what was told about somebody who is gone stands of another person now, here or where their records went.
     fn has_left(&self, place: Place, stand: &BTreeSet<About>, told: &[Told]) -> bool {
         told.iter().any(|told| stand.contains(&told.finding.about())) || self.heir(place).is_some()
-    }
-
-    /// Where those who are gone from a neighbourhood went.
-    fn heir(&self, (shard, anchor): Place) -> Option<Seat> {
-        heir(&self.workspace.shards[&shard].neighbourhoods[&anchor].members)
-    }
-
-    /// Touched neighbourhoods that somebody has left, where somebody listens.
-    fn lost(&self) -> impl Iterator<Item = &super::Difference> {
-        self.differences
-            .iter()
-            .filter(|difference| !difference.gone.is_empty() || difference.away.is_some())
-            .filter(|difference| !self.workspace.shards[&difference.shard].state.live.is_empty())
     }
 
     fn wanted_places(&self) -> BTreeSet<Place> {

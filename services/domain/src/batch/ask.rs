@@ -100,9 +100,8 @@ impl Need {
             Self::Shards(shards) => shards.is_empty(),
             Self::Rulings(shards) => shards.is_empty(),
             Self::Neighbourhoods(places) | Self::Told(places) | Self::Carried(places) => places.is_empty(),
-            Self::Directory(records) => records.is_empty(),
+            Self::Directory(records) | Self::Holding(_, records) => records.is_empty(),
             Self::Employers(records) => records.is_empty(),
-            Self::Holding(_, records) => records.is_empty(),
             Self::Pending(shards, keys) => shards.is_empty() && keys.is_empty(),
             Self::Due(..) | Self::Slice(..) => false,
         }

@@ -120,13 +120,13 @@ impl Batch {
             .filter(|shard| !self.behind.due.iter().any(|(due, _)| due == shard));
         let next = shard.and_then(|shard| Some((shard, self.workspace.shards[&shard].state.passes.first()?.after)));
         match next {
-            Some((shard, after)) => Step::Ask(Need::Slice(shard, after, self.order.slice), Phase::Retire),
+            Some((shard, after)) => Step::Ask(Need::Slice(shard, after, self.order.slice), Phase::SliceGiven),
             None => Step::Go(Phase::Settle),
         }
     }
 
     /// Does the slice.
-    pub(super) fn retire(&mut self) -> Step {
+    pub(super) fn slice_given(&mut self) -> Step {
         let shard = self.order.pass.expect("a slice is of a shard");
         let state = &self.workspace.shards[&shard].state;
         let today = facts_at_start_of(state.business_date());
@@ -147,7 +147,7 @@ impl Batch {
                     .filter(|record| !self.workspace.directory.contains_key(record))
                     .collect();
                 if !unknown.is_empty() {
-                    return Step::Ask(Need::Directory(unknown), Phase::Retire);
+                    return Step::Ask(Need::Directory(unknown), Phase::SliceGiven);
                 }
                 for (anchor, record) in gone {
                     let retired = self.workspace.retire(shard, anchor, record, &floor, at, &self.rules.key);

@@ -205,14 +205,18 @@ impl World {
             Event::Grow(by, keys, read) => {
                 let old = self.partitions.len();
                 self.partitions.resize(old + usize::from(*by), Vec::new());
-                keys.iter().for_each(|key| self.write(*key));
+                for key in keys {
+                    self.write(*key);
+                }
                 self.read(old, *read);
                 self.accept(false);
             }
             Event::Recreate(keys) => {
                 self.partitions = vec![Vec::new(); self.partitions.len()];
                 self.last.clear();
-                keys.iter().for_each(|key| self.write(*key));
+                for key in keys {
+                    self.write(*key);
+                }
                 // Offsets of the former topic are gone with it.
                 self.accept(true);
                 self.committed.fill(0);
@@ -270,7 +274,9 @@ proptest! {
     #[test]
     fn the_last_word_of_each_key_wins(events in prop::collection::vec(event(), 1..60)) {
         let mut world = World::new();
-        events.iter().for_each(|event| world.take(event));
+        for event in &events {
+            world.take(event);
+        }
         world.read(world.partitions.len(), u64::MAX / 2);
         for (key, word) in &world.last {
             prop_assert_eq!(world.latest.get(key).map(|(_, latest)| latest), Some(word), "key {}", key);

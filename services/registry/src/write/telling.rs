@@ -81,14 +81,23 @@ fn alert(telling: &Telling) -> AlertEvent {
 }
 
 /// Keys of findings as bind values.
-fn columns<'a>(keys: impl Iterator<Item = &'a (PersonKey, About)>) -> (Vec<i16>, (Vec<&'a [u8]>, (Vec<&'a [u8]>, Vec<i16>))) {
-    keys.map(|((shard, anchor, person), about)| {
-        (
-            number(*shard),
-            (anchor.bytes().as_slice(), (person.bytes().as_slice(), about_code(*about))),
-        )
-    })
-    .unzip()
+#[derive(Default)]
+struct Columns<'a> {
+    shards: Vec<i16>,
+    anchors: Vec<&'a [u8]>,
+    persons: Vec<&'a [u8]>,
+    abouts: Vec<i16>,
+}
+
+fn columns<'a>(keys: impl Iterator<Item = &'a (PersonKey, About)>) -> Columns<'a> {
+    let mut columns = Columns::default();
+    for ((shard, anchor, person), about) in keys {
+        columns.shards.push(number(*shard));
+        columns.anchors.push(anchor.bytes());
+        columns.persons.push(person.bytes());
+        columns.abouts.push(about_code(*about));
+    }
+    columns
 }
 
 /// What subscribers know once the outbox is published: only what was announced has a row.
@@ -96,7 +105,7 @@ pub(super) async fn told(connection: &mut PgConnection, effects: &Effects) -> sq
     if effects.told.is_empty() {
         return Ok(());
     }
-    let (shards, (anchors, (persons, abouts))) = columns(effects.told.keys());
+    let keys = columns(effects.told.keys());
     let events = || effects.told.values();
     debug_assert!(events().all(|event| event.cause != Cause::Baseline || event.told.open));
     sqlx::query(
@@ -107,10 +116,10 @@ pub(super) async fn told(connection: &mut PgConnection, effects: &Effects) -> sq
          on conflict (shard, anchor, person, about) do update set revision = excluded.revision, open = excluded.open,
          region = excluded.region, body = excluded.body",
     )
-    .bind(shards)
-    .bind(anchors)
-    .bind(persons)
-    .bind(abouts)
+    .bind(keys.shards)
+    .bind(keys.anchors)
+    .bind(keys.persons)
+    .bind(keys.abouts)
     .bind(events().map(|event| event.finding_id.bytes().as_slice()).collect::<Vec<_>>())
     .bind(events().map(|event| event.told.revision as i32).collect::<Vec<_>>())
     .bind(events().map(|event| event.told.open).collect::<Vec<_>>())
@@ -130,15 +139,15 @@ pub(super) async fn pending(connection: &mut PgConnection, effects: &Effects) ->
         .map(|(key, _)| key)
         .collect();
     if !settled.is_empty() {
-        let (shards, (anchors, (persons, abouts))) = columns(settled.into_iter());
+        let keys = columns(settled.into_iter());
         sqlx::query(
             "delete from store.pending p using unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::smallint[]) as k(shard, anchor, person, about)
              where p.shard = k.shard and p.anchor = k.anchor and p.person = k.person and p.about = k.about",
         )
-        .bind(shards)
-        .bind(anchors)
-        .bind(persons)
-        .bind(abouts)
+        .bind(keys.shards)
+        .bind(keys.anchors)
+        .bind(keys.persons)
+        .bind(keys.abouts)
         .execute(&mut *connection)
         .await?;
     }
@@ -151,7 +160,7 @@ pub(super) async fn pending(connection: &mut PgConnection, effects: &Effects) ->
     if waiting().next().is_none() {
         return Ok(());
     }
-    let (shards, (anchors, (persons, abouts))) = columns(waiting().map(|(key, _)| key));
+    let keys = columns(waiting().map(|(key, _)| key));
     let source = |of: fn(&domain::source::Source) -> i16| {
         let waits = waiting().map(|(_, pending)| pending.waits_for.as_ref().map(of));
         waits.collect::<Vec<Option<i16>>>()
@@ -164,10 +173,10 @@ pub(super) async fn pending(connection: &mut PgConnection, effects: &Effects) ->
          on conflict (shard, anchor, person, about) do update
          set facts_at = excluded.facts_at, agency = excluded.agency, city = excluded.city",
     )
-    .bind(shards)
-    .bind(anchors)
-    .bind(persons)
-    .bind(abouts)
+    .bind(keys.shards)
+    .bind(keys.anchors)
+    .bind(keys.persons)
+    .bind(keys.abouts)
     .bind(waiting().map(|(_, pending)| pending.facts_at.0).collect::<Vec<_>>())
     .bind(source(|source| i16::from(source.agency.code())))
     .bind(source(|source| source.city.code() as i16))
