@@ -138,7 +138,7 @@ async fn run(servers: &mut Servers, rules: &Rules, kafka: &str) -> anyhow::Resul
         servers.services.canbao(&["verify", "--wait", "60"])?,
         "the books do not balance after bad inputs"
     );
-    let letters = servers.read_all(|topic| topic.ends_with(".dlq"))?;
+    let letters = servers.read_all(|topic| topic.rsplit_once('.').is_some_and(|(_, end)| end == "dlq"))?;
     for letter in &letters {
         Codec::current().decode::<DeadLetter>(letter.payload().context("a letter")?)?;
     }
