@@ -4,6 +4,7 @@
 
 use integration_tests::fuzz::{Report, entries, messages};
 use integration_tests::ground::Rules;
+use std::io::Write as _;
 use std::time::Duration;
 
 fn number(name: &str) -> Option<u64> {
@@ -14,7 +15,7 @@ fn try_for_some_time(what: &str, run: impl Fn(&Rules, u64, Duration) -> anyhow::
     let (seed, seconds) = (number("FUZZ_SEED").unwrap_or(1), number("FUZZ_SECONDS").unwrap_or(3));
     let rules = Rules::load().expect("the dialects of the services");
     let report = run(&rules, seed, Duration::from_secs(seconds)).expect("examples that can be read");
-    println!("{what}, seed {seed}, {seconds} s: {report}");
+    writeln!(std::io::stdout(), "{what}, seed {seed}, {seconds} s: {report}").expect("standard output");
     assert!(report.faults.is_empty(), "seed {seed}:\n{}", report.faults.join("\n"));
     assert!(report.executions > 100, "{report}");
 }
