@@ -136,7 +136,9 @@ impl Edges {
             },
             Input::Control(Control::BusinessDate(day)) => *day = Day(self.days),
             Input::Control(Control::Completeness(sources)) => {
-                sources.iter_mut().for_each(|(_, until)| self.time(until));
+                for (_, until) in sources {
+                    self.time(until);
+                }
             }
             Input::Control(Control::Snapshot(floor)) => floor.epoch = self.rank,
             Input::Control(_) => (),
@@ -246,12 +248,10 @@ proptest! {
 }
 
 /// An input of a kind, the first of many drawn.
-fn drawn<T>(mut pick: impl FnMut(Input) -> Option<T>) -> T {
+fn drawn<T>(pick: impl FnMut(Input) -> Option<T>) -> T {
     let mut runner = TestRunner::deterministic();
     let mut draw = || input().new_tree(&mut runner).expect("an input").current();
-    std::iter::repeat_with(&mut draw)
-        .find_map(|input| pick(input))
-        .expect("some input")
+    std::iter::repeat_with(&mut draw).find_map(pick).expect("some input")
 }
 
 fn upsert() -> SourceRecord {
