@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     pub(crate) snapshot_passed: bool,
     /// Newest time counted; 0 before the first.
     pub(crate) seen: Timestamp,
+    /// Newest time claimed: beyond `until` it is still to be worked off.
+    pub(crate) claim: Timestamp,
     /// Complete until; 0 for not at all.
     pub(crate) until: Timestamp,
 }
@@ -34,6 +36,7 @@ impl Progress {
     pub(crate) const NONE: Self = Self {
         snapshot_passed: false,
         seen: Timestamp(0),
+        claim: Timestamp(0),
         until: Timestamp(0),
     };
 }
@@ -83,7 +86,7 @@ impl Store {
 
     /// Progress of every source known.
     pub(crate) async fn progress(&self) -> Result<BTreeMap<Source, Progress>> {
-        let rows = sqlx::query("select agency, city, snapshot_passed, seen, until from store.completeness")
+        let rows = sqlx::query("select agency, city, snapshot_passed, seen, claim, until from store.completeness")
             .fetch_all(&self.pool)
             .await;
         let mut all = BTreeMap::new();
@@ -98,6 +101,7 @@ impl Store {
             let progress = Progress {
                 snapshot_passed: row.try_get("snapshot_passed")?,
                 seen: Timestamp(row.try_get("seen")?),
+                claim: Timestamp(row.try_get("claim")?),
                 until: Timestamp(row.try_get("until")?),
             };
             all.insert(Source { agency, city }, progress);
@@ -105,26 +109,52 @@ impl Store {
         Ok(all)
     }
 
-    /// Saves how far sources have come; neither time ever falls.
+    /// Saves how far sources have come; no time ever falls.
     pub(crate) async fn save_progress(&self, progress: &BTreeMap<Source, Progress>) -> Result<()> {
         let column = |value: fn(&Source, &Progress) -> i64| -> Vec<i64> {
             progress.iter().map(|(source, of)| value(source, of)).collect()
         };
         let done = sqlx::query(
-            "insert into store.completeness as c (agency, city, seen, until)
-             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
-             on conflict (agency, city) do update set seen = greatest(c.seen, excluded.seen), until = greatest(c.until, excluded.until)",
+            "insert into store.completeness as c (agency, city, seen, claim, until)
+             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+             on conflict (agency, city) do update set seen = greatest(c.seen, excluded.seen), claim = greatest(c.claim, excluded.claim),
+                                                      until = greatest(c.until, excluded.until)",
         )
         .bind(column(|source, _| i64::from(source.agency.code())))
         .bind(column(|source, _| i64::from(source.city.code())))
         .bind(column(|_, progress| progress.seen.0))
+        .bind(column(|_, progress| progress.claim.0))
         .bind(column(|_, progress| progress.until.0))
         .execute(&self.pool)
         .await;
         self.told(done.map(|_| ()))
     }
 
-    /// Notes the operator's statement that a source's first full snapshot has passed.
+    /// Writes what keeps sources from being complete further on, for `canbao lag`.
+    pub(crate) async fn save_waits(&self, waits: &BTreeMap<Source, Option<String>>) -> Result<()> {
+        let column = |value: fn(&Source) -> i16| -> Vec<i16> { waits.keys().map(value).collect() };
+        let done = sqlx::query(
+            "insert into store.completeness as c (agency, city, waits) select * from unnest($1::smallint[], $2::smallint[], $3::text[])
+             on conflict (agency, city) do update set waits = excluded.waits where c.waits is distinct from excluded.waits",
+        )
+        .bind(column(|source| i16::from(source.agency.code())))
+        .bind(column(|source| source.city.code() as i16))
+        .bind(waits.values().cloned().collect::<Vec<_>>())
+        .execute(&self.pool)
+        .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Writes why the business date does not follow the wall clock, for `canbao lag`; `None` when it does. Whether that is new.
+    pub(crate) async fn save_date_held(&self, why: Option<&str>) -> Result<bool> {
+        let done = sqlx::query("update store.clock set date_held = $1 where date_held is distinct from $1")
+            .bind(why)
+            .execute(&self.pool)
+            .await;
+        self.told(done.map(|done| done.rows_affected() > 0))
+    }
+
+    /// Notes that a source's first full snapshot has passed, by the operator's statement or the connector's notification.
     pub(crate) async fn note_snapshot_passed(&self, source: Source) -> Result<()> {
         let done = sqlx::query(
             "insert into store.completeness (agency, city, snapshot_passed) values ($1, $2, true)

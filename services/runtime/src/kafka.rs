@@ -1,10 +1,12 @@
 //! Kafka clients: how each kind is configured, which topics exist, and how positions are read.
 
 pub mod admin;
+pub mod members;
 pub mod offsets;
 pub mod produce;
 pub mod quiet;
 mod range;
+pub mod tail;
 pub mod topics;
 
 pub use range::{ReadRangeError, read_range};
