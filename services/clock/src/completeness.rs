@@ -232,6 +232,10 @@ impl Completeness {
                     self.waits.remove(&source);
                 }
                 (source, true, Ok(standing)) => {
+                    // A topic that is gone has no reader for ever: what is there now is what counts.
+                    if matches!(standing, Standing::Unread(_)) {
+                        self.tracks.note_again(source);
+                    }
                     if let Some(why) = Why::of_standing(standing) {
                         self.wait(source, why);
                     }

@@ -51,7 +51,7 @@ pub enum Discount {
     NotNewer,
     /// It is further ahead of our clock than policy tolerates: that clock is wrong.
     AheadOfUs,
-    /// It was read by a snapshot that may still be under way.
+    /// It was read by a snapshot that may still be under way: it counts when that is stated to have ended.
     ReadBySnapshot,
     /// The first full load may still be under way, as an incremental snapshot.
     BeforeLoad,
@@ -93,17 +93,17 @@ pub struct Counted {
 /// # Errors
 /// Why not.
 pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64, hold: RowsHold) -> Result<Counted, Discount> {
-    if !row.streamed {
-        return Err(Discount::ReadBySnapshot);
-    }
-    if known.load == Load::Incremental {
-        return Err(Discount::BeforeLoad);
-    }
     if row.time.0 > now.0.saturating_add(tolerance) {
         return Err(Discount::AheadOfUs);
     }
     if row.time <= known.seen {
         return Err(Discount::NotNewer);
+    }
+    if !row.streamed {
+        return Err(Discount::ReadBySnapshot);
+    }
+    if known.load == Load::Incremental {
+        return Err(Discount::BeforeLoad);
     }
     let claim = match hold {
         RowsHold::AtOnce => Some(row.time),

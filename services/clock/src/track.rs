@@ -116,6 +116,15 @@ impl Tracks {
         self.0.entry(source).or_default().not_before = Some(not_before);
     }
 
+    /// What was noted of a source is noted anew: its time is claimed as before.
+    pub fn note_again(&mut self, source: Source) {
+        if let Some(track) = self.0.get_mut(&source)
+            && let Some(noted) = track.noted.take()
+        {
+            track.claimed = track.claimed.max(Some(noted.time));
+        }
+    }
+
     /// Sources that wait for their normaliser.
     pub fn noted(&self) -> impl Iterator<Item = (Source, &Noted)> {
         self.0
@@ -228,6 +237,19 @@ mod tests {
         tracks.note(source(3201), Offsets::new(), start);
         tracks.passed(source(3201));
         assert_eq!(tracks.take_read(), [(source(3201), Timestamp(5))], "the newest of those read");
+    }
+
+    #[test]
+    fn what_is_noted_again_keeps_its_time() {
+        let start = Instant::now();
+        let mut tracks = Tracks::default();
+        tracks.claim(source(3201), Timestamp(7));
+        tracks.note(source(3201), offsets([("gone", 5)]), start);
+        tracks.note_again(source(3201));
+        assert_eq!(tracks.to_note(start), [source(3201)]);
+        tracks.note(source(3201), Offsets::new(), start);
+        tracks.passed(source(3201));
+        assert_eq!(tracks.take_read(), [(source(3201), Timestamp(7))]);
     }
 
     #[test]

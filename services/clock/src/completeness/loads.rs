@@ -5,6 +5,7 @@ use crate::now;
 use crate::row::{CompletenessRow, Counted, Discount, Known, Load, count};
 use crate::rows::Received;
 use crate::why::Why;
+use domain::date::Timestamp;
 use domain::source::Source;
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,6 @@ pub(super) struct FirstLoad {
     next_look: Instant,
     /// The newest row that was streamed, to be counted once that has been looked at.
     streamed: Option<CompletenessRow>,
-    /// The newest row that a snapshot read: it counts when the snapshot is stated to have ended.
-    read: Option<CompletenessRow>,
 }
 
 impl FirstLoad {
@@ -29,7 +28,6 @@ impl FirstLoad {
             load: if passed { Load::Passed } else { Load::Unproved },
             next_look: now,
             streamed: None,
-            read: None,
         }
     }
 }
@@ -40,19 +38,12 @@ impl Completeness {
         if let Some(row) = received.row
             && let Some(first) = self.loads.get_mut(&row.source)
         {
-            // What cannot be judged yet is kept, and not noted as done: it is read again after a restart.
-            match first.load {
-                Load::Unproved if row.streamed => {
-                    first.streamed = Some(row);
-                    return;
-                }
-                Load::Unproved | Load::Incremental if !row.streamed => {
-                    first.read = Some(row);
-                    self.count(row);
-                    return;
-                }
-                _ => self.count(row),
+            if first.load == Load::Unproved && row.streamed {
+                // It cannot be judged yet, and its message is not noted as done: it is read again after a restart.
+                first.streamed = Some(row);
+                return;
             }
+            self.count(row);
         }
         self.unsaved_rows.push(received);
     }
@@ -68,6 +59,9 @@ impl Completeness {
         let outcome = match count(Known { seen, load }, &row, now(), self.shared.tolerance, hold) {
             Ok(Counted { seen, claim }) => {
                 progress.seen = seen;
+                if progress.read <= seen {
+                    progress.read = Timestamp(0);
+                }
                 if let Some(claim) = claim.filter(|claim| *claim > progress.claim) {
                     progress.claim = claim;
                     self.tracks.claim(source, claim);
@@ -79,6 +73,10 @@ impl Completeness {
                 "counted"
             }
             Err(discount) => {
+                if discount == Discount::ReadBySnapshot && row.time > progress.read {
+                    progress.read = row.time;
+                    self.unsaved = true;
+                }
                 let why = match discount {
                     Discount::AheadOfUs => Some(Why::Ahead),
                     Discount::BeforeLoad => Some(Why::Incremental),
@@ -101,16 +99,22 @@ impl Completeness {
             let Some(progress) = self.progress.get_mut(&source) else {
                 continue;
             };
-            progress.snapshot_passed = known.snapshot_passed;
+            // A row that a snapshot had read claims its time since that snapshot was stated to have ended.
+            if known.claim > progress.claim {
+                (progress.claim, progress.seen) = (known.claim, progress.seen.max(known.seen));
+                progress.read = known.read;
+                self.tracks.claim(source, known.claim);
+                self.waits.remove(&source);
+            }
             let Some(first) = self.loads.get_mut(&source).filter(|first| first.load != Load::Passed) else {
                 continue;
             };
             if known.snapshot_passed {
                 first.load = Load::Passed;
-                // The snapshot that read it has ended, so it says what it would have said streamed.
-                let read = first.read.take().map(|row| CompletenessRow { streamed: true, ..row });
-                let streamed = first.streamed.take();
-                read.into_iter().chain(streamed).for_each(|row| self.count(row));
+                self.waits.remove(&source);
+                if let Some(row) = first.streamed.take() {
+                    self.count(row);
+                }
             }
         }
         if self.written.as_ref() != Some(&self.waits) {
