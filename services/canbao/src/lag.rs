@@ -230,17 +230,17 @@ pub fn render(lag: &Lag) -> String {
         ]);
     }
     let mut text = table.render();
-    for source in &lag.sources {
-        if let Some(waits) = &source.waits {
-            text.push_str(&format!(
-                "\n{}.{} is not complete further on: {waits}\n",
-                source.agency, source.city
-            ));
-        }
-    }
-    if let Some(held) = &lag.date_held {
-        text.push_str(&format!("\nthe business date stands still: {held}\n"));
-    }
+    let waits = |source: &SourceLag| {
+        let (agency, city) = (source.agency, source.city);
+        let waits = source.waits.as_ref()?;
+        Some(format!("\n{agency}.{city} is not complete further on: {waits}\n"))
+    };
+    text.extend(lag.sources.iter().filter_map(waits));
+    text.extend(
+        lag.date_held
+            .iter()
+            .map(|held| format!("\nthe business date stands still: {held}\n")),
+    );
     let registry = &lag.registry;
     let mut totals = Table::new(["", "rows"]);
     totals.row(["person.records behind".into(), registry.behind.to_string()]);
