@@ -12,7 +12,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::message::Message;
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
-use runtime::kafka::offsets::{self, all_topics, offsets_at};
+use runtime::kafka::offsets::{self, TopicPartition, all_topics, offsets_at};
 use runtime::kafka::quiet::QuietEnd;
 use runtime::kafka::tail::{Stretch, first_visible, peek};
 use runtime::kafka::topics::{PERSON_RECORDS, names_table_of, normaliser_group, read_table};
@@ -45,8 +45,8 @@ struct Inner {
     /// By source, a client that names the normaliser's group without joining it: that is how committed offsets are asked for.
     groups: Mutex<HashMap<Source, Arc<BaseConsumer>>>,
     members: Mutex<Option<(Instant, Members)>>,
-    /// Stretches known to hold nothing that a normaliser would ever see: from where it stands, to where.
-    invisible: Mutex<HashMap<(String, i32), (Option<i64>, i64)>>,
+    /// Stretches known to hold nothing that a normaliser would ever see, from where it stands.
+    invisible: Mutex<HashMap<TopicPartition, Stretch>>,
 }
 
 type Members = Arc<BTreeMap<String, Partitions>>;
@@ -179,10 +179,10 @@ impl Inner {
         {
             let invisible = self.invisible.lock().unwrap_or_else(PoisonError::into_inner);
             for partition in ends.keys() {
-                if let Some((from, to)) = invisible.get(partition)
-                    && committed.get(partition).copied() == *from
+                if let Some(stretch) = invisible.get(partition)
+                    && committed.get(partition).copied() == stretch.from
                 {
-                    committed.insert(partition.clone(), *to);
+                    committed.insert(partition.clone(), stretch.to);
                 }
             }
         }
@@ -208,8 +208,10 @@ impl Inner {
         if let Some(seen) = first_visible(&reader, &stretches)? {
             return Ok(Standing::Behind(Partitions::from([seen])));
         }
-        let known = stretches.into_iter().map(|(partition, of)| (partition, (of.from, of.to)));
-        self.invisible.lock().unwrap_or_else(PoisonError::into_inner).extend(known);
+        self.invisible
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(stretches);
         Ok(Standing::Passed)
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Position {
     pub(super) behind: Option<i64>,
     pub(super) unread: BTreeSet<TopicPartition>,
     /// A topic that no normaliser subscribes to.
-    stray: Option<String>,
+    pub(super) stray: Option<String>,
 }
 
 /// What the brokers say.
