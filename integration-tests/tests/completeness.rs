@@ -58,8 +58,9 @@ impl Scene {
         Ok(Some(Self { servers, admin, kafka }))
     }
 
+    /// Makes a topic whose messages carry their producers' times.
     async fn make(&self, topic: &str) -> anyhow::Result<()> {
-        let topic = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
+        let topic = NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("message.timestamp.type", "CreateTime");
         for made in self.admin.create_topics([&topic], &AdminOptions::new()).await? {
             made.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
         }
@@ -319,21 +320,22 @@ async fn complete_is_only_what_was_read_in_full() {
         );
         return;
     };
-    let tried = async {
-        scene.timed_by_the_broker().await.context("who times person.records")?;
-        scene
-            .batch_row_of_a_snapshot()
-            .await
-            .context("a batch row read by a snapshot")?;
-        scene
-            .first_load_by_incremental_snapshot()
-            .await
-            .context("a first load by incremental snapshot")?;
-        scene.aborted_tail().await.context("an aborted tail")?;
-        scene.what_nobody_reads().await.context("what nobody reads")
-    }
-    .await;
+    let tried = [
+        ("who times person.records", scene.timed_by_the_broker().await),
+        ("a batch row read by a snapshot", scene.batch_row_of_a_snapshot().await),
+        (
+            "a first load by incremental snapshot",
+            scene.first_load_by_incremental_snapshot().await,
+        ),
+        ("an aborted tail", scene.aborted_tail().await),
+        ("what nobody reads", scene.what_nobody_reads().await),
+    ];
     let ended = scene.servers.services.stop();
-    tried.unwrap_or_else(|error: anyhow::Error| panic!("logs in {}: {error:#}", scene.servers.services.logs().display()));
+    let failed: Vec<String> = tried
+        .into_iter()
+        .filter_map(|(what, tried)| Some(format!("{what}: {:#}", tried.err()?)))
+        .collect();
+    let logs = scene.servers.services.logs().display();
+    assert!(failed.is_empty(), "logs in {logs}:\n{}", failed.join("\n"));
     ended.expect("services that end in order");
 }
