@@ -8,7 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceS
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use runtime::config::Settings;
-use runtime::kafka::admin::ensure_topics;
+use runtime::kafka::admin::{ensure_topics, topic_partitions};
 use runtime::kafka::topics::{TopicSpec, parse_source, person_records};
 use sqlx::Row;
 use std::path::Path;
@@ -64,7 +64,19 @@ impl Scene {
         for made in self.admin.create_topics([&topic], &AdminOptions::new()).await? {
             made.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
         }
+        let deadline = Instant::now() + PATIENCE;
+        while !topic_partitions(&self.settings())?.contains_key(topic.name) {
+            ensure!(Instant::now() < deadline, "{} does not appear", topic.name);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         Ok(())
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            kafka: self.kafka.clone(),
+            ..Settings::default()
+        }
     }
 
     async fn remove(&self, topic: &str) -> anyhow::Result<()> {
@@ -180,10 +192,7 @@ impl Scene {
             partitions: 1,
             ..person_records()
         };
-        let settings = Settings {
-            kafka: self.kafka.clone(),
-            ..Settings::default()
-        };
+        let settings = self.settings();
         self.make(&spec.name).await?;
         let refused = ensure_topics(&settings, std::slice::from_ref(&spec)).await;
         let said = refused.err().context("it is taken as it is")?.to_string();

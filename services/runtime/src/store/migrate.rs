@@ -4,9 +4,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
+    (4, "completeness", include_str!("../../migrations/0004_completeness.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.
