@@ -73,7 +73,8 @@ pub async fn run(servers: &mut Servers, plan: Plan) -> anyhow::Result<String> {
         }
         if nth % 8 == 0 {
             day = Day(day.0 + 1);
-            let tick = |pool| async move { Ok(statements::insert(&pool, &Statement::BusinessDate(day)).await?) };
+            let tick =
+                |pool| async move { Ok(statements::insert(&pool, &Statement::BusinessDate { day, confirmed: false }).await?) };
             ticks.push(crew.ask(tick).await?);
         }
         if deck.is_empty() {
@@ -116,9 +117,8 @@ pub async fn run(servers: &mut Servers, plan: Plan) -> anyhow::Result<String> {
 /// Starts services and load, and goes live as soon as the first load is complete.
 async fn begin(servers: &mut Servers, volume: Volume, seed: u64) -> anyhow::Result<Load> {
     servers.begin(&BTreeSet::new()).await?;
-    servers
-        .state(&Statement::BusinessDate(TODAY.parse().context("a date")?))
-        .await?;
+    let day: Day = TODAY.parse().context("a date")?;
+    servers.state(&Statement::BusinessDate { day, confirmed: false }).await?;
     let load = Load::start(servers, volume, seed, TODAY)?;
     let deadline = Instant::now() + PATIENCE;
     // What is open in the first load is the baseline.

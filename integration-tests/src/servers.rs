@@ -72,6 +72,8 @@ impl Servers {
             ("CANBAO_HTTP", "127.0.0.1:0".to_owned()),
             ("CANBAO_CLOCK__BUSINESS_DATE", "manual".to_owned()),
             ("CANBAO_CLOCK__FIRST_SNAPSHOT", "assume".to_owned()),
+            // Whoever sends a completeness row here waits until all before it is appended.
+            ("CANBAO_CLOCK__ROWS_HOLD", "at-once".to_owned()),
             ("CANBAO_CLOCK__INTERVAL_MILLIS", "100".to_owned()),
             // Few rows a topic: one that cannot be read is a large share of them.
             ("CANBAO_NORMALISER__DEAD_LETTER_SHARE", "1".to_owned()),

@@ -110,6 +110,8 @@ impl Stack {
             ("CANBAO_DIALECTS", dialects.join(":")),
             ("CANBAO_POLICY", policy.canonicalize()?.display().to_string()),
             ("CANBAO_HTTP", "127.0.0.1:0".to_owned()),
+            // The simulator sends a completeness row when all before it is appended, like an exactly-once connector.
+            ("CANBAO_CLOCK__ROWS_HOLD", "at-once".to_owned()),
         ]);
         let today = domain::date::Timestamp(chrono::Utc::now().timestamp_millis()).day_in_shanghai();
         let stack = Self {

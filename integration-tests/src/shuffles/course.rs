@@ -143,8 +143,8 @@ struct Course<'a> {
 impl Course<'_> {
     /// The business date, and news from here on: both need sources that are complete.
     async fn go_live(&mut self) -> anyhow::Result<()> {
-        let today: Day = TODAY.parse()?;
-        self.state(&Statement::BusinessDate(today)).await?;
+        let day: Day = TODAY.parse()?;
+        self.state(&Statement::BusinessDate { day, confirmed: false }).await?;
         self.servers.complete(&BTreeSet::new()).await?;
         self.state(&Statement::GoLive(GoLiveRegion::All)).await
     }

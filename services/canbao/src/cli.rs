@@ -218,8 +218,9 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let stated = statements::state(&pool, &Statement::GoLive(region), Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
-        Command::BusinessDate { day, wait } => {
-            let stated = statements::state(&pool, &Statement::BusinessDate(day), Duration::from_secs(wait)).await?;
+        Command::BusinessDate { day, confirm, wait } => {
+            let statement = Statement::BusinessDate { day, confirmed: confirm };
+            let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
         Command::Decide {
@@ -277,6 +278,11 @@ async fn of_source(settings: &Settings, pool: &sqlx::PgPool, action: SourceActio
             };
             let accepted = source::accept(settings, pool, &topic, acceptance).await?;
             format.print(&accepted, |accepted| source::render_accepted(accepted))?;
+            Ok(Verdict::Good)
+        }
+        SourceAction::Loaded { source, wait } => {
+            let stated = statements::state(pool, &Statement::SnapshotPassed(source), Duration::from_secs(wait)).await?;
+            format.print(&stated, statements::render)?;
             Ok(Verdict::Good)
         }
     }

@@ -1,14 +1,16 @@
-//! `lag`: how far each agency and region is behind, from the brokers' ends to the outbox.
+//! `lag`: how far each agency and region is behind, from the brokers' ends to the outbox, and what nobody reads.
+//!
+//! Answers while everything is at work: what the brokers know is asked of all partitions at once, of all groups at the same time.
+
+mod brokers;
 
 use crate::output::{Table, local_time, now, or_dash};
-use crate::topics::{self, SourceTopic};
 use anyhow::Context;
+use brokers::{Brokers, Position, unread};
 use domain::date::Timestamp;
 use domain::division::City;
 use domain::source::{Agency, Source};
 use runtime::config::Settings;
-use runtime::kafka::offsets;
-use runtime::kafka::topics::PERSON_RECORDS;
 use serde::Serialize;
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,14 +26,18 @@ pub struct SourceLag {
     pub topics: usize,
     /// Topics that are held.
     pub held: usize,
-    /// Rows that no normaliser has taken.
-    pub behind: i64,
+    /// Offsets that its normaliser has yet to pass, in the partitions that it reads or has read; `None` when it reads none.
+    pub behind: Option<i64>,
+    /// Partitions that nobody reads: assigned to no normaliser, or of a topic that none subscribes to.
+    pub unread: usize,
     /// The first full snapshot has passed.
     pub snapshot_passed: bool,
     /// Complete up to this instant, ms; `None` before.
     pub complete_until: Option<i64>,
     /// Seconds since then.
     pub age_seconds: Option<i64>,
+    /// What keeps it from being complete further on, with the command to run.
+    pub waits: Option<String>,
 }
 
 /// The registry's side.
@@ -58,12 +64,15 @@ pub struct Lag {
     pub outbox: i64,
     /// Persons whose findings wait for a source to be complete.
     pub pending: i64,
+    /// Why the business date does not follow the wall clock, with the command to run.
+    pub date_held: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Completeness {
     passed: bool,
     until: i64,
+    waits: Option<String>,
 }
 
 /// Measures.
@@ -71,25 +80,14 @@ struct Completeness {
 /// # Errors
 /// When the brokers or the store do not answer.
 pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> {
-    let completeness = completeness(pool)
-        .await
-        .context("reading completeness: was `canbao migrate` run?")?;
-    let held: Vec<String> = sqlx::query_scalar("select topic from store.source_topic where held is not null")
-        .fetch_all(pool)
-        .await
-        .context("reading held topics")?;
+    let asked = settings.clone();
     // Positions first: an entry appended between the two questions then counts as behind, never as ahead.
     let shards = sqlx::query("select shard, position, owner from store.shard order by shard")
         .fetch_all(pool)
         .await
-        .context("reading positions")?;
-    let (topics, behind, ends) = tokio::task::block_in_place(|| -> anyhow::Result<_> {
-        let topics = topics::source_topics(settings)?;
-        let behind = behind_by_source(settings, &topics)?;
-        let ends = offsets::end_offsets(&topics::reader(settings)?, &[PERSON_RECORDS.to_owned()])
-            .context("reading the ends of person.records")?;
-        Ok((topics, behind, ends))
-    })?;
+        .context("reading positions: was `canbao migrate` run?")?;
+    let (brokers, stored) = tokio::join!(tokio::task::spawn_blocking(move || Brokers::ask(&asked)), Stored::read(pool));
+    let (brokers, stored) = (brokers.context("asking the brokers")??, stored?);
     let mut registry = RegistryLag {
         behind: 0,
         shards_behind: 0,
@@ -97,30 +95,59 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
     };
     for row in &shards {
         let shard: i16 = row.try_get("shard")?;
-        let end = ends.get(&(PERSON_RECORDS.to_owned(), i32::from(shard))).copied().unwrap_or(0);
+        let end = brokers.records.get(&i32::from(shard)).copied().unwrap_or(0);
         let behind = (end - row.try_get::<i64, _>("position")?).max(0);
         registry.behind += behind;
         registry.shards_behind += usize::from(behind > 0);
         registry.shards_without_owner += usize::from(row.try_get::<Option<i32>, _>("owner")?.is_none());
     }
-    let counts = sqlx::query(
-        "select (select count(*) from store.outbox) as outbox, (select count(*) from store.message) as messages,
-                (select count(*) from store.pending) as pending",
-    )
-    .fetch_one(pool)
-    .await
-    .context("counting what waits in the store")?;
     Ok(Lag {
-        sources: sources(&topics, &held, &behind, &completeness, now()),
+        sources: sources(&brokers.sources, &stored.held, &stored.completeness, now()),
         registry,
-        messages: counts.try_get("messages")?,
-        outbox: counts.try_get("outbox")?,
-        pending: counts.try_get("pending")?,
+        messages: stored.messages,
+        outbox: stored.outbox,
+        pending: stored.pending,
+        date_held: stored.date_held,
     })
 }
 
+/// What the store says.
+struct Stored {
+    completeness: BTreeMap<Source, Completeness>,
+    held: Vec<String>,
+    messages: i64,
+    outbox: i64,
+    pending: i64,
+    date_held: Option<String>,
+}
+
+impl Stored {
+    async fn read(pool: &PgPool) -> anyhow::Result<Self> {
+        let completeness = completeness(pool).await.context("reading completeness")?;
+        let held = sqlx::query_scalar("select topic from store.source_topic where held is not null")
+            .fetch_all(pool)
+            .await
+            .context("reading held topics")?;
+        let counts = sqlx::query(
+            "select (select count(*) from store.outbox) as outbox, (select count(*) from store.message) as messages,
+                    (select count(*) from store.pending) as pending, (select date_held from store.clock) as date_held",
+        )
+        .fetch_one(pool)
+        .await
+        .context("counting what waits in the store")?;
+        Ok(Self {
+            completeness,
+            held,
+            messages: counts.try_get("messages")?,
+            outbox: counts.try_get("outbox")?,
+            pending: counts.try_get("pending")?,
+            date_held: counts.try_get("date_held")?,
+        })
+    }
+}
+
 async fn completeness(pool: &PgPool) -> sqlx::Result<BTreeMap<Source, Completeness>> {
-    let rows = sqlx::query("select agency, city, snapshot_passed, until from store.completeness")
+    let rows = sqlx::query("select agency, city, snapshot_passed, until, waits from store.completeness")
         .fetch_all(pool)
         .await?;
     let mut known = BTreeMap::new();
@@ -130,12 +157,12 @@ async fn completeness(pool: &PgPool) -> sqlx::Result<BTreeMap<Source, Completene
             .and_then(Agency::from_code);
         let city = City::from_code(row.try_get::<i16, _>("city")? as u16);
         if let Some((agency, city)) = agency.zip(city) {
-            let passed = row.try_get("snapshot_passed")?;
             known.insert(
                 Source { agency, city },
                 Completeness {
-                    passed,
+                    passed: row.try_get("snapshot_passed")?,
                     until: row.try_get("until")?,
+                    waits: row.try_get("waits")?,
                 },
             );
         }
@@ -143,58 +170,31 @@ async fn completeness(pool: &PgPool) -> sqlx::Result<BTreeMap<Source, Completene
     Ok(known)
 }
 
-/// Rows between what each source's group has committed and the ends of its topics.
-fn behind_by_source(settings: &Settings, found: &[SourceTopic]) -> anyhow::Result<BTreeMap<Source, i64>> {
-    let mut behind = BTreeMap::new();
-    for group in found.chunk_by(|one, two| one.source == two.source) {
-        let source = group[0].source;
-        let consumer = topics::group_reader(settings, source)?;
-        let mut ends = Vec::new();
-        for topic in group {
-            for partition in 0..topic.partitions as i32 {
-                let held = offsets::watermarks(&consumer, &topic.name, partition)
-                    .with_context(|| format!("reading the end of {}/{partition}", topic.name))?;
-                ends.push(((topic.name.clone(), partition), held));
-            }
-        }
-        let committed = offsets::committed(&consumer, ends.iter().map(|(partition, _)| partition.clone()))
-            .with_context(|| format!("reading what the normaliser of {source} has committed"))?;
-        let rows = ends
-            .iter()
-            .map(|(partition, held)| (held.high - committed.get(partition).copied().unwrap_or(held.low)).max(0))
-            .sum();
-        behind.insert(source, rows);
-    }
-    Ok(behind)
-}
-
 fn sources(
-    topics: &[SourceTopic],
+    positions: &BTreeMap<Source, Position>,
     held: &[String],
-    behind: &BTreeMap<Source, i64>,
     completeness: &BTreeMap<Source, Completeness>,
     now: Timestamp,
 ) -> Vec<SourceLag> {
-    let known: BTreeSet<Source> = topics
-        .iter()
-        .map(|topic| topic.source)
-        .chain(completeness.keys().copied())
-        .collect();
+    let known: BTreeSet<Source> = positions.keys().chain(completeness.keys()).copied().collect();
     known
         .into_iter()
         .map(|source| {
-            let of_source: Vec<&SourceTopic> = topics.iter().filter(|topic| topic.source == source).collect();
-            let state = completeness.get(&source).copied().unwrap_or_default();
+            let position = positions.get(&source).cloned().unwrap_or_default();
+            let state = completeness.get(&source).cloned().unwrap_or_default();
             let until = Some(state.until).filter(|until| *until > 0);
+            let waits = state.waits.or_else(|| unread(source, &position));
             SourceLag {
                 agency: source.agency.as_str(),
                 city: source.city.code(),
-                topics: of_source.len(),
-                held: of_source.iter().filter(|topic| held.contains(&topic.name)).count(),
-                behind: behind.get(&source).copied().unwrap_or(0),
+                topics: position.topics.len(),
+                held: position.topics.iter().filter(|topic| held.contains(topic)).count(),
+                behind: position.behind,
+                unread: position.unread.len(),
                 snapshot_passed: state.passed,
                 complete_until: until,
                 age_seconds: until.map(|until| (now.0 - until).max(0) / 1000),
+                waits,
             }
         })
         .collect()
@@ -202,7 +202,16 @@ fn sources(
 
 /// The report as text.
 pub fn render(lag: &Lag) -> String {
-    let mut table = Table::new(["agency", "city", "topics", "held", "behind", "complete until", "age s"]);
+    let mut table = Table::new([
+        "agency",
+        "city",
+        "topics",
+        "held",
+        "behind",
+        "unread",
+        "complete until",
+        "age s",
+    ]);
     for source in &lag.sources {
         let until = match source.complete_until {
             Some(until) => local_time(Timestamp(until)),
@@ -214,12 +223,24 @@ pub fn render(lag: &Lag) -> String {
             source.city.to_string(),
             source.topics.to_string(),
             source.held.to_string(),
-            source.behind.to_string(),
+            source.behind.map_or_else(|| "unread".to_owned(), |behind| behind.to_string()),
+            source.unread.to_string(),
             until,
             or_dash(source.age_seconds),
         ]);
     }
     let mut text = table.render();
+    let waits = |source: &SourceLag| {
+        let (agency, city) = (source.agency, source.city);
+        let waits = source.waits.as_ref()?;
+        Some(format!("\n{agency}.{city} is not complete further on: {waits}\n"))
+    };
+    text.extend(lag.sources.iter().filter_map(waits));
+    text.extend(
+        lag.date_held
+            .iter()
+            .map(|held| format!("\nthe business date stands still: {held}\n")),
+    );
     let registry = &lag.registry;
     let mut totals = Table::new(["", "rows"]);
     totals.row(["person.records behind".into(), registry.behind.to_string()]);
@@ -237,30 +258,60 @@ pub fn render(lag: &Lag) -> String {
 mod tests {
     use super::*;
 
+    fn source() -> Source {
+        runtime::kafka::topics::parse_source("human-resources.3201").expect("a source")
+    }
+
+    fn partition(table: &str) -> (String, i32) {
+        (format!("human-resources.3201.{table}"), 0)
+    }
+
     #[test]
     fn a_source_shows_its_age() {
-        let source = runtime::kafka::topics::parse_source("human-resources.3201").expect("a source");
-        let topic = SourceTopic {
-            source,
-            table: "ac02".into(),
-            name: "human-resources.3201.public.ac02".into(),
-            partitions: 1,
+        let position = Position {
+            topics: BTreeSet::from([partition("public.ac02").0]),
+            behind: Some(7),
+            ..Position::default()
         };
-        let held = vec![topic.name.clone()];
-        let completeness = BTreeMap::from([(
-            source,
-            Completeness {
-                passed: true,
-                until: 5_000,
-            },
-        )]);
+        let held = vec![partition("public.ac02").0];
+        let state = Completeness {
+            passed: true,
+            until: 5_000,
+            waits: None,
+        };
         let lag = sources(
-            &[topic],
+            &BTreeMap::from([(source(), position)]),
             &held,
-            &BTreeMap::from([(source, 7)]),
-            &completeness,
+            &BTreeMap::from([(source(), state)]),
             Timestamp(65_000),
         );
-        assert_eq!((lag[0].behind, lag[0].held, lag[0].age_seconds), (7, 1, Some(60)));
+        assert_eq!((lag[0].behind, lag[0].held, lag[0].age_seconds), (Some(7), 1, Some(60)));
+        assert_eq!(lag[0].waits, None);
+    }
+
+    #[test]
+    fn what_nobody_reads_is_shown_as_unread() {
+        let alone = Position {
+            unread: BTreeSet::from([partition("public.ac02")]),
+            ..Position::default()
+        };
+        let lag = sources(&BTreeMap::from([(source(), alone)]), &[], &BTreeMap::new(), Timestamp(0));
+        let text = render(&Lag {
+            sources: lag,
+            registry: RegistryLag {
+                behind: 0,
+                shards_behind: 0,
+                shards_without_owner: 0,
+            },
+            messages: 0,
+            outbox: 0,
+            pending: 0,
+            date_held: None,
+        });
+        assert!(text.contains("unread"), "{text}");
+        assert!(
+            text.contains("human-resources.3201 is not complete further on: nobody reads"),
+            "{text}"
+        );
     }
 }

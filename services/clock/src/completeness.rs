@@ -1,14 +1,17 @@
 //! The loop of completeness: rows in, passes through normalisers and registry, vectors out.
 
+mod loads;
+
 use crate::pass::{self, Next, Pass};
-use crate::row::{Known, count};
 use crate::rows::{Received, Rows};
 use crate::store::Progress;
-use crate::track::Tracks;
+use crate::track::{Standing, Tracks};
+use crate::why::Why;
 use crate::{Shared, now};
 use domain::date::Timestamp;
 use domain::input::Control;
 use domain::source::Source;
+use loads::FirstLoad;
 use runtime::config::FirstSnapshot;
 use runtime::shutdown::Shutdown;
 use std::collections::BTreeMap;
@@ -16,11 +19,11 @@ use std::time::{Duration, Instant};
 
 /// How often positions are looked at while something is under way.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often the operator's statements about snapshots are read.
+/// How often the operator's statements about snapshots are read, and what sources wait for is written.
 const RELOAD: Duration = Duration::from_secs(2);
-/// From then on a source's normaliser counts as lagging: it is asked less often, and gaps are looked for.
+/// From then on a source's normaliser counts as lagging: it is asked less often, and whether it has anything left to see is looked at.
 const LAGGING: Duration = Duration::from_secs(3);
-/// How often a lagging normaliser is asked.
+/// How often a lagging normaliser is asked, and the topics of a source that are not read in full.
 const LAGGING_LOOK: Duration = Duration::from_secs(1);
 /// From then on a pass counts as stuck and is reported.
 const STUCK: Duration = Duration::from_secs(30);
@@ -57,6 +60,11 @@ pub(crate) async fn run(
 struct Completeness {
     shared: Shared,
     progress: BTreeMap<Source, Progress>,
+    loads: BTreeMap<Source, FirstLoad>,
+    /// What keeps sources from being complete further on.
+    waits: BTreeMap<Source, Why>,
+    /// The same as it was last written.
+    written: Option<BTreeMap<Source, Why>>,
     /// Changed since it was last saved.
     unsaved: bool,
     /// Messages whose rows are not saved yet.
@@ -69,7 +77,7 @@ struct Completeness {
     next_pass: Instant,
     next_reload: Instant,
     next_lagging: Instant,
-    /// The lagging source that was last searched for gaps.
+    /// The lagging source that was last looked at.
     searched: Option<Source>,
     /// The vector that every shard's log holds; none before the first sending, since the last one may not have arrived.
     sent: Option<Vec<(Source, Timestamp)>>,
@@ -82,17 +90,24 @@ impl Completeness {
             .iter()
             .map(|source| (*source, known.get(source).copied().unwrap_or(Progress::NONE)))
             .collect();
-        let mut tracks = Tracks::new(Duration::from_millis(shared.settings.clock.settle_millis.into()));
         let start = Instant::now();
-        // Rows that were counted before the restart and have not come through.
+        let assume = shared.settings.clock.first_snapshot == FirstSnapshot::Assume;
+        let mut tracks = Tracks::default();
+        let mut loads = BTreeMap::new();
         for (source, progress) in &progress {
-            if progress.seen.0 - shared.tolerance > progress.until.0 {
-                tracks.row(*source, progress.seen, start);
+            // What was claimed before the restart and has not come through: the ends are noted later than they were then, which is safe.
+            if progress.claim.0 - shared.tolerance > progress.until.0 {
+                tracks.claim(*source, progress.claim);
             }
+            let passed = assume || progress.snapshot_passed || progress.seen.0 > 0;
+            loads.insert(*source, FirstLoad::new(passed, start));
         }
         Self {
             shared,
             progress,
+            loads,
+            waits: BTreeMap::new(),
+            written: None,
             unsaved: false,
             unsaved_rows: Vec::new(),
             tracks,
@@ -104,37 +119,6 @@ impl Completeness {
             searched: None,
             sent: None,
         }
-    }
-
-    fn receive(&mut self, received: Received) {
-        runtime::failpoint::reach("clock.row-received");
-        if let Some(row) = received.row
-            && let Some(progress) = self.progress.get_mut(&row.source)
-        {
-            let assumed = progress.snapshot_passed || self.shared.settings.clock.first_snapshot == FirstSnapshot::Assume;
-            let outcome = match count(
-                Known {
-                    seen: progress.seen,
-                    assumed,
-                },
-                &row,
-                now(),
-                self.shared.tolerance,
-            ) {
-                Ok(time) => {
-                    progress.seen = time;
-                    self.unsaved = true;
-                    self.tracks.row(row.source, time, Instant::now());
-                    "counted"
-                }
-                Err(discount) => {
-                    tracing::debug!(source = %row.source, reason = discount.as_str(), "a completeness row does not count");
-                    discount.as_str()
-                }
-            };
-            metrics::counter!("canbao_clock_rows_total", "source" => row.source.to_string(), "outcome" => outcome).increment(1);
-        }
-        self.unsaved_rows.push(received);
     }
 
     /// Takes everything a step further. The inner error is a server that does not answer: the next step tries again.
@@ -163,13 +147,10 @@ impl Completeness {
         let now = Instant::now();
         if now >= self.next_reload {
             self.next_reload = now + RELOAD;
-            for (source, known) in self.shared.store.progress().await? {
-                if let Some(progress) = self.progress.get_mut(&source) {
-                    progress.snapshot_passed = known.snapshot_passed;
-                }
-            }
+            self.reload().await?;
             self.show();
         }
+        self.look_at_loads().await?;
         self.save(rows).await?;
         self.note().await?;
         self.ask_normalisers().await?;
@@ -189,18 +170,34 @@ impl Completeness {
         Ok(())
     }
 
-    /// Notes the end offsets of the sources whose rows have settled.
+    /// Notes the end offsets of the sources that claim to be complete, once all their topics are read.
     async fn note(&mut self) -> anyhow::Result<()> {
-        let settled = self.tracks.settled(Instant::now());
-        if settled.is_empty() {
+        let now = Instant::now();
+        let sources = self.tracks.to_note(now);
+        if sources.is_empty() {
             return Ok(());
         }
-        let ends = self.shared.ends.of_sources(settled).await?;
+        let topics = self.shared.ends.of_sources(sources).await?;
         runtime::failpoint::reach("clock.ends-noted");
-        for (source, ends) in ends {
-            self.tracks.note(source, ends, Instant::now());
+        for (source, topics) in topics {
+            if let Some(why) = Why::of_topics(&topics) {
+                self.tracks.put_off(source, now + LAGGING_LOOK);
+                self.wait(source, why);
+            } else {
+                self.tracks.note(source, topics.ends, Instant::now());
+            }
         }
         Ok(())
+    }
+
+    /// Notes what a source waits for; what needs somebody is said in the log when it is new.
+    fn wait(&mut self, source: Source, why: Why) {
+        if self.waits.get(&source) != Some(&why) {
+            if why.needs_somebody() {
+                tracing::warn!(%source, why = why.text(source), "a source is not complete");
+            }
+            self.waits.insert(source, why);
+        }
     }
 
     /// Asks how far the normalisers are; those that lag are asked now and then only, so that they do not slow the others down.
@@ -210,7 +207,7 @@ impl Completeness {
         let is_lagging = |at: Instant| now.duration_since(at) >= LAGGING;
         if ask_lagging {
             self.next_lagging = now + LAGGING_LOOK;
-            // One at a time: looking for gaps reads partition after partition, and everything else waits for the answers.
+            // One at a time: looking for what is left reads topic after topic, and everything else waits for the answers.
             let lagging: Vec<Source> = self
                 .tracks
                 .noted()
@@ -225,20 +222,31 @@ impl Completeness {
             .tracks
             .noted()
             .filter(|(_, noted)| ask_lagging || !is_lagging(noted.at))
-            .map(|(source, noted)| (source, noted.ends.clone(), searched == Some(source)))
+            .map(|(source, noted)| (source, noted.ends.clone(), searched == Some(source), is_lagging(noted.at)))
             .collect();
         let mut answers = tokio::task::JoinSet::new();
-        for (source, ends, search) in asked {
+        for (source, ends, look, lags) in asked {
             let asking = self.shared.ends.clone();
-            answers.spawn(async move { (source, asking.committed(source, ends, search).await) });
+            answers.spawn(async move { (source, lags, asking.standing(source, ends, look).await) });
         }
         while let Some(answer) = answers.join_next().await {
             match answer? {
-                (source, Ok(committed)) => {
-                    self.tracks.committed(source, &committed);
+                (source, _, Ok(Standing::Passed)) => {
+                    self.tracks.passed(source);
+                    self.waits.remove(&source);
                 }
+                (source, true, Ok(standing)) => {
+                    // A topic that is gone has no reader for ever: what is there now is what counts.
+                    if matches!(standing, Standing::Unread(_)) {
+                        self.tracks.note_again(source);
+                    }
+                    if let Some(why) = Why::of_standing(standing) {
+                        self.wait(source, why);
+                    }
+                }
+                (_, false, Ok(_)) => {}
                 // One group's coordinator may be away while others answer.
-                (source, Err(error)) => {
+                (source, _, Err(error)) => {
                     tracing::debug!(%source, error = format!("{error:#}"), "a normaliser's position is unknown");
                 }
             }

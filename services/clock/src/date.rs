@@ -1,10 +1,11 @@
 //! The loop of business dates.
 
-use crate::decide::ticks;
+use crate::decide::{ticks, too_far};
 use crate::{Shared, now};
 use domain::date::Day;
 use domain::input::Control;
 use runtime::config::BusinessDateSource;
+use runtime::health::Check;
 use runtime::shutdown::Shutdown;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Runs until shutdown. What was `sent` last is sent once more when it starts.
-pub(crate) async fn run(shared: Shared, mut sent: Option<Day>, mut shutdown: Shutdown) -> anyhow::Result<()> {
+pub(crate) async fn run(shared: Shared, mut sent: Option<Day>, check: Check, mut shutdown: Shutdown) -> anyhow::Result<()> {
     let mut is_first = true;
     let is_manual = shared.settings.clock.business_date == BusinessDateSource::Manual;
     while !shutdown.requested() {
@@ -22,9 +23,17 @@ pub(crate) async fn run(shared: Shared, mut sent: Option<Day>, mut shutdown: Shu
             if let Some(ahead) = sent.filter(|sent| *sent > today) {
                 tracing::warn!(%today, sent = %ahead, "the business date is ahead of the calendar and stays there");
             }
-            if tick(&shared, sent, today, &mut shutdown).await? {
-                sent = sent.max(Some(today));
+            // A date that was confirmed meanwhile is the statements' loop's doing.
+            if !is_first && sent.is_some_and(|sent| too_far(sent, today).is_some()) {
+                sent = sent.max(stored(&shared).await);
             }
+            let held = sent.and_then(|sent| too_far(sent, today));
+            say(&shared, &check, held.as_deref()).await;
+            if (is_first || held.is_none()) && tick(&shared, sent, today, &mut shutdown).await? {
+                sent = if held.is_some() { sent } else { sent.max(Some(today)) };
+            }
+        } else if is_first {
+            say(&shared, &check, None).await;
         }
         is_first = false;
         shutdown.sleep(LOOK).await;
@@ -32,9 +41,29 @@ pub(crate) async fn run(shared: Shared, mut sent: Option<Day>, mut shutdown: Shu
     Ok(())
 }
 
+async fn stored(shared: &Shared) -> Option<Day> {
+    shared.store.business_date().await.ok().flatten()
+}
+
+/// Says in readiness, and where `canbao lag` finds it, why the date does not follow the wall clock; in the log when that is new.
+async fn say(shared: &Shared, check: &Check, held: Option<&str>) {
+    match held {
+        None => check.pass(),
+        Some(why) => check.fail(why),
+    }
+    match shared.store.save_date_held(held).await {
+        Ok(true) if held.is_some() => tracing::error!(why = held, "the business date does not follow the wall clock"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "why the business date stands still could not be saved"),
+    }
+}
+
 /// Sends the ticks up to `today` and saves it; `false` when they have to be sent again.
 async fn tick(shared: &Shared, sent: Option<Day>, today: Day, shutdown: &mut Shutdown) -> anyhow::Result<bool> {
     let ticks = ticks(sent, today);
+    let Some(reached) = ticks.last().copied() else {
+        return Ok(true);
+    };
     if !shared
         .log
         .send(ticks.into_iter().map(Control::BusinessDate).collect(), shutdown)
@@ -42,9 +71,9 @@ async fn tick(shared: &Shared, sent: Option<Day>, today: Day, shutdown: &mut Shu
     {
         return Ok(false);
     }
-    match shared.store.save_business_date(today).await {
+    match shared.store.save_business_date(reached).await {
         Ok(()) => {
-            tracing::info!(today = %sent.unwrap_or(today).max(today), "business date sent");
+            tracing::info!(date = %reached, "business date sent");
             Ok(true)
         }
         Err(error) => {

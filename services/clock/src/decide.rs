@@ -5,26 +5,76 @@ use domain::input::Control;
 use domain::source::Source;
 use runtime::statements::Statement;
 
-/// Days that a statement may move the business date ahead: every day between is a tick of its own, and a slip of the keyboard in
-/// the year must not become an input that cannot be taken back.
-pub const FURTHEST_AHEAD: i32 = 3 * 366;
+/// Days that the business date may move ahead at once, by the wall clock or by a statement: what enters the base cannot be taken back,
+/// and a host that starts before its clock is set, or a slip of the keyboard, must not move it by years. More is confirmed.
+pub const FURTHEST_AHEAD: i32 = 7;
+/// Days that a confirmed statement may move it: every day between is a tick of its own.
+pub const FURTHEST_CONFIRMED: i32 = 3 * 366;
 
 /// The ticks to send so that the business date becomes `today`: every day after `sent` in turn, since each is applied by itself
-/// (ARCHITECTURE.md, Time and policy), and `sent` once more, since it may not have arrived everywhere. The date never falls.
+/// (ARCHITECTURE.md, Time and policy), and `sent` once more, since it may not have arrived everywhere. The date never falls, and goes no
+/// further than [`FURTHEST_AHEAD`]: where `today` is [`too_far`], it stays.
 pub fn ticks(sent: Option<Day>, today: Day) -> Vec<Day> {
+    match sent {
+        Some(sent) if too_far(sent, today).is_some() => vec![sent],
+        sent => every_day(sent, today),
+    }
+}
+
+fn every_day(sent: Option<Day>, today: Day) -> Vec<Day> {
     match sent {
         None => vec![today],
         Some(sent) => (sent.0..=today.0.max(sent.0)).map(Day).collect(),
     }
 }
 
+/// Why the business date does not become `today` unless that is confirmed, with the command that does so; `None` when it may.
+pub fn too_far(sent: Day, today: Day) -> Option<String> {
+    let ahead = today.0.saturating_sub(sent.0);
+    (ahead > FURTHEST_AHEAD).then(|| {
+        format!(
+            "{today} is {ahead} days after the business date {sent}, more than {FURTHEST_AHEAD}: if that is the date, run \
+             `canbao business-date {today} --confirm`"
+        )
+    })
+}
+
+/// A statement of a date: the ticks to send, or why there are none.
+fn date(day: Day, confirmed: bool, situation: &Situation) -> Result<Vec<Day>, String> {
+    if !situation.is_manual && !confirmed {
+        return Err("business dates follow the wall clock here; set clock.business_date to manual to move them".into());
+    }
+    if !situation.is_manual && day > situation.today {
+        return Err(format!(
+            "business dates follow the wall clock here, and it says {}",
+            situation.today
+        ));
+    }
+    if let Some(sent) = situation.business_date {
+        if day < sent {
+            return Err(format!("the business date is {sent} and never falls"));
+        }
+        if let Some(why) = too_far(sent, day).filter(|_| !confirmed) {
+            return Err(why);
+        }
+        if day.0 > sent.0.saturating_add(FURTHEST_CONFIRMED) {
+            return Err(format!(
+                "{day} is more than {FURTHEST_CONFIRMED} days after {sent}; move it in smaller steps"
+            ));
+        }
+    }
+    Ok(every_day(situation.business_date, day))
+}
+
 /// What the clock knows when it decides on a statement.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Situation {
     /// Business dates follow statements, not the wall clock.
     pub is_manual: bool,
     /// The last business date sent.
     pub business_date: Option<Day>,
+    /// The day by the wall clock.
+    pub today: Day,
     /// Sources in scope that are not complete yet.
     pub incomplete: Vec<Source>,
 }
@@ -43,15 +93,9 @@ pub enum Decision {
 /// Decides on the statement of number `id`.
 pub fn decide(id: u64, statement: Statement, situation: &Situation) -> Decision {
     match statement {
-        Statement::BusinessDate(_) if !situation.is_manual => {
-            Decision::Refuse("business dates follow the wall clock here; set clock.business_date to manual to move them".into())
-        }
-        Statement::BusinessDate(day) => match situation.business_date {
-            Some(sent) if day < sent => Decision::Refuse(format!("the business date is {sent} and never falls")),
-            Some(sent) if day.0 > sent.0.saturating_add(FURTHEST_AHEAD) => Decision::Refuse(format!(
-                "{day} is more than {FURTHEST_AHEAD} days after {sent}; move it in smaller steps"
-            )),
-            sent => Decision::Send(ticks(sent, day).into_iter().map(Control::BusinessDate).collect(), Some(day)),
+        Statement::BusinessDate { day, confirmed } => match date(day, confirmed, situation) {
+            Ok(ticks) => Decision::Send(ticks.into_iter().map(Control::BusinessDate).collect(), Some(day)),
+            Err(reason) => Decision::Refuse(reason),
         },
         Statement::GoLive(region) if situation.incomplete.is_empty() => {
             Decision::Send(region.cities().into_iter().map(Control::GoLive).collect(), None)
@@ -100,26 +144,66 @@ mod tests {
     }
 
     #[test]
-    fn dates_move_by_statement_only_where_they_are_manual() {
-        let mut situation = Situation {
-            business_date: Some(Day(10)),
-            ..Situation::default()
-        };
-        assert!(matches!(
-            decide(1, Statement::BusinessDate(Day(11)), &situation),
-            Decision::Refuse(_)
-        ));
-        situation.is_manual = true;
-        let sent = Decision::Send([10, 11].map(|day| Control::BusinessDate(Day(day))).to_vec(), Some(Day(11)));
-        assert_eq!(decide(1, Statement::BusinessDate(Day(11)), &situation), sent);
-        assert!(matches!(
-            decide(1, Statement::BusinessDate(Day(9)), &situation),
-            Decision::Refuse(_)
-        ));
-        assert!(matches!(
-            decide(1, Statement::BusinessDate(Day(i32::MAX)), &situation),
-            Decision::Refuse(_)
-        ));
+    fn a_clock_that_jumps_is_not_followed() {
+        let (sent, furthest) = (Day(20_000), Day(20_000 + FURTHEST_AHEAD));
+        assert_eq!(ticks(Some(sent), furthest).last(), Some(&furthest));
+        assert_eq!(too_far(sent, furthest), None);
+        for jumped in [Day(furthest.0 + 1), Day(sent.0 + 11 * 365), Day(i32::MAX)] {
+            assert_eq!(ticks(Some(sent), jumped), [sent], "{jumped:?}");
+        }
+        let said = too_far(Day(20_000), Day(20_014)).expect("too far");
+        assert!(
+            said.contains("14 days") && said.contains("`canbao business-date 2024-10-18 --confirm`"),
+            "{said}"
+        );
+        assert_eq!(too_far(Day(10), Day(9)), None, "a clock set back is another matter");
+    }
+
+    fn situation(is_manual: bool, sent: i32, today: i32) -> Situation {
+        Situation {
+            is_manual,
+            business_date: Some(Day(sent)),
+            today: Day(today),
+            incomplete: Vec::new(),
+        }
+    }
+
+    /// Where a statement leads, or why not.
+    fn stated(situation: &Situation, day: i32, confirmed: bool) -> Result<i32, String> {
+        let day = Day(day);
+        match decide(1, Statement::BusinessDate { day, confirmed }, situation) {
+            Decision::Send(ticks, moved) => {
+                assert_eq!(moved, Some(day));
+                let wanted = (situation.business_date.unwrap_or(day).0..=day.0).map(|day| Control::BusinessDate(Day(day)));
+                assert_eq!(ticks, wanted.collect::<Vec<_>>());
+                Ok(day.0)
+            }
+            Decision::Refuse(why) => Err(why),
+            other @ Decision::NoteSnapshotPassed(_) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn dates_that_are_manual_move_by_statement_and_far_only_when_confirmed() {
+        let at = situation(true, 100, 0);
+        assert_eq!(stated(&at, 101, false), Ok(101));
+        assert_eq!(stated(&at, 100 + FURTHEST_AHEAD, false), Ok(100 + FURTHEST_AHEAD));
+        let refused = stated(&at, 101 + FURTHEST_AHEAD, false).expect_err("too far");
+        assert!(refused.contains("--confirm"), "{refused}");
+        assert_eq!(stated(&at, 101 + FURTHEST_AHEAD, true), Ok(101 + FURTHEST_AHEAD));
+        for confirmed in [false, true] {
+            assert!(stated(&at, 99, confirmed).is_err(), "it never falls");
+            assert!(stated(&at, i32::MAX, confirmed).is_err());
+        }
+        assert!(stated(&at, 101 + FURTHEST_CONFIRMED, true).is_err());
+    }
+
+    #[test]
+    fn where_the_wall_clock_is_followed_a_confirmed_date_catches_up_with_it() {
+        let at = situation(false, 100, 114);
+        assert!(stated(&at, 101, false).is_err());
+        assert_eq!(stated(&at, 114, true), Ok(114), "the machine was off for two weeks");
+        assert!(stated(&at, 115, true).is_err(), "never beyond it");
     }
 
     #[test]
@@ -135,13 +219,13 @@ mod tests {
             statement.clone(),
             &Situation {
                 incomplete: vec![source],
-                ..Situation::default()
+                ..situation(false, 1, 1)
             },
         ) else {
             panic!("must be refused");
         };
         assert!(reason.contains("civil-affairs.3201"), "{reason}");
         let sent = Decision::Send(vec![Control::GoLive(city)], None);
-        assert_eq!(decide(1, statement, &Situation::default()), sent);
+        assert_eq!(decide(1, statement, &situation(false, 1, 1)), sent);
     }
 }

@@ -1,22 +1,31 @@
 //! Where topics end and where the normalisers stand, asked from the brokers in as few requests as they allow.
 
-use crate::track::Offsets;
+use crate::row::is_incremental;
+use crate::track::{Offsets, Partitions, Standing, Topics, standing};
 use anyhow::Context;
 use domain::date::Timestamp;
 use domain::shard::SHARDS;
 use domain::source::Source;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::topic_partition_list::TopicPartitionList;
-use rdkafka::{Offset, error::KafkaResult};
+use rdkafka::Offset;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaResult;
+use rdkafka::message::Message;
 use runtime::config::Settings;
+use runtime::dialect::Dialects;
+use runtime::kafka::offsets::{self, TopicPartition, all_topics, offsets_at};
 use runtime::kafka::quiet::QuietEnd;
-use runtime::kafka::topics::{PERSON_RECORDS, normaliser_group};
-use runtime::kafka::{REQUEST_TIMEOUT, offsets, plain_consumer, read_range};
+use runtime::kafka::tail::{Stretch, first_visible, peek};
+use runtime::kafka::topics::{PERSON_RECORDS, names_table_of, normaliser_group, read_table};
+use runtime::kafka::{members, plain_consumer, range_consumer};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// At most so many offsets are looked through for messages that a committed offset has yet to pass.
-const LONGEST_GAP: i64 = 16;
+/// How long an answer about the members of groups is good for: who reads what changes seldom, and every partition that never held a
+/// message asks for it.
+const MEMBERS_KEPT: Duration = Duration::from_secs(1);
+/// So many of the last offsets of a partition are looked through for rows of an incremental snapshot, besides its first message.
+const LAST_ROWS: i64 = 16;
 
 /// Asks the brokers for positions. Cheap to clone; every call runs on a thread for blocking work.
 #[derive(Clone)]
@@ -26,26 +35,42 @@ pub(crate) struct Ends {
 
 struct Inner {
     settings: Settings,
+    dialects: Arc<Dialects>,
+    /// Sees what is committed.
     consumer: BaseConsumer,
-    /// Reads single messages; one at a time.
+    /// Sees everything that is appended.
+    appended: BaseConsumer,
+    /// Reads messages; one request at a time.
     reader: Mutex<BaseConsumer<QuietEnd>>,
     /// By source, a client that names the normaliser's group without joining it: that is how committed offsets are asked for.
     groups: Mutex<HashMap<Source, Arc<BaseConsumer>>>,
+    members: Mutex<Option<(Instant, Members)>>,
+    /// Stretches known to hold nothing that a normaliser would ever see, from where it stands.
+    invisible: Mutex<HashMap<TopicPartition, Stretch>>,
 }
 
+type Members = Arc<BTreeMap<String, Partitions>>;
+
 impl Ends {
-    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &Settings, dialects: Arc<Dialects>) -> anyhow::Result<Self> {
         let config = plain_consumer(settings, "canbao-clock-ends");
-        let reader = config
-            .clone()
-            .set("enable.partition.eof", "true")
-            .create_with_context(QuietEnd)
-            .context("making a consumer")?;
+        // One message of a partition is enough.
+        let reader = range_consumer(settings, "canbao-clock-ends")
+            .set("fetch.message.max.bytes", "65536")
+            .create_with_context(QuietEnd);
         let inner = Inner {
             settings: settings.clone(),
+            dialects,
             consumer: config.create().context("making a consumer")?,
-            reader: Mutex::new(reader),
+            appended: config
+                .clone()
+                .set("isolation.level", "read_uncommitted")
+                .create()
+                .context("making a consumer")?,
+            reader: Mutex::new(reader.context("making a consumer")?),
             groups: Mutex::default(),
+            members: Mutex::default(),
+            invisible: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -62,8 +87,8 @@ impl Ends {
             .context(what)
     }
 
-    /// End offsets of all topics of some sources: of those that the normalisers read.
-    pub(crate) async fn of_sources(&self, sources: Vec<Source>) -> anyhow::Result<BTreeMap<Source, Offsets>> {
+    /// The topics of some sources, with the end offsets of those that the normalisers read.
+    pub(crate) async fn of_sources(&self, sources: Vec<Source>) -> anyhow::Result<BTreeMap<Source, Topics>> {
         self.ask("asking for the ends of source topics", move |inner| {
             inner.of_sources(&sources)
         })
@@ -74,7 +99,7 @@ impl Ends {
     pub(crate) async fn of_person_records(&self) -> anyhow::Result<Vec<i64>> {
         self.ask("asking for the ends of person.records", |inner| {
             let partitions = (0..i32::from(SHARDS)).map(|partition| (PERSON_RECORDS.to_owned(), partition));
-            let ends = inner.at(partitions, Offset::End)?;
+            let ends = offsets_at(&inner.consumer, partitions, Offset::End)?;
             Ok((0..i32::from(SHARDS))
                 .filter_map(|partition| ends.get(&(PERSON_RECORDS.to_owned(), partition)).copied())
                 .collect())
@@ -82,21 +107,19 @@ impl Ends {
         .await
     }
 
-    /// What a source's normaliser has committed of some partitions. Where nothing but gaps is left before the end asked for
-    /// (markers of transactions, expired messages), the end counts as committed.
-    pub(crate) async fn committed(&self, source: Source, ends: Offsets, look_for_gaps: bool) -> anyhow::Result<Offsets> {
-        self.ask("asking for a normaliser's committed offsets", move |inner| {
-            let group = inner.group(source)?;
-            let mut committed = offsets::committed(&group, ends.keys().cloned())?;
-            if look_for_gaps {
-                for ((topic, partition), end) in &ends {
-                    let from = committed.get(&(topic.clone(), *partition)).copied();
-                    if from.unwrap_or(0) < *end && inner.is_gap(topic, *partition, from, *end)? {
-                        committed.insert((topic.clone(), *partition), *end);
-                    }
-                }
-            }
-            Ok(committed)
+    /// How a source's normaliser stands to end offsets. Where it stands behind, `look` reads whether there is anything left to see:
+    /// what transactions leave, however much of it, is passed by everybody and committed by nobody.
+    pub(crate) async fn standing(&self, source: Source, ends: Offsets, look: bool) -> anyhow::Result<Standing> {
+        self.ask("asking where a normaliser stands", move |inner| {
+            inner.standing(source, &ends, look)
+        })
+        .await
+    }
+
+    /// Whether rows of an incremental snapshot are among the first or the last messages of a source's topics.
+    pub(crate) async fn holds_incremental(&self, source: Source) -> anyhow::Result<bool> {
+        self.ask("looking for rows of an incremental snapshot", move |inner| {
+            inner.holds_incremental(source)
         })
         .await
     }
@@ -110,8 +133,8 @@ impl Ends {
                 .map(|partition| (topic.clone(), partition))
                 .collect();
             // The ends come first: a message that arrives between the two requests must not count as lying before the snapshot.
-            let ends = inner.at(partitions.iter().cloned(), Offset::End)?;
-            let begins = inner.at(partitions.iter().cloned(), Offset::Offset(time.0.max(0)))?;
+            let ends = offsets_at(&inner.consumer, partitions.iter().cloned(), Offset::End)?;
+            let begins = offsets_at(&inner.consumer, partitions.iter().cloned(), Offset::Offset(time.0.max(0)))?;
             let begin = |partition: &(String, i32)| {
                 let begin = begins.get(partition).or_else(|| ends.get(partition)).copied().unwrap_or(0);
                 begin.unsigned_abs()
@@ -123,51 +146,111 @@ impl Ends {
 }
 
 impl Inner {
-    fn of_sources(&self, sources: &[Source]) -> anyhow::Result<BTreeMap<Source, Offsets>> {
-        let metadata = self.consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
+    fn of_sources(&self, sources: &[Source]) -> anyhow::Result<BTreeMap<Source, Topics>> {
+        let mut found: BTreeMap<Source, Topics> = sources.iter().map(|source| (*source, Topics::default())).collect();
         let mut wanted = Vec::new();
-        for topic in metadata.topics().iter().filter(|topic| topic.error().is_none()) {
-            // What the normalisers subscribe to, see `topics::source_pattern`.
-            let is_wanted = sources
-                .iter()
-                .any(|source| topic.name().starts_with(&format!("{source}.public.")));
-            if is_wanted {
-                wanted.extend(
-                    topic
-                        .partitions()
-                        .iter()
-                        .map(|partition| (topic.name().to_owned(), partition.id())),
-                );
+        for (name, partitions) in all_topics(&self.consumer)? {
+            let Some(of_source) = names_table_of(&name).and_then(|source| found.get_mut(&source)) else {
+                continue;
+            };
+            match read_table(&name) {
+                None => drop(of_source.unread.insert(name)),
+                Some((source, table)) => {
+                    if self.dialects.find(source, table).is_none() {
+                        of_source.unmapped.insert(name.clone());
+                    }
+                    wanted.extend(partitions.into_iter().map(|partition| (name.clone(), partition)));
+                }
             }
         }
-        let mut ends: BTreeMap<Source, Offsets> = sources.iter().map(|source| (*source, Offsets::new())).collect();
-        for ((topic, partition), end) in self.at(wanted, Offset::End)? {
-            let source = sources.iter().find(|source| topic.starts_with(&format!("{source}.public.")));
-            if let Some(of_source) = source.and_then(|source| ends.get_mut(source)) {
-                of_source.insert((topic, partition), end);
+        // Everything appended counts, committed or not: a transaction whose marker has reached the row's partition and not yet
+        // another one is still open there, and holds what came before the row.
+        for ((topic, partition), end) in offsets_at(&self.appended, wanted, Offset::End)? {
+            let of_source = names_table_of(&topic).and_then(|source| found.get_mut(&source));
+            if let Some(of_source) = of_source {
+                of_source.ends.insert((topic, partition), end);
             }
         }
-        Ok(ends)
+        Ok(found)
     }
 
-    /// Offsets at a time, or at the end: one request per broker, while watermarks cost one per partition. Partitions that hold
-    /// nothing from that time on are left out.
-    fn at(&self, partitions: impl IntoIterator<Item = (String, i32)>, time: Offset) -> KafkaResult<Offsets> {
-        let mut list = TopicPartitionList::new();
-        for (topic, partition) in partitions {
-            list.add_partition_offset(&topic, partition, time)?;
-        }
-        let mut offsets = Offsets::new();
-        if list.count() == 0 {
-            return Ok(offsets);
-        }
-        for element in self.consumer.offsets_for_times(list, REQUEST_TIMEOUT)?.elements() {
-            element.error()?;
-            if let Offset::Offset(offset) = element.offset() {
-                offsets.insert((element.topic().to_owned(), element.partition()), offset);
+    fn standing(&self, source: Source, ends: &Offsets, look: bool) -> anyhow::Result<Standing> {
+        let mut committed = offsets::committed(&*self.group(source)?, ends.keys().cloned())?;
+        {
+            let invisible = self.invisible.lock().unwrap_or_else(PoisonError::into_inner);
+            for partition in ends.keys() {
+                if let Some(stretch) = invisible.get(partition)
+                    && committed.get(partition).copied() == stretch.from
+                {
+                    committed.insert(partition.clone(), stretch.to);
+                }
             }
         }
-        Ok(offsets)
+        let members = if ends.keys().all(|partition| committed.contains_key(partition)) {
+            Members::default()
+        } else {
+            self.members()?
+        };
+        let none = Partitions::new();
+        let stands = standing(ends, &committed, members.get(&normaliser_group(source)).unwrap_or(&none));
+        let Standing::Behind(behind) = &stands else {
+            return Ok(stands);
+        };
+        if !look {
+            return Ok(stands);
+        }
+        let stretch = |partition: &(String, i32)| {
+            let (from, to) = (committed.get(partition).copied(), *ends.get(partition)?);
+            Some((partition.clone(), Stretch { from, to }))
+        };
+        let stretches: BTreeMap<_, _> = behind.iter().filter_map(stretch).collect();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = first_visible(&reader, &stretches)? {
+            return Ok(Standing::Behind(Partitions::from([seen])));
+        }
+        self.invisible
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(stretches);
+        Ok(Standing::Passed)
+    }
+
+    /// What the members of the normalisers' groups are assigned, at most [`MEMBERS_KEPT`] old.
+    fn members(&self) -> KafkaResult<Members> {
+        let mut kept = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, members)) = kept.as_ref()
+            && at.elapsed() < MEMBERS_KEPT
+        {
+            return Ok(members.clone());
+        }
+        let members = Members::new(members::assigned(&self.consumer, |group| group.starts_with("canbao."))?);
+        *kept = Some((Instant::now(), members.clone()));
+        Ok(members)
+    }
+
+    fn holds_incremental(&self, source: Source) -> anyhow::Result<bool> {
+        let topics = all_topics(&self.consumer)?;
+        let of_source = |name: &String| read_table(name).is_some_and(|(of, _)| of == source);
+        let partitions: Vec<(String, i32)> = topics
+            .into_iter()
+            .filter(|(name, _)| of_source(name))
+            .flat_map(|(name, partitions)| partitions.into_iter().map(move |partition| (name.clone(), partition)))
+            .collect();
+        let lows = offsets_at(&self.consumer, partitions.iter().cloned(), Offset::Beginning)?;
+        let highs = offsets_at(&self.consumer, partitions.iter().cloned(), Offset::End)?;
+        let mut first: BTreeMap<(String, i32), (i64, i64)> = BTreeMap::new();
+        let mut last = first.clone();
+        for (partition, low) in lows {
+            let high = highs.get(&partition).copied().unwrap_or(low);
+            last.insert(partition.clone(), ((high - LAST_ROWS).max(low), high));
+            first.insert(partition, (low, (low + 1).min(high)));
+        }
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = false;
+        for stretches in [first, last] {
+            peek(&reader, &stretches, |message| found |= is_incremental(message.payload()))?;
+        }
+        Ok(found)
     }
 
     fn group(&self, source: Source) -> KafkaResult<Arc<BaseConsumer>> {
@@ -179,16 +262,5 @@ impl Inner {
         let group: Arc<BaseConsumer> = Arc::new(config.set("group.id", normaliser_group(source)).create()?);
         groups.insert(source, group.clone());
         Ok(group)
-    }
-
-    /// Whether no message stands between `from` (the beginning if the group never committed) and `to`.
-    fn is_gap(&self, topic: &str, partition: i32, from: Option<i64>, to: i64) -> anyhow::Result<bool> {
-        let low = offsets::watermarks(&self.consumer, topic, partition)?.low;
-        let from = from.unwrap_or(low).max(low);
-        if to - from > LONGEST_GAP {
-            return Ok(false);
-        }
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(read_range(&reader, topic, partition, from, to, |_| ())? == 0)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It alone reads the wall clock; what follows from it enters the base as an input of every shard (ARCHITECTURE.md, Inputs). All
 //! it sends is idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
-//! The decisions are pure ([`scope`], [`row`], [`track`], [`pass`], [`decide`], [`notification`]), the loops around them are thin.
+//! The decisions are pure ([`scope`], [`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`]), the loops around them are thin.
 
 mod completeness;
 mod date;
@@ -19,6 +19,7 @@ mod snapshots;
 mod statements;
 mod store;
 pub mod track;
+pub mod why;
 
 use anyhow::Context;
 use domain::date::Timestamp;
@@ -79,9 +80,9 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
         return Ok(());
     }
     let shared = Shared {
-        dialects,
         log: log::ShardLog::new(&settings, service.health.watch("progress"))?,
-        ends: ends::Ends::new(&settings)?,
+        ends: ends::Ends::new(&settings, dialects.clone())?,
+        dialects,
         store,
         scope,
         tolerance: i64::from(policy.release.tolerance_millis),
@@ -92,7 +93,8 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let mut loops = JoinSet::new();
     let rows = rows::start(&shared, &service.shutdown)?;
     loops.spawn(completeness::run(shared.clone(), progress, rows, service.shutdown.clone()));
-    loops.spawn(date::run(shared.clone(), date, service.shutdown.clone()));
+    let check = service.health.check("business date");
+    loops.spawn(date::run(shared.clone(), date, check, service.shutdown.clone()));
     loops.spawn(statements::run(shared.clone(), service.shutdown.clone()));
     loops.spawn(snapshots::run(shared, service.shutdown.clone()));
     let mut result = Ok(());

@@ -1,20 +1,26 @@
-//! Completeness rows (完整性行): what one says, and whether it counts.
+//! Completeness rows (完整性行): what one says, whether it counts, and what it shows.
 
 use domain::date::Timestamp;
 use domain::ids::IdKey;
 use domain::source::Source;
-use runtime::debezium::{Envelope, Operation, Snapshot, table_of_topic};
+use runtime::config::RowsHold;
+use runtime::debezium::{Envelope, Operation, Snapshot};
 use runtime::dialect::{Classified, ControlKind, Dialects, Field, Kind, SourceMessage, normalise};
+use runtime::kafka::topics::read_table;
 
 /// A row by which a source says up to when it is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompletenessRow {
     /// The source.
     pub source: Source,
-    /// Every row the source committed before this time stands in its topics, or is just arriving there.
+    /// Every row that the source committed before this time was sent before this row.
     pub time: Timestamp,
-    /// The row proves that the first full snapshot has ended.
-    pub proves: bool,
+    /// It was streamed from the source's log. One read by a snapshot, full or incremental, proves nothing while that snapshot may be
+    /// under way: it may have been read first, and every other table follows.
+    pub streamed: bool,
+    /// A batch row (批次表) whose time is the end of a data date that was over before the load began: the load lies between that time
+    /// and the row.
+    pub follows_a_load: bool,
 }
 
 /// What is known of a source before a row arrives.
@@ -22,8 +28,20 @@ pub struct CompletenessRow {
 pub struct Known {
     /// The newest time counted; 0 before the first.
     pub seen: Timestamp,
-    /// Rows count without proof: the operator stated that the snapshot has passed, or the settings assume it.
-    pub assumed: bool,
+    /// How its first full load stands.
+    pub load: Load,
+}
+
+/// How a source's first full load (首次全量) stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// Nothing is known. A row that was streamed shows its end: connectors stream only after their initial snapshot.
+    Unproved,
+    /// Rows of an incremental snapshot stand in the source's topics and it was never complete: connectors stream beside such a snapshot,
+    /// so no row shows its end. The operator states it.
+    Incremental,
+    /// It is through: shown before, stated by the operator or by the connector's notification, or assumed by the settings.
+    Passed,
 }
 
 /// Why a row does not count.
@@ -33,8 +51,10 @@ pub enum Discount {
     NotNewer,
     /// It is further ahead of our clock than policy tolerates: that clock is wrong.
     AheadOfUs,
-    /// The first full snapshot may still be under way.
-    BeforeSnapshot,
+    /// It was read by a snapshot that may still be under way: it counts when that is stated to have ended.
+    ReadBySnapshot,
+    /// The first full load may still be under way, as an incremental snapshot.
+    BeforeLoad,
 }
 
 impl Discount {
@@ -43,35 +63,57 @@ impl Discount {
         match self {
             Self::NotNewer => "not-newer",
             Self::AheadOfUs => "ahead",
-            Self::BeforeSnapshot => "before-snapshot",
+            Self::ReadBySnapshot => "read-by-snapshot",
+            Self::BeforeLoad => "before-load",
         }
     }
 }
 
-/// Whether a row counts: its time exceeds every earlier one, is not ahead of our clock by more than `tolerance` milliseconds, and
-/// the source's first full snapshot has ended.
+/// What a row that counts is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The newest time counted from now on.
+    pub seen: Timestamp,
+    /// The time up to which the source's topics hold everything now; `None` for nothing new.
+    pub claim: Option<Timestamp>,
+}
+
+/// Whether a row counts, and up to when the source's topics hold everything at the moment it has arrived.
+///
+/// It counts when its time exceeds every earlier one and is not ahead of our clock by more than `tolerance` milliseconds, and it was
+/// not read by a snapshot or stands in for one that is under way.
+///
+/// What it shows is a matter of position, never of waiting. A connector sends rows in the order of the source's commits, but an
+/// at-least-once one does not see them appended in that order: what it sent before this row may still be on its way to another
+/// partition. So a row shows the time of the one before it ([`RowsHold::WithTheNext`]): everything sent before that one had until this
+/// one to be appended. A row that is visible only with everything sent before it (an exactly-once connector's, whose transaction is
+/// committed before a reader of committed messages sees any of it) shows its own time ([`RowsHold::AtOnce`]). So does a batch row that
+/// names a data date: everything committed before the end of that date was sent before the load which lies between.
 ///
 /// # Errors
 /// Why not.
-pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64) -> Result<Timestamp, Discount> {
-    if !row.proves && !known.assumed {
-        return Err(Discount::BeforeSnapshot);
-    }
+pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64, hold: RowsHold) -> Result<Counted, Discount> {
     if row.time.0 > now.0.saturating_add(tolerance) {
         return Err(Discount::AheadOfUs);
     }
     if row.time <= known.seen {
-        Err(Discount::NotNewer)
-    } else {
-        Ok(row.time)
+        return Err(Discount::NotNewer);
     }
+    if !row.streamed {
+        return Err(Discount::ReadBySnapshot);
+    }
+    if known.load == Load::Incremental {
+        return Err(Discount::BeforeLoad);
+    }
+    let claim = match hold {
+        RowsHold::AtOnce => Some(row.time),
+        RowsHold::WithTheNext if row.follows_a_load => Some(row.time),
+        RowsHold::WithTheNext => Some(known.seen).filter(|seen| seen.0 > 0),
+    };
+    Ok(Counted { seen: row.time, claim })
 }
 
 /// Reads a message of a completeness table; `None` for whatever else it is (the normalisers keep the books of those).
-///
-/// - A heartbeat row proves the end of the snapshot when it was streamed: Debezium writes and streams them only afterwards. One read
-///   by a snapshot proves nothing: other tables may still be under way.
-/// - A batch row (批次表) proves it however it was read: the load it closes was complete before the row was written.
 pub fn read(
     dialects: &Dialects,
     topic: &str,
@@ -79,7 +121,7 @@ pub fn read(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
 ) -> Option<CompletenessRow> {
-    let (source, name) = table_of_topic(topic)?;
+    let (source, name) = read_table(topic)?;
     let table = dialects.find(source, name).filter(|table| table.kind == Kind::Completeness)?;
     let message = SourceMessage {
         source,
@@ -97,12 +139,20 @@ pub fn read(
     };
     let envelope = Envelope::parse(value).ok()??;
     let streamed = matches!(envelope.operation, Operation::Create | Operation::Update) && envelope.snapshot() == Snapshot::No;
-    let is_batch = table.column(Field::DataDate).is_some();
+    // Loaded before its data date was over, a batch says no more than that it was loaded.
+    let ends_a_day = time == time.day_in_shanghai().start_in_shanghai();
     Some(CompletenessRow {
         source,
         time,
-        proves: streamed || is_batch,
+        streamed,
+        follows_a_load: ends_a_day && table.column(Field::DataDate).is_some(),
     })
+}
+
+/// Whether a message of a source's topics is a row of an incremental snapshot.
+pub fn is_incremental(value: Option<&[u8]>) -> bool {
+    let envelope = Envelope::parse(value).ok().flatten();
+    envelope.is_some_and(|envelope| envelope.snapshot() == Snapshot::Incremental)
 }
 
 #[cfg(test)]
@@ -111,7 +161,7 @@ mod tests {
     use domain::division::City;
     use domain::source::Agency;
 
-    fn row(time: i64, proves: bool) -> CompletenessRow {
+    fn row(time: i64) -> CompletenessRow {
         let source = Source {
             agency: Agency::HumanResources,
             city: City::PROVINCE,
@@ -119,45 +169,67 @@ mod tests {
         CompletenessRow {
             source,
             time: Timestamp(time),
-            proves,
+            streamed: true,
+            follows_a_load: false,
         }
     }
 
-    fn counted(seen: i64, assumed: bool, row: CompletenessRow) -> Result<i64, Discount> {
-        count(
-            Known {
-                seen: Timestamp(seen),
-                assumed,
-            },
-            &row,
-            Timestamp(1000),
-            50,
-        )
-        .map(|time| time.0)
+    fn counted(seen: i64, load: Load, row: CompletenessRow, hold: RowsHold) -> Result<(i64, Option<i64>), Discount> {
+        let seen = Timestamp(seen);
+        let counted = count(Known { seen, load }, &row, Timestamp(1000), 50, hold)?;
+        Ok((counted.seen.0, counted.claim.map(|claim| claim.0)))
     }
 
     #[test]
     fn only_a_later_time_counts() {
-        assert_eq!(counted(0, false, row(900, true)), Ok(900));
-        assert_eq!(counted(900, false, row(900, true)), Err(Discount::NotNewer));
-        assert_eq!(counted(900, false, row(899, true)), Err(Discount::NotNewer));
+        let count = |seen, time| counted(seen, Load::Unproved, row(time), RowsHold::AtOnce);
+        assert_eq!(count(0, 900), Ok((900, Some(900))));
+        assert_eq!(count(900, 900), Err(Discount::NotNewer));
+        assert_eq!(count(900, 899), Err(Discount::NotNewer));
+    }
+
+    #[test]
+    fn a_row_holds_with_the_next_one() {
+        let count = |seen, row| counted(seen, Load::Unproved, row, RowsHold::WithTheNext);
+        assert_eq!(count(0, row(800)), Ok((800, None)), "nothing came after it yet");
+        assert_eq!(count(800, row(900)), Ok((900, Some(800))));
+        let batch = CompletenessRow {
+            follows_a_load: true,
+            ..row(900)
+        };
+        assert_eq!(count(0, batch), Ok((900, Some(900))), "its load came after that time");
     }
 
     #[test]
     fn a_clock_ahead_of_ours_is_not_believed() {
-        assert_eq!(counted(0, false, row(1050, true)), Ok(1050));
-        assert_eq!(counted(0, false, row(1051, true)), Err(Discount::AheadOfUs));
-        assert_eq!(counted(0, false, row(i64::MAX, true)), Err(Discount::AheadOfUs));
+        let count = |time| counted(0, Load::Passed, row(time), RowsHold::AtOnce);
+        assert_eq!(count(1050), Ok((1050, Some(1050))));
+        assert_eq!(count(1051), Err(Discount::AheadOfUs));
+        assert_eq!(count(i64::MAX), Err(Discount::AheadOfUs));
     }
 
     #[test]
-    fn nothing_counts_while_the_snapshot_may_be_under_way() {
-        assert_eq!(counted(0, false, row(900, false)), Err(Discount::BeforeSnapshot));
-        assert_eq!(counted(0, true, row(900, false)), Ok(900));
+    fn nothing_counts_while_a_snapshot_may_be_under_way() {
+        let read = CompletenessRow {
+            streamed: false,
+            follows_a_load: true,
+            ..row(900)
+        };
+        for load in [Load::Unproved, Load::Incremental, Load::Passed] {
+            assert_eq!(
+                counted(0, load, read, RowsHold::AtOnce),
+                Err(Discount::ReadBySnapshot),
+                "{load:?}"
+            );
+        }
+        let streamed = |load| counted(0, load, row(900), RowsHold::AtOnce);
+        assert_eq!(streamed(Load::Incremental), Err(Discount::BeforeLoad));
+        assert_eq!(streamed(Load::Unproved), Ok((900, Some(900))));
+        assert_eq!(streamed(Load::Passed), Ok((900, Some(900))));
     }
 
-    /// What a message with this envelope says in a heartbeat table and in a batch table.
-    fn read_from(table: &str, operation: &str, snapshot: &str) -> Option<(i64, bool)> {
+    /// What a message with this envelope says in a heartbeat table and in a batch table: time, streamed, follows a load.
+    fn read_from(table: &str, operation: &str, snapshot: &str, loaded_at: &str) -> Option<(i64, bool, bool)> {
         let mut dialects = Dialects::default();
         let dialect = r#"
             name = "test"
@@ -177,22 +249,59 @@ mod tests {
             data-date = { column = "day", encoding = "date-days" }
         "#;
         dialects.add(std::path::Path::new("test.toml"), dialect).expect("a dialect");
-        let row = r#"{"id":1,"ts":"1970-01-02T00:00:00Z","day":0}"#;
+        let row = format!(r#"{{"id":1,"ts":"{loaded_at}","day":0}}"#);
         let value = format!(r#"{{"op":"{operation}","before":null,"after":{row},"source":{{"snapshot":"{snapshot}"}}}}"#);
         let topic = format!("civil-affairs.3201.public.{table}");
         let read = read(&dialects, &topic, Timestamp(0), Some(br#"{"id":1}"#), Some(value.as_bytes()));
-        read.map(|row| (row.time.0, row.proves))
+        read.map(|row| (row.time.0, row.streamed, row.follows_a_load))
     }
 
     #[test]
-    fn a_streamed_heartbeat_and_any_batch_prove_that_the_snapshot_has_passed() {
-        let day = 86_400_000;
-        assert_eq!(read_from("heartbeat", "u", "false"), Some((day, true)));
-        assert_eq!(read_from("heartbeat", "c", "false"), Some((day, true)));
-        assert_eq!(read_from("heartbeat", "r", "last"), Some((day, false)));
-        assert_eq!(read_from("heartbeat", "r", "incremental"), Some((day, false)));
-        // A batch is complete to the end of its data date in China.
-        assert_eq!(read_from("batch_control", "r", "true"), Some((day - 8 * 3_600_000, true)));
-        assert_eq!(read_from("other", "u", "false"), None);
+    fn only_what_was_streamed_can_show_that_a_snapshot_has_ended() {
+        let (day, next) = (86_400_000, "1970-01-02T00:00:00Z");
+        assert_eq!(read_from("heartbeat", "u", "false", next), Some((day, true, false)));
+        assert_eq!(read_from("heartbeat", "c", "false", next), Some((day, true, false)));
+        // A batch is complete to the end of its data date in China, but not beyond its loading.
+        let midnight = day - 8 * 3_600_000;
+        assert_eq!(read_from("batch_control", "c", "false", next), Some((midnight, true, true)));
+        let noon = "1970-01-01T12:00:00+08:00";
+        assert_eq!(
+            read_from("batch_control", "c", "false", noon),
+            Some((4 * 3_600_000, true, false)),
+            "loaded by day"
+        );
+        for snapshot in [
+            "true",
+            "first",
+            "first_in_data_collection",
+            "last_in_data_collection",
+            "last",
+            "incremental",
+        ] {
+            assert_eq!(
+                read_from("heartbeat", "r", snapshot, next),
+                Some((day, false, false)),
+                "{snapshot}"
+            );
+            assert_eq!(
+                read_from("batch_control", "r", snapshot, next),
+                Some((midnight, false, true)),
+                "{snapshot}"
+            );
+        }
+        // A connector that names no place in a snapshot still says that it read the row.
+        assert_eq!(read_from("batch_control", "r", "false", next), Some((midnight, false, true)));
+        assert_eq!(read_from("other", "u", "false", next), None);
+    }
+
+    #[test]
+    fn rows_of_an_incremental_snapshot_are_known() {
+        let value = |snapshot| format!(r#"{{"op":"r","after":{{}},"source":{{"snapshot":"{snapshot}"}}}}"#);
+        assert!(is_incremental(Some(value("incremental").as_bytes())));
+        for other in ["true", "last", "false"] {
+            assert!(!is_incremental(Some(value(other).as_bytes())), "{other}");
+        }
+        assert!(!is_incremental(None));
+        assert!(!is_incremental(Some(b"no envelope")));
     }
 }

@@ -6,8 +6,8 @@ use crate::row::{self, CompletenessRow};
 use domain::date::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
-use runtime::debezium::table_of_topic;
 use runtime::dialect::{Dialects, Kind};
+use runtime::kafka::topics::read_table;
 use runtime::shutdown::Shutdown;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -55,7 +55,7 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
     );
     let (scope, of_topics, of_rows) = (shared.scope.clone(), shared.dialects.clone(), shared.dialects.clone());
     let is_wanted = move |topic: &str| {
-        let Some((source, table)) = table_of_topic(topic) else {
+        let Some((source, table)) = read_table(topic) else {
             return false;
         };
         scope.contains(&source)

@@ -4,7 +4,7 @@ use crate::Shared;
 use crate::notification::{self, CompleteSnapshot, UnderWay};
 use crate::reader::{self, Begin};
 use crate::store::Store;
-use crate::track::{Offsets, has_passed};
+use crate::track::{Offsets, Standing};
 use domain::date::Timestamp;
 use domain::input::SnapshotFloor;
 use domain::source::{Source, TableName};
@@ -78,7 +78,8 @@ async fn step(
                 .of_sources(vec![source])
                 .await?
                 .remove(&source)
-                .unwrap_or_default();
+                .unwrap_or_default()
+                .ends;
             waiting.push(Waiting {
                 source,
                 position,
@@ -90,8 +91,7 @@ async fn step(
     }
     let mut index = 0;
     while let Some(next) = waiting.get(index) {
-        let committed = shared.ends.committed(next.source, next.ends.clone(), true).await?;
-        if has_passed(&committed, &next.ends) {
+        if shared.ends.standing(next.source, next.ends.clone(), true).await? == Standing::Passed {
             record(shared, next).await?;
             waiting.remove(index);
         } else {
@@ -147,6 +147,8 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
             statements.push((table.clone(), Statement::Snapshot(floor)));
         }
     }
+    // Completeness rows that the snapshot read count from now on.
+    store.note_snapshot_passed(*source).await?;
     tracing::info!(%source, tables = statements.len(), "a full snapshot is complete");
     Ok(store.notice(position, &statements).await?)
 }

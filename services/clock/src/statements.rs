@@ -1,8 +1,8 @@
 //! The loop of statements: decides, sends, and notes when every shard has applied them.
 
-use crate::Shared;
 use crate::decide::{Decision, Situation, decide};
 use crate::store::OpenStatement;
+use crate::{Shared, now};
 use domain::date::Timestamp;
 use runtime::config::BusinessDateSource;
 use runtime::shutdown::Shutdown;
@@ -49,7 +49,7 @@ impl UnderWay {
             if self.0.iter().any(|sent| sent.id == statement.id) {
                 continue;
             }
-            let is_date = matches!(statement.statement, Ok(Statement::BusinessDate(_)));
+            let is_date = matches!(statement.statement, Ok(Statement::BusinessDate { .. }));
             // Dates one by one: after a restart an unconfirmed one is sent again, and must not be below a later one then.
             if is_date && self.0.iter().any(|sent| sent.is_date) {
                 break;
@@ -107,6 +107,7 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
     let situation = Situation {
         is_manual: shared.settings.clock.business_date == BusinessDateSource::Manual,
         business_date: shared.store.business_date().await?,
+        today: now().day_in_shanghai(),
         incomplete: shared.scope.iter().filter(|source| !is_complete(*source)).copied().collect(),
     };
     let decision = match &open.statement {

@@ -26,6 +26,10 @@ pub(crate) struct Progress {
     pub(crate) snapshot_passed: bool,
     /// Newest time counted; 0 before the first.
     pub(crate) seen: Timestamp,
+    /// Newest time claimed: beyond `until` it is still to be worked off.
+    pub(crate) claim: Timestamp,
+    /// Newest time of a row that a snapshot read, to be claimed when that is stated to have ended; 0 for none.
+    pub(crate) read: Timestamp,
     /// Complete until; 0 for not at all.
     pub(crate) until: Timestamp,
 }
@@ -35,6 +39,8 @@ impl Progress {
     pub(crate) const NONE: Self = Self {
         snapshot_passed: false,
         seen: Timestamp(0),
+        claim: Timestamp(0),
+        read: Timestamp(0),
         until: Timestamp(0),
     };
 }
@@ -73,7 +79,7 @@ impl Store {
 
     /// Progress of every source known.
     pub(crate) async fn progress(&self) -> Result<BTreeMap<Source, Progress>> {
-        let rows = sqlx::query("select agency, city, snapshot_passed, seen, until from store.completeness")
+        let rows = sqlx::query("select agency, city, snapshot_passed, seen, claim, read, until from store.completeness")
             .fetch_all(&self.pool)
             .await;
         let mut all = BTreeMap::new();
@@ -88,6 +94,8 @@ impl Store {
             let progress = Progress {
                 snapshot_passed: row.try_get("snapshot_passed")?,
                 seen: Timestamp(row.try_get("seen")?),
+                claim: Timestamp(row.try_get("claim")?),
+                read: Timestamp(row.try_get("read")?),
                 until: Timestamp(row.try_get("until")?),
             };
             all.insert(Source { agency, city }, progress);
@@ -95,30 +103,59 @@ impl Store {
         Ok(all)
     }
 
-    /// Saves how far sources have come; neither time ever falls.
+    /// Saves how far sources have come; neither `seen`, `claim` nor `until` ever falls.
     pub(crate) async fn save_progress(&self, progress: &BTreeMap<Source, Progress>) -> Result<()> {
         let column = |value: fn(&Source, &Progress) -> i64| -> Vec<i64> {
             progress.iter().map(|(source, of)| value(source, of)).collect()
         };
         let done = sqlx::query(
-            "insert into store.completeness as c (agency, city, seen, until)
-             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
-             on conflict (agency, city) do update set seen = greatest(c.seen, excluded.seen), until = greatest(c.until, excluded.until)",
+            "insert into store.completeness as c (agency, city, seen, claim, read, until)
+             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+             on conflict (agency, city) do update set seen = greatest(c.seen, excluded.seen), claim = greatest(c.claim, excluded.claim),
+                                                      read = case when excluded.read > c.claim then excluded.read else 0 end,
+                                                      until = greatest(c.until, excluded.until)",
         )
         .bind(column(|source, _| i64::from(source.agency.code())))
         .bind(column(|source, _| i64::from(source.city.code())))
         .bind(column(|_, progress| progress.seen.0))
+        .bind(column(|_, progress| progress.claim.0))
+        .bind(column(|_, progress| progress.read.0))
         .bind(column(|_, progress| progress.until.0))
         .execute(&self.pool)
         .await;
         self.told(done.map(|_| ()))
     }
 
-    /// Notes the operator's statement that a source's first full snapshot has passed.
+    /// Writes what keeps sources from being complete further on, for `canbao lag`.
+    pub(crate) async fn save_waits(&self, waits: &BTreeMap<Source, Option<String>>) -> Result<()> {
+        let column = |value: fn(&Source) -> i16| -> Vec<i16> { waits.keys().map(value).collect() };
+        let done = sqlx::query(
+            "insert into store.completeness as c (agency, city, waits) select * from unnest($1::smallint[], $2::smallint[], $3::text[])
+             on conflict (agency, city) do update set waits = excluded.waits where c.waits is distinct from excluded.waits",
+        )
+        .bind(column(|source| i16::from(source.agency.code())))
+        .bind(column(|source| source.city.code() as i16))
+        .bind(waits.values().cloned().collect::<Vec<_>>())
+        .execute(&self.pool)
+        .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// Writes why the business date does not follow the wall clock, for `canbao lag`; `None` when it does. Whether that is new.
+    pub(crate) async fn save_date_held(&self, why: Option<&str>) -> Result<bool> {
+        let done = sqlx::query("update store.clock set date_held = $1 where date_held is distinct from $1")
+            .bind(why)
+            .execute(&self.pool)
+            .await;
+        self.told(done.map(|done| done.rows_affected() > 0))
+    }
+
+    /// Notes that a source's first full snapshot has passed, by the operator's statement or the connector's notification.
     pub(crate) async fn note_snapshot_passed(&self, source: Source) -> Result<()> {
         let done = sqlx::query(
-            "insert into store.completeness (agency, city, snapshot_passed) values ($1, $2, true)
-             on conflict (agency, city) do update set snapshot_passed = true",
+            "insert into store.completeness as c (agency, city, snapshot_passed) values ($1, $2, true)
+             on conflict (agency, city) do update set snapshot_passed = true, seen = greatest(c.seen, c.read),
+                                                      claim = greatest(c.claim, c.read), read = 0",
         )
         .bind(i16::from(source.agency.code()))
         .bind(source.city.code() as i16)

@@ -10,7 +10,8 @@ mod sections;
 pub use args::SharedArgs;
 pub use lists::{Regions, ShardSet, SourceScope};
 pub use sections::{
-    BusinessDateSource, ClockSettings, FirstSnapshot, NormaliserSettings, PublisherSettings, RegistrySettings, TopicSettings,
+    BusinessDateSource, ClockSettings, FirstSnapshot, NormaliserSettings, PublisherSettings, RegistrySettings, RowsHold,
+    TopicSettings,
 };
 
 use domain::ids::IdKey;

@@ -2,10 +2,12 @@
 
 pub mod admin;
 pub mod lag;
+pub mod members;
 pub mod offsets;
 pub mod produce;
 pub mod quiet;
 mod range;
+pub mod tail;
 pub mod topics;
 pub mod trouble;
 

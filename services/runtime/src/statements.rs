@@ -64,8 +64,13 @@ impl FromStr for GoLiveRegion {
 /// What an operator, or a connector's notification, states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Statement {
-    /// The business date (业务日期) moves to this day; only where the clock's `business_date` is `manual`.
-    BusinessDate(Day),
+    /// The business date (业务日期) moves to a day, where the clock's `business_date` is `manual`.
+    BusinessDate {
+        /// The day.
+        day: Day,
+        /// Also when that is further ahead than the clock believes unasked; where it follows the wall clock, up to that.
+        confirmed: bool,
+    },
     /// Announcing begins for a region (上线).
     GoLive(GoLiveRegion),
     /// A full snapshot (全量快照) of a table is complete.
@@ -130,7 +135,7 @@ impl Statement {
     /// The kind as stored.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BusinessDate(_) => "business-date",
+            Self::BusinessDate { .. } => "business-date",
             Self::GoLive(_) => "go-live",
             Self::Snapshot(_) => "snapshot",
             Self::SnapshotPassed(_) => "snapshot-passed",
@@ -142,7 +147,7 @@ impl Statement {
     /// The body as stored; [`Statement::parse`] reads it back.
     pub fn body(&self) -> Value {
         match self {
-            Self::BusinessDate(day) => serde_json::json!({ "day": day.to_string() }),
+            Self::BusinessDate { day, confirmed } => serde_json::json!({ "day": day.to_string(), "confirmed": confirmed }),
             Self::GoLive(region) => serde_json::json!({ "region": region.to_string() }),
             Self::Snapshot(floor) => serde_json::json!({
                 "source": floor.source.to_string(),
@@ -176,8 +181,11 @@ impl Statement {
         match kind {
             "business-date" => text("day")
                 .and_then(|day| day.parse().ok())
-                .map(Self::BusinessDate)
-                .ok_or(UnknownStatement::Body(r#"{"day": "yyyy-mm-dd"}"#)),
+                .map(|day| Self::BusinessDate {
+                    day,
+                    confirmed: body.get("confirmed").and_then(Value::as_bool).unwrap_or(false),
+                })
+                .ok_or(UnknownStatement::Body(r#"{"day": "yyyy-mm-dd", "confirmed": false}"#)),
             "go-live" => text("region")
                 .and_then(|region| region.parse().ok())
                 .map(Self::GoLive)
@@ -277,7 +285,14 @@ mod tests {
     fn statements_read_back() {
         let source = crate::kafka::topics::parse_source("human-resources.3201").expect("a source");
         let statements = [
-            Statement::BusinessDate("2026-12-01".parse().expect("a day")),
+            Statement::BusinessDate {
+                day: "2026-12-01".parse().expect("a day"),
+                confirmed: false,
+            },
+            Statement::BusinessDate {
+                day: "2026-12-01".parse().expect("a day"),
+                confirmed: true,
+            },
             Statement::GoLive(GoLiveRegion::All),
             Statement::GoLive("3201".parse().expect("a region")),
             Statement::Snapshot(SnapshotFloor {

@@ -285,11 +285,14 @@ fn change(args: &Args, live: &mut Live<'_>, sources: &mut Sources, kafka: &mut K
     loop {
         let now = Instant::now();
         if now >= next_beat {
+            // Nothing sent before a completeness row may be appended after it.
+            kafka.flush()?;
             sources.beat(now_us(), kafka)?;
             next_beat = now + Duration::from_secs(args.heartbeat_seconds);
         }
         let day = args.today.unwrap_or_else(today);
         if now >= next_batch {
+            kafka.flush()?;
             sources.load(day, now_us(), kafka)?;
             next_batch = now + Duration::from_secs(args.batch_seconds);
         }
@@ -313,6 +316,7 @@ fn change(args: &Args, live: &mut Live<'_>, sources: &mut Sources, kafka: &mut K
         bar.set_position(live.rows() - before);
     }
     // A last statement of completeness, so that everything sent before it can be released.
+    kafka.flush()?;
     sources.beat(now_us(), kafka)?;
     sources.load(args.today.unwrap_or_else(today), now_us(), kafka)?;
     bar.finish_and_clear();

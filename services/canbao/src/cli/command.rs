@@ -6,6 +6,8 @@ use domain::date::Day;
 use domain::division::City;
 use domain::finding::AlertKind;
 use domain::ids::RecordId;
+use domain::source::Source;
+use runtime::kafka::topics::parse_source;
 use runtime::statements::GoLiveRegion;
 use secrecy::SecretString;
 use std::ffi::OsString;
@@ -79,10 +81,13 @@ pub(super) enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,
     },
-    /// Move the business date; only where the clock's business date is `manual`
+    /// Move the business date, where the clock's business date is `manual`; where it follows the wall clock, catch up with that
     BusinessDate {
         /// The day, yyyy-mm-dd
         day: Day,
+        /// Also when it is further ahead than is believed unasked: a date cannot be taken back
+        #[arg(long)]
+        confirm: bool,
         /// Seconds to wait for every shard
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,
@@ -145,6 +150,19 @@ pub(super) enum SourceAction {
         #[arg(long)]
         restart: bool,
     },
+    /// State that a source's first full load is through, where none of its completeness rows can show it
+    Loaded {
+        /// human-resources.3201
+        #[arg(value_parser = source)]
+        source: Source,
+        /// Seconds to wait for the clock
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
+}
+
+fn source(text: &str) -> Result<Source, &'static str> {
+    parse_source(text).ok_or("expected <agency>.<city>, such as human-resources.3201")
 }
 
 fn alert_kind(text: &str) -> Result<AlertKind, String> {

@@ -211,12 +211,25 @@ pub enum BusinessDateSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FirstSnapshot {
-    /// A completeness row proves it: one streamed after the snapshot, or a finished batch of an exchange database. The
-    /// operator can state it too.
+    /// A completeness row that was streamed shows it, since connectors stream after their initial snapshot. Where the first load is an
+    /// incremental snapshot no row does: the operator states it (`canbao source loaded`), or the connector's notification.
     #[default]
     Prove,
-    /// Every completeness row counts, for sources whose connector reads no snapshot.
+    /// It has, for sources whose connector reads no snapshot.
     Assume,
+}
+
+/// What must have arrived before a completeness row (完整性行) shows that everything committed before its time has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowsHold {
+    /// The next row of the source: an at-least-once connector may see a row appended before what it sent ahead of it to another
+    /// partition. What it sends must be appended within an interval of its heartbeats.
+    #[default]
+    WithTheNext,
+    /// Nothing else: every connector sees what it sends appended in the order of the source's commits, as with
+    /// `exactly.once.source.support`, so that a row is visible only after everything before it.
+    AtOnce,
 }
 
 /// Settings of the clock.
@@ -225,8 +238,8 @@ pub enum FirstSnapshot {
 pub struct ClockSettings {
     /// Interval between two statements of completeness, in milliseconds.
     pub interval_millis: u32,
-    /// Delay between a completeness row and the noting of end offsets, in milliseconds.
-    pub settle_millis: u32,
+    /// What must have arrived before a completeness row holds.
+    pub rows_hold: RowsHold,
     /// How often the records of a pass may cause messages between shards that cause further ones: so often a pass waits for
     /// positions and message outboxes.
     pub hops: u8,
@@ -242,7 +255,7 @@ impl Default for ClockSettings {
     fn default() -> Self {
         Self {
             interval_millis: 300,
-            settle_millis: 50,
+            rows_hold: RowsHold::default(),
             hops: 9,
             first_snapshot: FirstSnapshot::default(),
             business_date: BusinessDateSource::default(),
@@ -257,7 +270,6 @@ impl ClockSettings {
             (10..=3_600_000).contains(&self.interval_millis),
             "clock.interval_millis: must be 10 to 3600000",
         );
-        require(self.settle_millis <= 600_000, "clock.settle_millis: must be at most 600000");
         require((1..=16).contains(&self.hops), "clock.hops: must be 1 to 16");
     }
 }

@@ -47,6 +47,23 @@ pub enum TopicError {
         /// Partitions it must have.
         wanted: u16,
     },
+    /// A topic exists with another setting than the system rests on.
+    #[error(
+        "topic {topic} has {key}={found} and must have {wanted}: {TIMED_BY_THE_BROKER}; run \
+         `kafka-configs.sh --bootstrap-server {servers} --alter --topic {topic} --add-config {key}={wanted}`"
+    )]
+    WrongSetting {
+        /// The topic.
+        topic: String,
+        /// The setting.
+        key: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: String,
+        /// Where the brokers are.
+        servers: String,
+    },
 }
 
 /// [`ensure_topics`] for a starting service: waits for brokers that cannot do it yet; `false` when asked to end meanwhile.
@@ -64,6 +81,11 @@ pub async fn ensure_topics_patiently(
     });
     Ok(done.await?.is_some())
 }
+/// The setting that decides whose clock times the messages of a topic.
+pub const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+/// Why it must be the broker's.
+const TIMED_BY_THE_BROKER: &str = "what is told waits for sources to be complete past the time at which facts were appended there, and \
+                                   producers' clocks are not comparable";
 
 /// Creates the topics that are missing and refuses those that cannot be used. Others may do the same at the same time.
 ///
@@ -84,6 +106,12 @@ pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<
             _ => (),
         }
     }
+    check_timestamps(
+        settings,
+        &admin,
+        wanted.iter().filter(|spec| existing.contains_key(&spec.name)),
+    )
+    .await?;
     let missing: Vec<&TopicSpec> = wanted.iter().filter(|spec| !existing.contains_key(&spec.name)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -105,6 +133,38 @@ pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<
             Ok(topic) => tracing::info!(topic, "topic created"),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => (),
             Err((topic, code)) => return Err(TopicError::Create { topic, code }),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses existing topics that must be timed by the broker and are not.
+async fn check_timestamps(
+    settings: &Settings,
+    admin: &AdminClient<DefaultClientContext>,
+    existing: impl Iterator<Item = &TopicSpec>,
+) -> Result<(), TopicError> {
+    let setting = |spec: &TopicSpec| spec.config.iter().find(|(key, _)| *key == TIMESTAMP_TYPE).cloned();
+    for (spec, (key, wanted)) in existing.filter_map(|spec| Some((spec, setting(spec)?))) {
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let topic = [ResourceSpecifier::Topic(&spec.name)];
+        let described = admin.describe_configs(&topic, &options).await.map_err(TopicError::Request)?;
+        let found = match described.into_iter().next() {
+            Some(Ok(described)) => described.get(key).and_then(|entry| entry.value.clone()),
+            Some(Err(code)) => {
+                tracing::warn!(topic = spec.name, %code, "{key} cannot be read (the brokers' access rules?); it must be {wanted}");
+                continue;
+            }
+            None => None,
+        };
+        if let Some(found) = found.filter(|found| *found != wanted) {
+            return Err(TopicError::WrongSetting {
+                topic: spec.name.clone(),
+                key,
+                found,
+                wanted,
+                servers: settings.kafka.clone(),
+            });
         }
     }
     Ok(())

@@ -4,7 +4,8 @@ use super::REQUEST_TIMEOUT;
 pub use super::trouble::is_transient;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ pub fn watermarks<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, p
 const LEADER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again while the brokers are not ready to answer, as they are for a moment after a topic was created or a broker came back.
-pub(crate) fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+pub fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
     let deadline = Instant::now() + LEADER_PATIENCE;
     loop {
         match ask() {
@@ -61,10 +62,52 @@ pub fn partitions<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str) -
         .topics()
         .iter()
         .filter(|found| found.name() == topic && found.error().is_none())
-        .flat_map(|found| found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id))
+        .flat_map(|found| found.partitions().iter().map(MetadataPartition::id))
         .collect();
     partitions.sort_unstable();
     Ok(partitions)
+}
+
+/// Every topic the brokers have, with its partitions, by name.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub fn all_topics<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> KafkaResult<BTreeMap<String, Vec<i32>>> {
+    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
+    let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    let partitions = |topic: &MetadataTopic| topic.partitions().iter().map(MetadataPartition::id).collect();
+    Ok(known.map(|topic| (topic.name().to_owned(), partitions(topic))).collect())
+}
+
+/// Offsets of many partitions at once, in one request per broker (watermarks cost one per partition): at [`Offset::End`], at
+/// [`Offset::Beginning`], or the first ones appended at `Offset::Offset(milliseconds)` or later; partitions that hold nothing from
+/// that time on are left out.
+///
+/// The end is what a reader of the consumer's `isolation.level` comes to: under `read_committed` it lies before the first transaction
+/// that is still open, under `read_uncommitted` behind everything appended.
+///
+/// # Errors
+/// When a leader does not answer.
+pub fn offsets_at<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: impl IntoIterator<Item = TopicPartition>,
+    at: Offset,
+) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in partitions {
+        list.add_partition_offset(&topic, partition, at)?;
+    }
+    let mut offsets = BTreeMap::new();
+    if list.count() == 0 {
+        return Ok(offsets);
+    }
+    for element in consumer.offsets_for_times(list, REQUEST_TIMEOUT)?.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            offsets.insert((element.topic().to_owned(), element.partition()), offset);
+        }
+    }
+    Ok(offsets)
 }
 
 /// The end offset of every partition of the given topics.
@@ -75,13 +118,12 @@ pub fn end_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topics: &[String],
 ) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
-    let mut ends = BTreeMap::new();
+    let mut wanted = Vec::new();
     for topic in topics {
-        for partition in partitions(consumer, topic)? {
-            ends.insert((topic.clone(), partition), watermarks(consumer, topic, partition)?.high);
-        }
+        let of_topic = partitions(consumer, topic)?;
+        wanted.extend(of_topic.into_iter().map(|partition| (topic.clone(), partition)));
     }
-    Ok(ends)
+    patiently(|| offsets_at(consumer, wanted.iter().cloned(), Offset::End))
 }
 
 /// Topics whose name begins with a prefix, in order.

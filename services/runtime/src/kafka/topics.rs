@@ -30,6 +30,25 @@ pub fn source_pattern(source: Source) -> String {
     format!(r"^{}\.{}\.public\.[^.]+$", source.agency, source.city)
 }
 
+/// The source and table of a topic that the normalisers read: what [`source_pattern`] matches.
+pub fn read_table(topic: &str) -> Option<(Source, &str)> {
+    let (source, table) = crate::debezium::table_of_topic(topic)?;
+    (topic.strip_prefix(&source.to_string())? == format!(".public.{table}")).then_some((source, table))
+}
+
+/// The source whose table a topic holds by its name, wherever in the name the source stands and whatever follows it: also of topics
+/// that no normaliser reads, as `human-resources.3206.hr.dbo.ac02` of an SQL Server or `dc1.human-resources.3206.public.ac02` of a mirror.
+/// `None` for a connector's own topics, which name the source with one part behind it or none, and for whatever names no source.
+pub fn names_table_of(topic: &str) -> Option<Source> {
+    let parts: Vec<&str> = topic.split('.').collect();
+    parts
+        .windows(2)
+        .enumerate()
+        .find_map(|(at, pair)| Some((at, parse_source(&pair.join("."))?)))
+        .filter(|(at, _)| parts.len() >= at + 4)
+        .map(|(_, source)| source)
+}
+
 /// The source that a text such as `human-resources.3201` names.
 pub fn parse_source(text: &str) -> Option<Source> {
     let (agency, city) = text.split_once('.')?;
@@ -84,7 +103,7 @@ pub fn person_records() -> TopicSpec {
     let mut spec = TopicSpec::new(PERSON_RECORDS, u16::from(SHARDS)).kept();
     spec.partitions_required = true;
     // The shards' order and time are the broker's: producers' clocks are not comparable.
-    spec.config.push(("message.timestamp.type", "LogAppendTime".to_owned()));
+    spec.config.push((super::admin::TIMESTAMP_TYPE, "LogAppendTime".to_owned()));
     // No entry is larger, and who writes a larger one is not us: it is refused at the door.
     spec.config.push(("max.message.bytes", LARGEST_MESSAGE.to_string()));
     spec
@@ -116,6 +135,34 @@ pub fn published(settings: &TopicSettings) -> Vec<TopicSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_that_hold_a_source_s_table_are_told_from_those_that_are_read() {
+        let source = parse_source("human-resources.3206").expect("a source");
+        assert_eq!(read_table("human-resources.3206.public.ac02"), Some((source, "ac02")));
+        for unread in [
+            "human-resources.3206.exchange.ac02",
+            "human-resources.3206.HR.AC02",
+            "human-resources.3206.hr.dbo.ac02",
+            "dc1.human-resources.3206.public.ac02",
+        ] {
+            assert_eq!(read_table(unread), None, "{unread}");
+            assert_eq!(names_table_of(unread), Some(source), "{unread}");
+        }
+        assert_eq!(names_table_of("human-resources.3206.public.ac02"), Some(source));
+        for other in [
+            "human-resources.3206",
+            "human-resources.3206.dlq",
+            "human-resources.3206.notifications",
+            "human-resources.3206.transaction",
+            "__debezium-heartbeat.human-resources.3206",
+            "alerts.double-enrolled.3206",
+            "human-resources.9999.public.ac02",
+            "person.records",
+        ] {
+            assert_eq!(names_table_of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn names_follow_agency_and_city() {

@@ -8,6 +8,7 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
+    (4, "completeness", include_str!("../../migrations/0004_completeness.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.
