@@ -205,7 +205,12 @@ impl Scene {
         for altered in self.admin.alter_configs([&alter], &AdminOptions::new()).await? {
             altered.map_err(|(topic, code)| anyhow::anyhow!("{topic:?}: {code}"))?;
         }
-        Ok(ensure_topics(&settings, &[spec]).await?)
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = ensure_topics(&settings, std::slice::from_ref(&spec)).await {
+            ensure!(Instant::now() < deadline, "still refused: {error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
     }
 
     /// A batch row that the first snapshot read says nothing until that snapshot is stated to have ended.
