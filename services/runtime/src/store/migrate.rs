@@ -4,11 +4,12 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
     (4, "completeness", include_str!("../../migrations/0004_completeness.sql")),
+    (6, "pending and passes", include_str!("../../migrations/0006_pending_and_passes.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.
@@ -32,4 +33,23 @@ pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn every_file_is_a_migration() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let files = std::fs::read_dir(folder).expect("the folder of migrations");
+        let names = files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
+        let mut versions: Vec<i64> = names
+            .filter(|name| name.ends_with("sql"))
+            .filter_map(|name| name.split('_').next()?.parse().ok())
+            .collect();
+        versions.sort_unstable();
+        let listed: Vec<i64> = MIGRATIONS.iter().map(|(version, ..)| *version).collect();
+        assert_eq!(listed, versions);
+    }
 }
