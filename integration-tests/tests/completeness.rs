@@ -2,6 +2,7 @@
 
 use anyhow::{Context, ensure};
 use domain::source::Source;
+use integration_tests::on_demand::OnDemand;
 use integration_tests::servers::Servers;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
@@ -12,7 +13,7 @@ use runtime::kafka::admin::{ensure_topics, topic_partitions};
 use runtime::kafka::topics::{TopicSpec, parse_source, person_records};
 use sqlx::Row;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long anything may take.
@@ -33,12 +34,10 @@ fn source(name: &str) -> Source {
 }
 
 impl Scene {
-    async fn begin() -> anyhow::Result<Option<Self>> {
+    async fn begin() -> anyhow::Result<Self> {
         let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("completeness");
         let _ = std::fs::remove_dir_all(&logs);
-        let Some(mut servers) = Servers::start(&logs, &"2a".repeat(32)).await? else {
-            return Ok(None);
-        };
+        let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
         for (name, value) in [
             ("CANBAO_CLOCK__FIRST_SNAPSHOT", "prove"),
             ("CANBAO_CLOCK__ROWS_HOLD", "with-the-next"),
@@ -55,7 +54,7 @@ impl Scene {
             .await?;
         let kafka = std::env::var("CANBAO_KAFKA")?;
         let admin = ClientConfig::new().set("bootstrap.servers", &kafka).create()?;
-        Ok(Some(Self { servers, admin, kafka }))
+        Ok(Self { servers, admin, kafka })
     }
 
     /// Makes a topic whose messages carry their producers' times.
@@ -326,14 +325,17 @@ fn timestamp() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn complete_is_only_what_was_read_in_full() {
-    let Some(mut scene) = Scene::begin().await.expect("servers and services") else {
-        println!(
-            "skipped: set CANBAO_KAFKA and CANBAO_DATABASE_URL (integration-tests/run does) to try completeness on real servers"
-        );
-        return;
+fn main() -> ExitCode {
+    let test = OnDemand {
+        name: "complete_is_only_what_was_read_in_full",
+        part: "test",
+        asked_by: &[],
     };
+    test.main(complete)
+}
+
+async fn complete() -> anyhow::Result<String> {
+    let mut scene = Scene::begin().await?;
     let tried = [
         ("who times person.records", scene.timed_by_the_broker().await),
         ("a batch row read by a snapshot", scene.batch_row_of_a_snapshot().await),
@@ -350,6 +352,7 @@ async fn complete_is_only_what_was_read_in_full() {
         .filter_map(|(what, tried)| Some(format!("{what}: {:#}", tried.err()?)))
         .collect();
     let logs = scene.servers.services.logs().display();
-    assert!(failed.is_empty(), "logs in {logs}:\n{}", failed.join("\n"));
-    ended.expect("services that end in order");
+    ensure!(failed.is_empty(), "logs in {logs}:\n{}", failed.join("\n"));
+    ended.context("services that end in order")?;
+    Ok("complete is only what was read in full".to_owned())
 }

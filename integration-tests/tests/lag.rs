@@ -1,8 +1,9 @@
 //! `canbao lag` on a broker with the topics of 40 sources, beside a full load.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use domain::source::Source;
-use integration_tests::drive::sources;
+use integration_tests::ground::sources;
+use integration_tests::on_demand::OnDemand;
 use integration_tests::servers::Servers;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -12,7 +13,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::{ClientConfig, Offset};
 use runtime::kafka::topics::normaliser_group;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -113,18 +114,21 @@ async fn try_it(servers: &mut Servers) -> anyhow::Result<String> {
     ))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn lag_answers_beside_a_full_load() {
+fn main() -> ExitCode {
+    let test = OnDemand {
+        name: "lag_answers_beside_a_full_load",
+        part: "test",
+        asked_by: &[],
+    };
+    test.main(lag)
+}
+
+async fn lag() -> anyhow::Result<String> {
     let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lag");
     let _ = std::fs::remove_dir_all(&logs);
-    let Some(mut servers) = Servers::start(&logs, &"2a".repeat(32)).await.expect("servers") else {
-        println!("skipped: set CANBAO_KAFKA and CANBAO_DATABASE_URL (integration-tests/run does) to time canbao lag");
-        return;
-    };
-    match try_it(&mut servers).await {
-        Ok(times) => println!("{times}"),
-        Err(error) => panic!("logs in {}: {error:#}", logs.display()),
-    }
+    let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
+    let tried = try_it(&mut servers).await;
     // Whoever comes next finds no topics of ours.
-    servers.reset(1).await.expect("an empty broker");
+    servers.reset(1).await.context("an empty broker")?;
+    tried.with_context(|| format!("logs in {}", logs.display()))
 }

@@ -4,7 +4,7 @@ use super::REQUEST_TIMEOUT;
 pub use super::trouble::is_transient;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::collections::BTreeMap;

@@ -100,7 +100,7 @@ impl Trouble {
         match error {
             TopicError::Request(error) => Self::of(error),
             TopicError::Create { code, .. } | TopicError::Describe { code, .. } => Self::of_code(*code),
-            TopicError::TooFewPartitions { .. } => Self::Fatal,
+            TopicError::TooFewPartitions { .. } | TopicError::WrongSetting { .. } => Self::Fatal,
         }
     }
 }
