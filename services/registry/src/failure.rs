@@ -48,12 +48,18 @@ impl Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        if session::is_passing(&error) {
+        if session::is_passing(&error) || two_writers_met(&error) {
             Self::again("the store could not be read or written", error)
         } else {
             Self::Database(error)
         }
     }
+}
+
+/// Whether two writers met one new record at once: the second sees the first one's directory entry when it repeats its batch.
+fn two_writers_met(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| error.is_unique_violation() && error.constraint() == Some("directory_pkey"))
 }
 
 impl From<ReadError> for Failure {

@@ -8,12 +8,12 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
-    (4, "completeness", include_str!("../../migrations/0004_completeness.sql")),
     (
         6,
         "pending and passes",
         include_str!("../../migrations/0006_pending_and_passes.sql"),
     ),
+    (7, "completeness", include_str!("../../migrations/0007_completeness.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.
