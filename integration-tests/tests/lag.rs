@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::{ClientConfig, Offset};
+use runtime::kafka::offsets::patiently;
 use runtime::kafka::topics::normaliser_group;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
@@ -51,7 +52,8 @@ async fn prepare(kafka: &str) -> anyhow::Result<()> {
                 taken.add_partition_offset(name, partition, Offset::Offset(0))?;
             }
         }
-        consumer.commit(&taken, CommitMode::Sync)?;
+        // A topic that was made a moment ago is not known everywhere yet.
+        patiently(|| consumer.commit(&taken, CommitMode::Sync))?;
     }
     Ok(())
 }

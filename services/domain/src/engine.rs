@@ -110,8 +110,8 @@ impl Workspace {
     /// Says what is needed first; nothing has changed then, and the entry can be applied again.
     pub fn apply(&mut self, shard: Shard, input: &Input, logged_at: Timestamp, key: &IdKey) -> Result<Outcome, Missing> {
         match input {
-            Input::Change(Change::Upsert(record)) => self.upsert(shard, record, key),
-            Input::Change(Change::Delete(deletion)) => self.delete(shard, deletion),
+            Input::Change(Change::Upsert(record)) => self.upsert(shard, record, logged_at, key),
+            Input::Change(Change::Delete(deletion)) => self.delete(shard, deletion, logged_at),
             // Entities are rows of their own; their store compares versions itself.
             Input::Entity(_) => Ok(Outcome::Applied),
             Input::Message(message) => {
@@ -182,8 +182,14 @@ impl Workspace {
         Ok(())
     }
 
-    fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, key: &IdKey) -> Result<Outcome, Missing> {
-        let (anchor, version, at) = (record.anchor(key), record.version, record.appended_at);
+    fn upsert(
+        &mut self,
+        shard: Shard,
+        record: &Arc<SourceRecord>,
+        at: Timestamp,
+        key: &IdKey,
+    ) -> Result<Outcome, Missing> {
+        let (anchor, version) = (record.anchor(key), record.version);
         if self.work(shard).state.is_retired(record, key) {
             return Ok(Outcome::Superseded);
         }
@@ -228,8 +234,8 @@ impl Workspace {
         Ok(Outcome::Applied)
     }
 
-    fn delete(&mut self, shard: Shard, deletion: &Deletion) -> Result<Outcome, Missing> {
-        let (record, version, at) = (deletion.id, deletion.version, deletion.appended_at);
+    fn delete(&mut self, shard: Shard, deletion: &Deletion, at: Timestamp) -> Result<Outcome, Missing> {
+        let (record, version) = (deletion.id, deletion.version);
         let mut anchor = AnchorId::default();
         if let Some(entry) = self.entry(record)? {
             self.watch_partition(deletion.source, &deletion.table, version, entry.version);

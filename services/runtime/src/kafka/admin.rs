@@ -106,12 +106,7 @@ pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<
             _ => (),
         }
     }
-    check_timestamps(
-        settings,
-        &admin,
-        wanted.iter().filter(|spec| existing.contains_key(&spec.name)),
-    )
-    .await?;
+    check_timestamps(settings, wanted.iter().filter(|spec| existing.contains_key(&spec.name))).await?;
     let missing: Vec<&TopicSpec> = wanted.iter().filter(|spec| !existing.contains_key(&spec.name)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -139,23 +134,16 @@ pub async fn ensure_topics(settings: &Settings, wanted: &[TopicSpec]) -> Result<
 }
 
 /// Refuses existing topics that must be timed by the broker and are not.
-async fn check_timestamps(
-    settings: &Settings,
-    admin: &AdminClient<DefaultClientContext>,
-    existing: impl Iterator<Item = &TopicSpec>,
-) -> Result<(), TopicError> {
+async fn check_timestamps(settings: &Settings, existing: impl Iterator<Item = &TopicSpec>) -> Result<(), TopicError> {
     let setting = |spec: &TopicSpec| spec.config.iter().find(|(key, _)| *key == TIMESTAMP_TYPE).cloned();
     for (spec, (key, wanted)) in existing.filter_map(|spec| Some((spec, setting(spec)?))) {
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let topic = [ResourceSpecifier::Topic(&spec.name)];
-        let described = admin.describe_configs(&topic, &options).await.map_err(TopicError::Request)?;
-        let found = match described.into_iter().next() {
-            Some(Ok(described)) => described.get(key).and_then(|entry| entry.value.clone()),
-            Some(Err(code)) => {
-                tracing::warn!(topic = spec.name, %code, "{key} cannot be read (the brokers' access rules?); it must be {wanted}");
+        let found = match topic_setting(settings, &spec.name, key).await {
+            Ok(found) => found,
+            Err(TopicError::Describe { topic, code }) => {
+                tracing::warn!(topic, %code, "{key} cannot be read (the brokers' access rules?); it must be {wanted}");
                 continue;
             }
-            None => None,
+            Err(error) => return Err(error),
         };
         if let Some(found) = found.filter(|found| *found != wanted) {
             return Err(TopicError::WrongSetting {
