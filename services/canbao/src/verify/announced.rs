@@ -181,7 +181,8 @@ impl Desk {
                     let (_, anchor, person) = found.key;
                     if found.told.person != person || found.finding != found.told.finding.id(person, anchor, id_key) {
                         let at = place(&found.key, found.told.finding.about());
-                        self.announced.note(at, "has a finding id that is none of its person and rule");
+                        self.announced
+                            .note(at, "has a finding id that is none of its person and rule");
                     }
                     told.entry(found.key).or_default().push(found.told);
                 }
@@ -199,12 +200,11 @@ impl Desk {
         connection: &mut PgConnection,
         shard: Shard,
     ) -> anyhow::Result<BTreeMap<(PersonKey, About), Waiting>> {
-        let rows =
-            sqlx::query("select shard, anchor, person, about, facts_at, agency, city from store.pending where shard = $1")
-                .bind(i16::from(shard.number()))
-                .fetch_all(connection)
-                .await
-                .context("reading what waits")?;
+        let rows = sqlx::query("select shard, anchor, person, about, facts_at, agency, city from store.pending where shard = $1")
+            .bind(i16::from(shard.number()))
+            .fetch_all(connection)
+            .await
+            .context("reading what waits")?;
         self.pending.rows += rows.len() as u64;
         let mut found = BTreeMap::new();
         for row in &rows {

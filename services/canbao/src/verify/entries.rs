@@ -97,7 +97,10 @@ pub(super) async fn compare(
             && let Some(complete) = &read.complete
             && complete.complete != stored.state.complete
         {
-            problems.note(stored.shard.to_string(), "the shard knows another completeness than it was told");
+            problems.note(
+                stored.shard.to_string(),
+                "the shard knows another completeness than it was told",
+            );
         }
         progress.inc(1);
     }
@@ -296,14 +299,28 @@ mod tests {
     #[test]
     fn the_log_is_what_the_broker_has() {
         // Offset 5 is a marker's, 6 a vector of completeness, 1 is no longer held.
-        let entries = [entry(2, Some(2)), entry(3, Some(3)), entry(4, Some(4)), entry(6, None), entry(7, Some(7))];
+        let entries = [
+            entry(2, Some(2)),
+            entry(3, Some(3)),
+            entry(4, Some(4)),
+            entry(6, None),
+            entry(7, Some(7)),
+        ];
         let good = [row(1, 1), row(2, 2), row(3, 3), row(4, 4), row(7, 7)];
         assert_eq!(compared(&entries, &good), []);
         let late = Logged { at: 6, ..row(4, 4) };
         for (rows, key, problem) in [
             (vec![row(2, 2), row(3, 3), row(4, 4)], "0/7", "is missing in the source log"),
-            (vec![row(2, 2), row(3, 3), row(4, 9), row(7, 7)], "0/4", "reads otherwise in the source log"),
-            (vec![row(2, 2), row(3, 3), late, row(7, 7)], "0/4", "has another time in the source log"),
+            (
+                vec![row(2, 2), row(3, 3), row(4, 9), row(7, 7)],
+                "0/4",
+                "reads otherwise in the source log",
+            ),
+            (
+                vec![row(2, 2), row(3, 3), late, row(7, 7)],
+                "0/4",
+                "has another time in the source log",
+            ),
             (
                 vec![row(2, 2), row(3, 3), row(4, 4), row(5, 5), row(7, 7)],
                 "0/5",

@@ -2,7 +2,7 @@
 //!
 //! The same row builders serve the registry, so that what is compared is what is stored, column by column.
 
-use super::announced::PersonKey;
+use super::announced::Open;
 use super::log::SourceLog;
 use super::registry;
 use anyhow::Context;
@@ -58,7 +58,7 @@ pub(crate) struct Computed {
     /// Open findings of the base.
     pub findings: u64,
     /// Open findings in regions that are live, by person, with their region.
-    pub open: BTreeMap<PersonKey, (City, Vec<Finding>)>,
+    pub open: Open,
 }
 
 /// Rows on their way into a temporary table.

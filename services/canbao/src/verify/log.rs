@@ -223,7 +223,10 @@ impl SourceLog {
     }
 
     fn hear(&mut self, shard: Shard, message: &Message) {
-        let heard = self.shards[usize::from(shard.number())].heard.entry(message.from).or_default();
+        let heard = self.shards[usize::from(shard.number())]
+            .heard
+            .entry(message.from)
+            .or_default();
         *heard = (*heard).max(message.sequence + 1);
         if message.sequence < FURTHEST {
             self.messages.entry(message.from).or_default().note(message.sequence);
@@ -321,7 +324,10 @@ impl SourceLog {
                 agreed.floors.iter().any(|floor| !shard.floors.contains(floor)),
                 "a complete snapshot",
             );
-            note(self.shards.iter().any(|other| !other.live.is_subset(&shard.live)), "a go-live");
+            note(
+                self.shards.iter().any(|other| !other.live.is_subset(&shard.live)),
+                "a go-live",
+            );
         }
         found
     }
@@ -366,43 +372,4 @@ fn uneven(row: &PgRow, shard: Shard, position: i64, body: &[u8], input: Option<&
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verify::sample::{change, deletion};
-
-    #[test]
-    fn the_newest_version_counts_whatever_the_order() {
-        let shard = Shard::new(0).expect("a shard");
-        let mut log = SourceLog::new(10);
-        for change in [
-            change(1, 5, "张三"),
-            deletion(1, 9),
-            change(1, 7, "张三"),
-            change(2, 3, "李四"),
-        ] {
-            log.take(shard, Input::Change(change));
-        }
-        assert_eq!(log.latest.len(), 2);
-        assert!(matches!(&*log.latest[&RecordId([1; 16])], Change::Delete(deletion) if deletion.version.offset == 9));
-    }
-
-    #[test]
-    fn messages_of_a_sender_are_dense() {
-        let mut sequences = Sequences::default();
-        [0, 1, 64, 3].into_iter().for_each(|sequence| sequences.note(sequence));
-        assert!(sequences.holds(64) && !sequences.holds(2) && !sequences.holds(1_000));
-        assert_eq!((sequences.missing(2), sequences.missing(5)), (None, Some(2)));
-    }
-
-    #[test]
-    fn shards_agree_once_all_have_heard() {
-        let mut log = SourceLog::new(10);
-        assert_eq!(log.agreed(), Agreed::default());
-        let day = Control::BusinessDate("2026-05-01".parse().expect("a day"));
-        log.take(Shard::new(0).expect("a shard"), Input::Control(day.clone()));
-        assert_eq!(log.uneven_shards(&log.agreed()).len(), 63);
-        Shard::all().for_each(|shard| log.take(shard, Input::Control(day.clone())));
-        assert_eq!(log.agreed().today, "2026-05-01".parse().ok());
-        assert_eq!(log.uneven_shards(&log.agreed()), []);
-    }
-}
+mod tests;

@@ -66,8 +66,10 @@ impl Positions {
 
     /// A row of the outbox that nobody publishes.
     pub(super) fn stray(&mut self, shard: i32, sequence: i64) {
-        self.problems
-            .note(format!("store.outbox {shard}/{sequence}"), "is for a topic that is not published");
+        self.problems.note(
+            format!("store.outbox {shard}/{sequence}"),
+            "is for a topic that is not published",
+        );
     }
 
     /// Compares with the store.
@@ -108,7 +110,10 @@ fn problems(place: &Place, epoch: u32, outbox_next: i64) -> Vec<String> {
     if let Some(before) = of_epoch(place.before)
         && i128::from(before.next) > i128::from(outbox_next)
     {
-        found.push(format!("published up to {}, the next in the store gets {outbox_next}", before.next));
+        found.push(format!(
+            "published up to {}, the next in the store gets {outbox_next}",
+            before.next
+        ));
     }
     let published = match (of_epoch(place.now), place.now) {
         (Some(now), _) => now.next,
@@ -150,7 +155,11 @@ mod tests {
         for (bad, next, words) in [
             (place(Some(7), None, 0), 8, "rows 7 to 7 are gone, and were not published"),
             (place(Some(8), None, 0), 7, "published up to 8, the next in the store gets 7"),
-            (place(Some(5), Some(5), 1), 7, "the outbox holds 1 rows from 5 on, the next gets 7"),
+            (
+                place(Some(5), Some(5), 1),
+                7,
+                "the outbox holds 1 rows from 5 on, the next gets 7",
+            ),
             (place(None, None, 0), 3, "rows 0 to 2 are gone, and were not published"),
         ] {
             assert_eq!(problems(&bad, 1, next), [words]);
@@ -159,6 +168,9 @@ mod tests {
             problems(&place(Some(7), None, 0), 0, 7),
             ["outbox epoch 1 is published, the store has 0"]
         );
-        assert!(problems(&place(Some(9), None, 0), 2, 7).is_empty(), "a restore raised the epoch");
+        assert!(
+            problems(&place(Some(9), None, 0), 2, 7).is_empty(),
+            "a restore raised the epoch"
+        );
     }
 }

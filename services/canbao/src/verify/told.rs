@@ -350,9 +350,10 @@ fn of_state(known: Option<&Known>, last: Option<&State>) -> Option<String> {
         (None, None) => None,
         (None, Some(_)) => Some("told, not announced".to_owned()),
         (Some(_), None) => Some("announced, not told".to_owned()),
-        (Some(known), Some(last)) if known.revision != last.revision => {
-            Some(format!("told with revision {}, announced with {}", last.revision, known.revision))
-        }
+        (Some(known), Some(last)) if known.revision != last.revision => Some(format!(
+            "told with revision {}, announced with {}",
+            last.revision, known.revision
+        )),
         (Some(known), Some(last)) if known.open != last.open || known.told != last.told => {
             Some("told otherwise than announced".to_owned())
         }
@@ -366,7 +367,8 @@ fn of_alerts(known: Option<&Known>, states: &[State], alerts: &[Alert]) -> Optio
     for alert in alerts {
         let again = by_revision.insert(alert.revision, alert);
         // What was published a moment ago may still stand in the outbox.
-        let is_copy = |other: &Alert| other.whole == alert.whole && (other.stage == Stage::Queued) != (alert.stage == Stage::Queued);
+        let is_copy =
+            |other: &Alert| other.whole == alert.whole && (other.stage == Stage::Queued) != (alert.stage == Stage::Queued);
         if again.is_some_and(|other| !is_copy(other)) {
             return Some(format!("revision {} was told twice", alert.revision));
         }
@@ -462,7 +464,12 @@ mod tests {
         // Opened by a baseline that `findings` no longer holds.
         assert_eq!(told(known(2, false), &[state(2, false, false)], &[alert(2, Clear)]), None);
         for (announced, states, alerts, problem) in [
-            (known(1, true), vec![state(1, true, false)], vec![], "revision 1 was never told"),
+            (
+                known(1, true),
+                vec![state(1, true, false)],
+                vec![],
+                "revision 1 was never told",
+            ),
             (known(2, true), vec![], vec![alert(1, Open)], "revision 2 was never told"),
             (
                 known(2, true),
@@ -482,12 +489,7 @@ mod tests {
                 vec![alert(1, Open), alert(2, Clear)],
                 "told with revision 2, announced with 1",
             ),
-            (
-                known(1, false),
-                vec![],
-                vec![alert(1, Open)],
-                "revision 1 was told as open",
-            ),
+            (known(1, false), vec![], vec![alert(1, Open)], "revision 1 was told as open"),
         ] {
             assert_eq!(told(announced, &states, &alerts).as_deref(), Some(problem));
         }
@@ -505,6 +507,9 @@ mod tests {
             stage: Stage::Queued,
             ..alert(1, EventKind::Open)
         };
-        assert_eq!(of_alerts(Some(&known(1, true)), &[], &[alert(1, EventKind::Open), queued]), None);
+        assert_eq!(
+            of_alerts(Some(&known(1, true)), &[], &[alert(1, EventKind::Open), queued]),
+            None
+        );
     }
 }

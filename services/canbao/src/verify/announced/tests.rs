@@ -111,11 +111,26 @@ fn what_waits_is_no_difference_while_its_source_is_behind() {
 #[test]
 fn nothing_waits_for_ever_or_for_nothing() {
     for (found, words) in [
-        (waits(true, 29, true, 29), "waits for human-resources.3201, which is complete past its facts"),
-        (waits(true, 29, false, 29), "waits for human-resources.3201, which is complete past its facts"),
-        (waits(true, 20, true, 19), "waits for 10 days, longer than 7 (--longest-wait), for human-resources.3201"),
-        (waits(true, 99, false, 28), "rests on facts later than anything that was logged"),
-        (waits(false, 29, true, 28), "waits for human-resources.3201, and nothing differs"),
+        (
+            waits(true, 29, true, 29),
+            "waits for human-resources.3201, which is complete past its facts",
+        ),
+        (
+            waits(true, 29, false, 29),
+            "waits for human-resources.3201, which is complete past its facts",
+        ),
+        (
+            waits(true, 20, true, 19),
+            "waits for 10 days, longer than 7 (--longest-wait), for human-resources.3201",
+        ),
+        (
+            waits(true, 99, false, 28),
+            "rests on facts later than anything that was logged",
+        ),
+        (
+            waits(false, 29, true, 28),
+            "waits for human-resources.3201, and nothing differs",
+        ),
     ] {
         let found = found.expect("a problem");
         assert!(found.contains(words), "{found}");
