@@ -15,6 +15,7 @@ use integration_tests::servers::Servers;
 use integration_tests::{on_servers, story};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
@@ -103,22 +104,19 @@ fn verify(servers: &Servers) -> anyhow::Result<(Value, bool)> {
 /// The corruptions that a report does not name.
 fn named(report: &Value, good: bool, cases: &[Case]) -> Vec<String> {
     let samples = samples(report);
-    let is_named = |case: &&Case| {
-        samples
-            .iter()
-            .any(|(table, problem)| table == case.table && problem.contains(case.words))
-    };
-    let missing = cases.iter().filter(|case| good || !is_named(case));
-    missing
-        .map(|case| {
-            let said: Vec<&str> = samples
+    let says = |table: &str, words: &str| samples.iter().any(|(of, problem)| of == table && problem.contains(words));
+    let mut missing = Vec::new();
+    for case in cases {
+        for (table, words) in case.said.iter().filter(|(table, words)| good || !says(table, words)) {
+            let said: BTreeSet<&str> = samples
                 .iter()
-                .filter(|(table, _)| table == case.table)
+                .filter(|(of, _)| of == table)
                 .map(|(_, problem)| problem.as_str())
                 .collect();
-            format!("{}: expected {:?} of {}, it says {said:?}", case.name, case.words, case.table)
-        })
-        .collect()
+            missing.push(format!("{}: expected {words:?} of {table}, it says {said:?}", case.name));
+        }
+    }
+    missing
 }
 
 /// Every sample of a report: of which table or topic, and what is wrong.

@@ -48,12 +48,11 @@ impl Topics {
     }
 }
 
-fn named(name: &'static str, table: &'static str, words: &'static str) -> Case {
+const fn named(name: &'static str, said: &'static [(&'static str, &'static str)]) -> Case {
     Case {
         name,
         corruption: "",
-        table,
-        words,
+        said,
     }
 }
 
@@ -77,30 +76,35 @@ pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Cas
     let mut other = state(0)?;
     other.revision += 1;
     again(findings[0], Some(&event::encode(&other)))?;
-    cases.push(named("a state with another revision", "findings", "announced with"));
+    cases.push(named("a state with another revision", &[("findings", "announced with")]));
     let mut other = state(1)?;
     other.since.0 -= 1;
     other.revision += 1;
     again(findings[1], Some(&event::encode(&other)))?;
     again(findings[1], findings[1].payload())?;
-    cases.push(named("a state that goes back", "findings", "follows revision"));
+    cases.push(named("a state that goes back", &[("findings", "follows revision")]));
     again(findings[2], None)?;
-    cases.push(named("a finding taken back", "findings", "takes a finding back"));
-    cases.push(named("a finding that subscribers lack", "findings", "announced, not told"));
+    cases.push(named("a finding taken back", &[("findings", "takes a finding back")]));
+    cases.push(named(
+        "a finding that subscribers lack",
+        &[("findings", "announced, not told")],
+    ));
     let mut other = state(3)?;
     other.finding_id = FindingId([9; 16]);
     let key = other.finding_id.to_string();
     servers.write("findings", 0, key.as_bytes(), Some(&event::encode(&other)), None)?;
-    cases.push(named("a finding that nobody announced", "findings", "told, not announced"));
+    cases.push(named(
+        "a finding that nobody announced",
+        &[("findings", "told, not announced")],
+    ));
     again(findings[4], Some(b"garbage"))?;
-    cases.push(named("a state that is none", "findings", "cannot be read"));
+    cases.push(named("a state that is none", &[("findings", "cannot be read")]));
     let mut other = state(5)?;
     other.since.0 -= 1;
     again(findings[5], Some(&event::encode(&other)))?;
     cases.push(named(
         "a state that reads otherwise",
-        "findings",
-        "told otherwise than announced",
+        &[("findings", "told otherwise than announced")],
     ));
 
     let mut alerts = kept.messages.iter().filter(|message| message.topic().starts_with("alerts."));
@@ -111,11 +115,10 @@ pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Cas
         ..told.clone()
     };
     again(alert, Some(&event::encode(&twice)))?;
-    cases.push(named("an alert told twice", "alerts", "was told twice"));
+    cases.push(named("an alert told twice", &[("alerts", "was told twice")]));
     cases.push(named(
         "an alert with another event id",
-        "alerts",
-        "has an event id that is none",
+        &[("alerts", "has an event id that is none")],
     ));
     let next = alerts.next().context("another alert")?;
     let mut more: AlertEvent = event::decode(next.payload().context("an alert without a value")?)?;
@@ -129,30 +132,35 @@ pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Cas
         Some(&value),
         Some(headers),
     )?;
-    cases.push(named("an alert that nobody announced", "alerts", "told with revision 99"));
+    cases.push(named(
+        "an alert that nobody announced",
+        &[("alerts", "told with revision 99")],
+    ));
 
     again(persons[0], None)?;
-    cases.push(named("a person removed", "person.registry", "missing"));
+    cases.push(named("a person removed", &[("person.registry", "missing")]));
     let mut other: PersonState = event::decode(persons[1].payload().context("a person without a value")?)?;
     other.alive = !other.alive;
     again(persons[1], Some(&event::encode(&other)))?;
-    cases.push(named("a person's state changed", "person.registry", "differs"));
+    cases.push(named("a person's state changed", &[("person.registry", "differs")]));
     let key = format!("{0}.9.{0}", FindingId([9; 16]));
     other.person.0 = [9; 16];
     servers.write("person.registry", 0, key.as_bytes(), Some(&event::encode(&other)), None)?;
-    cases.push(named("a person invented", "person.registry", "unexpected"));
+    cases.push(named("a person invented", &[("person.registry", "unexpected")]));
 
     let positions = kept.last("publisher.positions");
     let position = positions.first().context("a position")?;
     again(position, Some(br#"{"epoch":0,"next":1000000}"#))?;
     cases.push(named(
         "a position raised",
-        "publisher.positions",
-        "the next in the store gets",
+        &[("publisher.positions", "the next in the store gets")],
     ));
     let position = positions.last().context("a position")?;
     again(position, Some(br#"{"epoch":0,"next":0}"#))?;
-    cases.push(named("a position lowered", "publisher.positions", "goes back from sequence"));
+    cases.push(named(
+        "a position lowered",
+        &[("publisher.positions", "goes back from sequence")],
+    ));
     servers.flush()?;
     Ok(cases)
 }

@@ -34,6 +34,7 @@ mod rest;
 pub(crate) mod sample;
 mod shards;
 mod told;
+mod waiting;
 
 pub use announced::Announced;
 pub use books::PartitionBook;
@@ -44,7 +45,7 @@ pub use rest::Rest;
 
 use crate::configuration;
 use crate::topics;
-use announced::{Open, Patience};
+use announced::Open;
 use anyhow::Context;
 use domain::ids::IdKey;
 use expected::Rules;
@@ -57,6 +58,7 @@ use runtime::dialect::Dialects;
 use runtime::store::read::StoredShard;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::time::{Duration, Instant};
+use waiting::Patience;
 
 /// How long a comparison waits, unasked, for what would make a difference.
 const GRACE: Duration = Duration::from_secs(10);
@@ -259,7 +261,7 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
 
 /// Whether the store shows what should not stay: what waits for nothing, or a date that the clock has and the shards have not.
 async fn is_odd(connection: &mut PgConnection, shards: &[StoredShard]) -> anyhow::Result<bool> {
-    Ok(announced::count_overdue(connection, shards).await? > 0 || recorded::is_clock_apart(connection, shards).await?)
+    Ok(waiting::count_overdue(connection, shards).await? > 0 || recorded::is_clock_apart(connection, shards).await?)
 }
 
 async fn check_books(

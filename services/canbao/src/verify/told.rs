@@ -1,11 +1,14 @@
 //! `findings` and `alerts.*` against what the base has announced: per finding, dense revisions that alternate open, amend*, clear; the last
 //! state as announced; each event once, under the id of its finding and revision (ARCHITECTURE.md, Findings and release).
 
+mod check;
+
 use super::announced::{Row as AnnouncedRow, announced_row};
 use super::compare::{Problems, TableReport};
 use super::expected::Sheet;
 use super::published::{Record, Stage, alerts_of, digest, unreadable};
 use anyhow::Context;
+use check::{of_alerts, of_state};
 use domain::date::{Day, Timestamp};
 use domain::ids::{FindingId, IdKey};
 use domain::release::{Cause, Event, EventKind, Told};
@@ -13,7 +16,7 @@ use runtime::kafka::topics::FINDINGS;
 use schemas::event::{self, AlertEvent, FindingState, FindingStatus};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// The states and the alerts that were published.
 pub(super) const TABLES: &[&str] = &[
@@ -344,172 +347,5 @@ fn alerts(row: &PgRow) -> anyhow::Result<Vec<Alert>> {
     alerts.context("a temporary table holds what nobody wrote")
 }
 
-/// The last state against what is announced.
-fn of_state(known: Option<&Known>, last: Option<&State>) -> Option<String> {
-    match (known, last) {
-        (None, None) => None,
-        (None, Some(_)) => Some("told, not announced".to_owned()),
-        (Some(_), None) => Some("announced, not told".to_owned()),
-        (Some(known), Some(last)) if known.revision != last.revision => Some(format!(
-            "told with revision {}, announced with {}",
-            last.revision, known.revision
-        )),
-        (Some(known), Some(last)) if known.open != last.open || known.told != last.told => {
-            Some("told otherwise than announced".to_owned())
-        }
-        _ => None,
-    }
-}
-
-/// The alerts of a finding: each revision once, except where a baseline opened it, alternating, and saying what `findings` says.
-fn of_alerts(known: Option<&Known>, states: &[State], alerts: &[Alert]) -> Option<String> {
-    let mut by_revision: BTreeMap<u32, &Alert> = BTreeMap::new();
-    for alert in alerts {
-        let again = by_revision.insert(alert.revision, alert);
-        // What was published a moment ago may still stand in the outbox.
-        let is_copy =
-            |other: &Alert| other.whole == alert.whole && (other.stage == Stage::Queued) != (alert.stage == Stage::Queued);
-        if again.is_some_and(|other| !is_copy(other)) {
-            return Some(format!("revision {} was told twice", alert.revision));
-        }
-    }
-    let newest = known.map_or(0, |known| known.revision);
-    if let Some((beyond, _)) = by_revision.range(newest + 1..).next() {
-        return Some(format!("told with revision {beyond}, announced with {newest}"));
-    }
-    let mut open = false;
-    for revision in 1..=newest {
-        let state = states.iter().find(|state| state.revision == revision);
-        match by_revision.get(&revision) {
-            None if open || state.is_some_and(|state| !state.baseline) => {
-                return Some(format!("revision {revision} was never told"));
-            }
-            // The baseline is no alert, and later states of the finding may have replaced it in `findings`.
-            None => open = true,
-            Some(alert) if open == (alert.action == EventKind::Open) => {
-                return Some(format!("revision {revision} says {} out of turn", alert.action.as_str()));
-            }
-            Some(alert) if state.is_some_and(|state| state.whole != alert.whole) => {
-                return Some(format!("revision {revision} reads otherwise in findings"));
-            }
-            Some(alert) => open = alert.action != EventKind::Clear,
-        }
-    }
-    known
-        .is_some_and(|known| known.open != open)
-        .then(|| format!("revision {newest} was told as {}", if open { "open" } else { "cleared" }))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state(revision: u32, open: bool, baseline: bool) -> State {
-        State {
-            stage: Stage::Before,
-            revision,
-            open,
-            baseline,
-            told: [1; 16],
-            whole: [2; 16],
-        }
-    }
-
-    fn alert(revision: u32, action: EventKind) -> Alert {
-        Alert {
-            stage: Stage::Before,
-            revision,
-            action,
-            whole: [2; 16],
-        }
-    }
-
-    fn known(revision: u32, open: bool) -> Known {
-        Known {
-            revision,
-            open,
-            told: [1; 16],
-        }
-    }
-
-    #[test]
-    fn the_last_state_is_what_is_announced() {
-        let told = |known: Option<Known>, last: Option<State>| of_state(known.as_ref(), last.as_ref());
-        assert_eq!(told(None, None), None);
-        assert_eq!(told(Some(known(2, true)), Some(state(2, true, false))), None);
-        for (announced, last, problem) in [
-            (Some(known(1, true)), None, "announced, not told"),
-            (None, Some(state(1, true, false)), "told, not announced"),
-            (
-                Some(known(7, true)),
-                Some(state(1, true, false)),
-                "told with revision 1, announced with 7",
-            ),
-            (
-                Some(known(1, false)),
-                Some(state(1, true, false)),
-                "told otherwise than announced",
-            ),
-        ] {
-            assert_eq!(told(announced, last).as_deref(), Some(problem));
-        }
-    }
-
-    #[test]
-    fn alerts_are_dense_and_alternate() {
-        use EventKind::{Amend, Clear, Open};
-        let told = |known: Known, states: &[State], alerts: &[Alert]| of_alerts(Some(&known), states, alerts);
-        let full = [alert(1, Open), alert(2, Amend), alert(3, Clear), alert(4, Open)];
-        assert_eq!(told(known(4, true), &[state(4, true, false)], &full), None);
-        // Opened by a baseline that `findings` no longer holds.
-        assert_eq!(told(known(2, false), &[state(2, false, false)], &[alert(2, Clear)]), None);
-        for (announced, states, alerts, problem) in [
-            (
-                known(1, true),
-                vec![state(1, true, false)],
-                vec![],
-                "revision 1 was never told",
-            ),
-            (known(2, true), vec![], vec![alert(1, Open)], "revision 2 was never told"),
-            (
-                known(2, true),
-                vec![],
-                vec![alert(1, Open), alert(2, Open)],
-                "revision 2 says open out of turn",
-            ),
-            (
-                known(1, true),
-                vec![],
-                vec![alert(1, Open), alert(1, Open)],
-                "revision 1 was told twice",
-            ),
-            (
-                known(1, true),
-                vec![],
-                vec![alert(1, Open), alert(2, Clear)],
-                "told with revision 2, announced with 1",
-            ),
-            (known(1, false), vec![], vec![alert(1, Open)], "revision 1 was told as open"),
-        ] {
-            assert_eq!(told(announced, &states, &alerts).as_deref(), Some(problem));
-        }
-        let other = State {
-            whole: [9; 16],
-            ..state(1, true, false)
-        };
-        let problem = told(known(1, true), &[other], &[alert(1, Open)]);
-        assert_eq!(problem.as_deref(), Some("revision 1 reads otherwise in findings"));
-    }
-
-    #[test]
-    fn what_was_just_published_may_still_stand_in_the_outbox() {
-        let queued = Alert {
-            stage: Stage::Queued,
-            ..alert(1, EventKind::Open)
-        };
-        assert_eq!(
-            of_alerts(Some(&known(1, true)), &[], &[alert(1, EventKind::Open), queued]),
-            None
-        );
-    }
-}
+mod tests;

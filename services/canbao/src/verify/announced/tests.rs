@@ -2,6 +2,7 @@ use super::*;
 use domain::date::Day;
 use domain::finding::Rule;
 use domain::shard_state::ShardState;
+use std::collections::HashSet;
 
 fn finding(since: i32) -> Finding {
     Finding {
