@@ -150,7 +150,7 @@ const TOLD: &[Case] = &[
     case("an announcement marked closed", "update store.announced set open = false
          where ctid = (select ctid from store.announced where open order by shard desc, anchor desc, person desc, about desc limit 1)", &[("announced", "has columns that do not repeat what was told")]),
     case("the finding of an announcement changed", "update store.announced set finding = '\\x01000000000000000000000000000009'
-         where ctid = (select ctid from store.announced where revision <> 7 order by shard desc, anchor desc, person desc, about desc limit 1)", &[("announced", "has a finding id that is none"), ("findings", "announced, not told")]),
+         where ctid = (select ctid from store.announced where open and revision <> 7 order by shard desc, anchor desc, person desc, about desc limit 1)", &[("announced", "has a finding id that is none"), ("findings", "announced, not told")]),
 ];
 
 const LOG: &[Case] = &[

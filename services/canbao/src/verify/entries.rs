@@ -71,11 +71,7 @@ pub(super) async fn compare(
         .context("opening the source log")?;
     let consumer = topics::range_reader(settings)?;
     let mut rows = Rows::default();
-    let mut compared = Compared {
-        report: Problems::new(PERSON_RECORDS, 0).report(),
-        unchecked: 0,
-        newest: Timestamp(0),
-    };
+    let (mut unchecked, mut newest) = (0, Timestamp(0));
     let mut problems = Problems::new(PERSON_RECORDS, show);
     progress.set_length(shards.len() as u64);
     for stored in shards {
@@ -87,12 +83,13 @@ pub(super) async fn compare(
                 rows.put_back(row);
                 break;
             }
-            compared.newest = compared.newest.max(Timestamp(row.at));
+            newest = newest.max(Timestamp(row.at));
             page.take(&row, &mut problems);
         }
-        compared.unchecked += page.unchecked;
-        problems.rows += page.close(&mut problems);
-        compared.newest = compared.newest.max(read.newest);
+        unchecked += page.unchecked;
+        let taken = page.close(&mut problems);
+        problems.rows += taken;
+        newest = newest.max(read.newest);
         if read.from == 0
             && let Some(complete) = &read.complete
             && complete.complete != stored.state.complete
@@ -108,8 +105,11 @@ pub(super) async fn compare(
         .execute(connection)
         .await
         .context("closing the source log")?;
-    compared.report = problems.report();
-    Ok(compared)
+    Ok(Compared {
+        report: problems.report(),
+        unchecked,
+        newest,
+    })
 }
 
 /// Rows in the order of the cursor.

@@ -30,8 +30,8 @@ pub(super) async fn compare(
         .await
         .context("reading the shards")?
         .iter()
-        .filter_map(|row| Some((shard(row).ok()?, row.try_get("messages").ok()?)))
-        .collect();
+        .map(|row| Ok((shard(row)?, row.try_get("messages")?)))
+        .collect::<anyhow::Result<_>>()?;
     let mut states = states(shards, log, agreed, &sent, show);
     for sample in log.uneven_shards(agreed).into_iter().chain(lost.iter().cloned()) {
         states.note(sample.key, sample.problem);
