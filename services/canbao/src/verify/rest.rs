@@ -58,7 +58,8 @@ impl Rest {
             (self.due, "persons due"),
             (self.uneven_dates, "shards with another business date"),
             (self.passes, "passes through a shard"),
-            (self.statements, "statements"),
+            (self.statements, "statements not sent"),
+            (self.controls_behind, "statements not applied"),
         ];
         let some = named.iter().filter(|(count, _)| *count > 0);
         some.map(|(count, what)| format!("{count} {what}"))
