@@ -15,7 +15,7 @@ use domain::date::Timestamp;
 use domain::source::{Agency, Source};
 pub use processes::{Processes, Replica, SERVICES};
 use rdkafka::ClientConfig;
-use rdkafka::message::OwnedMessage;
+use rdkafka::message::{Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use runtime::kafka::topics::PERSON_RECORDS;
 use runtime::statements::{self, Outcome, Statement};
@@ -254,6 +254,39 @@ impl Servers {
         };
         let sources = sources().into_iter();
         Ok(sources.filter(|source| !silent.contains(source) && !heard(source)).collect())
+    }
+
+    /// Writes a message of any topic, as whoever may write there could.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn write(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &[u8],
+        value: Option<&[u8]>,
+        headers: Option<OwnedHeaders>,
+    ) -> anyhow::Result<()> {
+        let mut record = BaseRecord::to(topic).key(key).partition(partition);
+        record.payload = value;
+        record.headers = headers;
+        self.producer.send(record).map_err(|(error, _)| error.into())
+    }
+
+    /// Makes a topic anew with so many partitions and these messages of it.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn make_anew(&mut self, topic: &str, partitions: u16, messages: &[OwnedMessage]) -> anyhow::Result<()> {
+        Broker::new(&self.kafka)?.make_anew(topic, partitions).await?;
+        // The old one knows the topic that is gone.
+        self.producer = producer(&self.kafka)?;
+        for message in messages.iter().filter(|message| message.topic() == topic) {
+            let key = message.key().unwrap_or_default();
+            self.write(topic, message.partition(), key, message.payload(), message.headers().cloned())?;
+        }
+        self.flush()
     }
 
     /// Everything committed that some topics hold.

@@ -58,6 +58,19 @@ impl Broker {
         Ok(())
     }
 
+    /// Removes a topic, waits until it is gone, and makes it anew.
+    pub(super) async fn make_anew(&self, topic: &str, partitions: u16) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.topics()?.iter().any(|(name, _)| name == topic) {
+            ensure!(Instant::now() < deadline, "the broker does not let go of {topic}");
+            for removed in self.admin.delete_topics(&[topic], &AdminOptions::new()).await? {
+                tolerate(removed, &[RDKafkaErrorCode::UnknownTopicOrPartition])?;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        self.make(&[(topic.to_owned(), partitions)]).await
+    }
+
     /// Removes every topic and every consumer group of Canbao, and waits until they are gone.
     pub(super) async fn clear(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;

@@ -190,11 +190,13 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             wait,
             without_books,
             show,
+            longest_wait,
         } => {
             let plan = Plan {
                 wait: wait.map(Duration::from_secs),
                 books: !without_books,
                 show,
+                longest_wait,
             };
             schema_ids::adopt(settings).await?;
             let report = Box::pin(verify::verify(settings, &pool, &plan)).await?;

@@ -75,6 +75,15 @@ pub(crate) fn reader(settings: &Settings) -> anyhow::Result<Reader> {
     config.create_with_context(Quiet).context("making a Kafka consumer")
 }
 
+/// Makes a [`Reader`] that reads one partition after the other: it does not wait at the end of one.
+///
+/// # Errors
+/// When a Kafka property is unknown to the client.
+pub(crate) fn range_reader(settings: &Settings) -> anyhow::Result<Reader> {
+    let config = kafka::range_consumer(settings, "canbao");
+    config.create_with_context(Quiet).context("making a Kafka consumer")
+}
+
 /// A consumer that can ask for the committed offsets of a normaliser's group, without joining it.
 ///
 /// # Errors

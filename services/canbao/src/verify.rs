@@ -2,26 +2,39 @@
 //!
 //! | Step | Reads |
 //! |---|---|
-//! | 1. where sources and normalisers stand | brokers |
+//! | 1. where sources, normalisers and published topics stand | brokers |
 //! | 2. one snapshot of the store; what stands in the logs behind it (`rest`) | store, brokers |
 //! | 3. the source log in whole (`log`) | store |
 //! | 4. the base as the function has it, as rows (`expected`) | |
-//! | 5. table by table, what differs (`compare`); open against announced (`announced`) | store |
-//! | 6. every source message, found in log or dead letters (`books`, `ledger`) | brokers |
+//! | 5. table by table, what differs (`compare`, `shards`, `recorded`) | store |
+//! | 6. the source log against `person.records`, shard by shard (`entries`) | brokers, store |
+//! | 7. open against announced, and what waits, shard by shard (`announced`) | store |
+//! | 8. what was published, partition by partition (`published`: `told`, `registry`, `outbox`) | brokers, store |
+//! | 9. every source message, found in log or dead letters (`books`, `ledger`) | brokers |
 //!
-//! Steps 2 to 5 see one state of the store, so that the registry may go on meanwhile. The order of 1 and 2 matters: what a normaliser
-//! has committed stands in the logs before the snapshot is taken, so nothing can be missed. Writes nothing but temporary tables.
+//! Steps 2 to 8 see one state of the store, so that the services may go on meanwhile. The order of 1 and 2 matters: what a normaliser
+//! has committed stands in the logs before the snapshot is taken, so nothing can be missed, and what was published before is known to the
+//! snapshot. Writes nothing but temporary tables. Steps 6 to 8 hold a shard or a partition at a time; steps 3 and 4 hold the newest
+//! version of every record, because a guest copy may go from any shard to any other.
 
 mod announced;
 mod books;
 mod compare;
+mod entries;
 mod expected;
 mod ledger;
 mod log;
+mod outbox;
+mod published;
+mod recorded;
+mod registry;
 mod report;
 mod rest;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shards;
+mod told;
+mod waiting;
 
 pub use announced::Announced;
 pub use books::PartitionBook;
@@ -32,19 +45,20 @@ pub use rest::Rest;
 
 use crate::configuration;
 use crate::topics;
+use announced::Open;
 use anyhow::Context;
 use domain::ids::IdKey;
 use expected::Rules;
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{Agreed, SourceLog};
+use published::{Ends, Fold};
 use rest::Tail;
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
-use runtime::store::log::BookKey;
 use runtime::store::read::StoredShard;
-use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
-use std::collections::BTreeMap;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::time::{Duration, Instant};
+use waiting::Patience;
 
 /// How long a comparison waits, unasked, for what would make a difference.
 const GRACE: Duration = Duration::from_secs(10);
@@ -60,6 +74,8 @@ pub struct Plan {
     pub books: bool,
     /// Differences shown of each table.
     pub show: u32,
+    /// How long a finding may wait to be told, in days.
+    pub longest_wait: u32,
 }
 
 /// Verifies.
@@ -77,52 +93,104 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
     };
 
     let mut still = stand_still(settings, pool, plan).await?;
-    let Still {
-        transaction,
-        shards,
-        rest,
-        tail,
-        log,
-        agreed,
-    } = &mut still;
     let rules = Rules {
         key: key.clone(),
         policy,
-        today: agreed.today.unwrap_or(domain::shard_state::BEFORE_TIME),
-        floors: std::mem::take(&mut agreed.floors),
-        rulings: std::mem::take(&mut agreed.rulings),
+        today: still.agreed.today.unwrap_or(domain::shard_state::BEFORE_TIME),
+        floors: still.agreed.floors.clone(),
+        rulings: still.agreed.rulings.clone(),
     };
     let computing = bar("recomputing the base", "neighbourhoods");
-    let computed = expected::write(transaction, log, &rules, &computing).await?;
+    let computed = expected::write(&mut still.transaction, &mut still.log, &rules, &computing).await?;
     computing.finish_and_clear();
-    let comparing = bar("comparing", "tables");
-    let mut tables = compare::tables(transaction, plan.show, &comparing).await?;
-    tables.push(states(shards, log, rules.rulings.digest(), plan.show));
-    tables.push(books_table(transaction, log, plan.show).await?);
-    let known = announced::Known::read(transaction).await?;
-    let announced = announced::compare(&computed.open, &known, plan.show);
-    comparing.finish_and_clear();
-    let base = BaseReport {
-        log_rows: log.rows,
-        undecodable: log.undecodable,
-        logged_twice: log.twice,
-        business_date: agreed.today.map(|day| day.to_string()),
-        persons: computed.persons,
-        findings: computed.findings,
-        tables,
+    let tables = compare_tables(settings, &mut still, plan.show).await?;
+    let mut report = Report {
+        rest: still.rest.clone(),
+        base: BaseReport {
+            log_rows: still.log.rows,
+            undecodable: still.log.undecodable,
+            business_date: still.agreed.today.map(|day| day.to_string()),
+            persons: computed.persons,
+            findings: computed.findings,
+            tables,
+        },
+        announced: Announced::default(),
+        topics: Vec::new(),
+        unchecked: 0,
+        books: None,
     };
-    let books = match &dialects {
-        Some(dialects) => Some(check_books(settings, dialects, &key, transaction, &stretches, log, tail).await?),
-        None => None,
-    };
-    let rest = rest.clone();
+    compare_topics(settings, &mut still, plan, &key, &computed.open, &mut report).await?;
+    if let Some(dialects) = &dialects {
+        let Still {
+            transaction, log, tail, ..
+        } = &mut still;
+        report.books = Some(check_books(settings, dialects, &key, transaction, &stretches, log, tail).await?);
+    }
     still.transaction.rollback().await.context("leaving the snapshot")?;
-    Ok(Report {
-        rest,
-        base,
-        announced,
-        books,
-    })
+    Ok(report)
+}
+
+/// Every table of the store but those of what was told.
+async fn compare_tables(settings: &Settings, still: &mut Still, show: u32) -> anyhow::Result<Vec<TableReport>> {
+    let topics = tokio::task::block_in_place(|| topics::source_topics(settings))?;
+    let Still {
+        transaction,
+        shards,
+        log,
+        agreed,
+        tail,
+        ..
+    } = still;
+    let comparing = bar("comparing", "tables");
+    let mut tables = compare::tables(transaction, show, &comparing).await?;
+    tables.extend(log.uneven());
+    tables.extend(shards::compare(transaction, shards, log, agreed, &tail.lost, show).await?);
+    tables.extend(recorded::compare(transaction, shards, log, agreed, &topics, show).await?);
+    comparing.finish_and_clear();
+    Ok(tables)
+}
+
+/// The logs, what was told and what waits, and what was published.
+async fn compare_topics(
+    settings: &Settings,
+    still: &mut Still,
+    plan: &Plan,
+    key: &IdKey,
+    open: &Open,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let Still {
+        transaction,
+        shards,
+        log,
+        ends,
+        ..
+    } = still;
+    let reading = bar("comparing person.records", "shards");
+    let entries = entries::compare(transaction, settings, shards, plan.show, &reading).await?;
+    reading.finish_and_clear();
+    let patience = Patience {
+        newest: entries.newest,
+        days: plan.longest_wait,
+        carried: &log.carried,
+    };
+    let (announced, tables) = announced::compare(transaction, open, shards, &patience, key, plan.show).await?;
+    report.announced = announced;
+    report.base.tables.extend(tables);
+    let folding = bar("folding what was published", "partitions");
+    let fold = Fold {
+        settings,
+        key,
+        before: ends,
+        shards,
+        show: plan.show,
+        progress: &folding,
+    };
+    report.topics.push(entries.report);
+    report.topics.extend(fold.compare(transaction).await?);
+    report.unchecked = entries.unchecked;
+    folding.finish_and_clear();
+    Ok(())
 }
 
 /// One state of the store that can be compared.
@@ -133,15 +201,18 @@ struct Still {
     tail: Tail,
     log: SourceLog,
     agreed: Agreed,
+    /// Where the published topics ended before.
+    ends: Ends,
 }
 
-/// Waits for such a state.
+/// Waits for such a state. What is only odd for a moment, or for good, is waited for as well, and compared once that took too long.
 async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::Result<Still> {
     let consumer = topics::reader(settings)?;
     let deadline = Instant::now() + plan.wait.unwrap_or(GRACE);
     let waiting = bar("waiting for rest", "looks");
     loop {
         waiting.inc(1);
+        let ends = tokio::task::block_in_place(|| Ends::read(settings, &consumer))?;
         let mut transaction = pool.begin().await.context("beginning a transaction")?;
         sqlx::query("set transaction isolation level repeatable read")
             .execute(&mut *transaction)
@@ -152,14 +223,20 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
         let tail = tokio::task::block_in_place(|| Tail::read(&consumer, &shards))?;
         tail.count(&mut rest);
         let late = Instant::now() >= deadline;
+        if late {
+            // Nobody waits for these any more: they are differences.
+            rest.messages -= shards::strays(&mut transaction, &shards, 0).await?.count;
+        }
         let enough = rest.is_comparable() && (plan.wait.is_none() || late || rest.is_at_rest());
-        if enough {
+        if enough && (late || !is_odd(&mut transaction, &shards).await?) {
             let reading = bar("reading the source log", "rows");
             reading.set_length(log::estimate(&mut transaction).await?);
-            let log = SourceLog::read(&mut transaction, &reading).await?;
+            let log = SourceLog::read(&mut transaction, plan.show, &reading).await?;
             reading.finish_and_clear();
-            // A snapshot that only some shards have heard of is as much under way as a message.
-            if let Some(agreed) = log.agreed() {
+            let agreed = log.agreed();
+            // What only some shards have heard of is as much under way as a message, as long as somebody may still send it.
+            let is_under_way = rest.statements > 0 || rest.controls_behind > 0;
+            if log.uneven_shards(&agreed).is_empty() || (late && !is_under_way) {
                 waiting.finish_and_clear();
                 return Ok(Still {
                     transaction,
@@ -168,105 +245,23 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
                     tail,
                     log,
                     agreed,
+                    ends,
                 });
             }
         }
         transaction.rollback().await.context("leaving the snapshot")?;
         anyhow::ensure!(
             !late,
-            "not at rest, so nothing was compared: {} messages between shards, {} persons due, {} shards with another business date; \
-             is the registry running? `--wait SECONDS` waits longer",
-            rest.messages,
-            rest.due,
-            rest.uneven_dates
+            "not at rest, so nothing was compared: {}; are registry and clock running? `--wait SECONDS` waits longer",
+            rest.obstacles()
         );
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// The shards' states against their logs.
-fn states(shards: &[StoredShard], log: &SourceLog, decisions: u64, show: u32) -> TableReport {
-    let mut samples = Vec::new();
-    for (shard, logged) in shards.iter().zip(&log.shards) {
-        let mut note = |differs: bool, problem: &str| {
-            if differs {
-                samples.push(Sample {
-                    key: shard.shard.to_string(),
-                    problem: problem.to_owned(),
-                });
-            }
-        };
-        note(shard.state.today != logged.today, "differs in business date");
-        note(shard.state.live != logged.live, "differs in live regions");
-        note(shard.state.decisions != decisions, "differs in decisions");
-    }
-    shortened("shard", shards.len(), samples, show)
-}
-
-/// The live counters of the books against the log.
-async fn books_table(connection: &mut PgConnection, log: &SourceLog, show: u32) -> anyhow::Result<TableReport> {
-    let rows = sqlx::query("select shard, agency, city, \"table\", partition, outcome, value from store.books")
-        .fetch_all(connection)
-        .await
-        .context("reading the books")?;
-    let mut stored = BTreeMap::new();
-    for row in &rows {
-        let key: StoredBook = (
-            row.try_get("shard")?,
-            row.try_get("agency")?,
-            row.try_get("city")?,
-            row.try_get("table")?,
-            row.try_get("partition")?,
-            row.try_get("outcome")?,
-        );
-        stored.insert(key, row.try_get::<i64, _>("value")?);
-    }
-    let counted = log.books.iter().map(|(key, value)| (stored_key(key), *value)).collect();
-    Ok(shortened("books", rows.len(), book_differences(&stored, &counted), show))
-}
-
-/// Shard, agency, city, table, partition, outcome as stored.
-type StoredBook = (i16, i16, i16, String, i16, i16);
-
-fn stored_key((shard, source, table, partition, outcome): &BookKey) -> StoredBook {
-    let agency = i16::from(source.agency.code());
-    (
-        i16::from(shard.number()),
-        agency,
-        source.city.code() as i16,
-        table.clone(),
-        *partition as i16,
-        *outcome,
-    )
-}
-
-fn book_differences(stored: &BTreeMap<StoredBook, i64>, counted: &BTreeMap<StoredBook, i64>) -> Vec<Sample> {
-    let value = |books: &BTreeMap<StoredBook, i64>, key: &StoredBook| books.get(key).copied().unwrap_or(0);
-    let mut keys: Vec<&StoredBook> = stored.keys().chain(counted.keys()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys.into_iter()
-        .filter(|key| value(stored, key) != value(counted, key))
-        .map(|key| {
-            let (shard, agency, city, table, partition, outcome) = key;
-            let problem = format!("counts {}, the log has {}", value(stored, key), value(counted, key));
-            Sample {
-                key: format!("{shard}/{agency}/{city}/{table}/{partition}/{outcome}"),
-                problem,
-            }
-        })
-        .collect()
-}
-
-fn shortened(table: &'static str, rows: usize, mut samples: Vec<Sample>, show: u32) -> TableReport {
-    let differences = samples.len() as u64;
-    samples.truncate(show as usize);
-    TableReport {
-        table,
-        rows: rows as u64,
-        differences,
-        samples,
-    }
+/// Whether the store shows what should not stay: what waits for nothing, or a date that the clock has and the shards have not.
+async fn is_odd(connection: &mut PgConnection, shards: &[StoredShard]) -> anyhow::Result<bool> {
+    Ok(waiting::count_overdue(connection, shards).await? > 0 || recorded::is_clock_apart(connection, shards).await?)
 }
 
 async fn check_books(
@@ -301,26 +296,4 @@ pub(crate) fn bar(what: &'static str, unit: &'static str) -> ProgressBar {
     bar.set_prefix(unit);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counters_of_the_books_must_agree_with_the_log() {
-        let key = |outcome| -> StoredBook { (0, 3, 3201, "ac02".to_owned(), 0, outcome) };
-        let stored = BTreeMap::from([(key(1), 5), (key(2), 0), (key(3), 2)]);
-        let counted = BTreeMap::from([(key(1), 5), (key(3), 1)]);
-        let found = book_differences(&stored, &counted);
-        assert_eq!(
-            found,
-            [Sample {
-                key: "0/3/3201/ac02/0/3".into(),
-                problem: "counts 2, the log has 1".into()
-            }]
-        );
-        let report = shortened("books", 3, found, 0);
-        assert_eq!((report.differences, report.samples.len()), (1, 0));
-    }
 }

@@ -99,6 +99,11 @@ impl ShardState {
         self.heard[slot(message.from)] = message.sequence + 1;
     }
 
+    /// The sequence of the next message that was not heard of a sender.
+    pub fn heard(&self, from: Shard) -> u64 {
+        self.heard[slot(from)]
+    }
+
     /// How many messages the shard has sent so far.
     pub fn messages_sent(&self) -> u64 {
         self.next
@@ -121,7 +126,7 @@ impl ShardState {
     }
 
     /// Completeness only rises; the vector names every source in scope.
-    pub(crate) fn complete(&mut self, vector: &[(Source, Timestamp)]) {
+    pub fn complete(&mut self, vector: &[(Source, Timestamp)]) {
         self.complete = vector
             .iter()
             .map(|(source, until)| (*source, self.complete.get(source).map_or(*until, |before| *before.max(until))))

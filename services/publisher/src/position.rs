@@ -1,18 +1,8 @@
 //! How far a shard's outbox is published, and whether that agrees with the database. Pure.
 
 use domain::shard::Shard;
-use serde::{Deserialize, Serialize};
+pub use runtime::outbox::Position;
 use std::collections::BTreeMap;
-
-/// A shard's position (发布位置), as it stands in the positions topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// Epoch of the outbox: raised when the database is restored from a backup, since sequences then begin to differ from
-    /// what was published.
-    pub epoch: u32,
-    /// Sequence of the next row to publish; everything below is published.
-    pub next: u64,
-}
 
 /// What the database says of its outbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

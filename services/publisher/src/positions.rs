@@ -16,8 +16,7 @@ use runtime::kafka::topics::TopicSpec;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Key: the shard in decimal digits; value: [`Position`] as JSON.
-pub const TOPIC: &str = "publisher.positions";
+pub use runtime::outbox::{POSITIONS as TOPIC, decode_position as decode};
 
 /// How often reading says that it waits.
 const SAY_WAITING: Duration = Duration::from_secs(30);
@@ -43,12 +42,6 @@ pub fn encode(shard: Shard, position: Position) -> (String, String) {
         shard.to_string(),
         format!(r#"{{"epoch":{},"next":{}}}"#, position.epoch, position.next),
     )
-}
-
-/// The shard and position of a message; `None` when it is not one of ours.
-pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Shard, Position)> {
-    let shard = std::str::from_utf8(key?).ok()?.parse().ok().and_then(Shard::new)?;
-    Some((shard, serde_json::from_slice(value?).ok()?))
 }
 
 /// Reads the committed positions to the end of the topic, however long the brokers take; `None` when `stop` became true first. Blocks.

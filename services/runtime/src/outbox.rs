@@ -1,6 +1,28 @@
-//! The headers of outgoing events: CloudEvents attributes, as the outbox keeps them for the publisher.
+//! What the publisher and those who check it share: the headers of outgoing events, CloudEvents attributes as the outbox keeps them;
+//! and how far each shard's outbox is published.
 
+use domain::shard::Shard;
 use schemas::event::AlertEvent;
+use serde::{Deserialize, Serialize};
+
+/// Topic of the publisher's positions, one per shard. Key: the shard in decimal digits; value: [`Position`] as JSON.
+pub const POSITIONS: &str = "publisher.positions";
+
+/// A shard's position (发布位置), as it stands in the positions topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epoch of the outbox: raised when the database is restored from a backup, since sequences then begin to differ from
+    /// what was published.
+    pub epoch: u32,
+    /// Sequence of the next row to publish; everything below is published.
+    pub next: u64,
+}
+
+/// The shard and position of a message; `None` when it is not one of ours.
+pub fn decode_position(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Shard, Position)> {
+    let shard = std::str::from_utf8(key?).ok()?.parse().ok().and_then(Shard::new)?;
+    Some((shard, serde_json::from_slice(value?).ok()?))
+}
 
 /// A header's name and value.
 pub type Header = (String, String);

@@ -48,6 +48,9 @@ pub(super) enum Command {
         /// Differences to show per table
         #[arg(long, value_name = "N", default_value_t = 10)]
         show: u32,
+        /// Days that a finding may wait to be told, for a source to be complete; nightly sources rest on public holidays
+        #[arg(long, value_name = "DAYS", default_value_t = 10)]
+        longest_wait: u32,
     },
     /// Print alerts
     Alerts {

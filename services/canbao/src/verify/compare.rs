@@ -29,6 +29,54 @@ pub struct TableReport {
     pub samples: Vec<Sample>,
 }
 
+/// Problems of a table or topic as they are found: all are counted, some are kept.
+#[derive(Debug)]
+pub(crate) struct Problems {
+    table: &'static str,
+    /// Rows or messages looked at.
+    pub(crate) rows: u64,
+    /// Problems so far.
+    pub(crate) count: u64,
+    show: usize,
+    samples: Vec<Sample>,
+}
+
+impl Problems {
+    /// None yet; `show` of them are kept.
+    pub(crate) fn new(table: &'static str, show: u32) -> Self {
+        Self {
+            table,
+            rows: 0,
+            count: 0,
+            show: show as usize,
+            samples: Vec::new(),
+        }
+    }
+
+    /// Notes one.
+    pub(crate) fn note(&mut self, key: String, problem: impl Into<String>) {
+        self.count += 1;
+        let problem = problem.into();
+        self.keep(Sample { key, problem });
+    }
+
+    /// Keeps a sample of what is counted already.
+    pub(crate) fn keep(&mut self, sample: Sample) {
+        if self.samples.len() < self.show {
+            self.samples.push(sample);
+        }
+    }
+
+    pub(crate) fn report(self) -> TableReport {
+        TableReport {
+            table: self.table,
+            rows: self.rows,
+            differences: self.count,
+            samples: self.samples,
+        }
+    }
+}
+
 /// How a table is compared.
 struct Plan {
     table: &'static str,

@@ -2,8 +2,9 @@
 //!
 //! The same row builders serve the registry, so that what is compared is what is stored, column by column.
 
-use super::announced::PersonKey;
+use super::announced::Open;
 use super::log::SourceLog;
+use super::registry;
 use anyhow::Context;
 use domain::base::{Described, describe, neighbourhoods};
 use domain::date::Day;
@@ -57,18 +58,18 @@ pub(crate) struct Computed {
     /// Open findings of the base.
     pub findings: u64,
     /// Open findings in regions that are live, by person, with their region.
-    pub open: BTreeMap<PersonKey, (City, Vec<Finding>)>,
+    pub open: Open,
 }
 
 /// Rows on their way into a temporary table.
-struct Sheet {
+pub(super) struct Sheet {
     table: &'static str,
     columns: i16,
-    rows: CopyRows,
+    pub(super) rows: CopyRows,
 }
 
 impl Sheet {
-    fn new(table: &'static str, columns: i16) -> Self {
+    pub(super) fn new(table: &'static str, columns: i16) -> Self {
         Self {
             table,
             columns,
@@ -76,7 +77,7 @@ impl Sheet {
         }
     }
 
-    async fn send(&mut self, connection: &mut PgConnection) -> anyhow::Result<()> {
+    pub(super) async fn send(&mut self, connection: &mut PgConnection) -> anyhow::Result<()> {
         let rows = std::mem::replace(&mut self.rows, CopyRows::new(self.columns));
         let statement = format!("copy pg_temp.{} from stdin (format binary)", self.table);
         rows.send(connection, &statement)
@@ -102,6 +103,10 @@ pub(crate) async fn write(
             .await
             .context("making temporary tables for the comparison")?;
     }
+    query(registry::EXPECTED)
+        .execute(&mut *connection)
+        .await
+        .context("making temporary tables for the comparison")?;
     write_employers(connection, log).await?;
     write_directory(connection, log, rules).await?;
 
@@ -147,7 +152,7 @@ pub(crate) async fn write(
             .int8(value);
     }
     counter.send(connection).await?;
-    for (name, _) in TABLES {
+    for name in TABLES.iter().map(|(name, _)| *name).chain(["verify_registry"]) {
         query(sqlx::AssertSqlSafe(format!("analyze pg_temp.{name}")))
             .execute(&mut *connection)
             .await
@@ -215,6 +220,7 @@ struct Sheets {
     enrolment: Sheet,
     due: Sheet,
     guest: Sheet,
+    registry: Sheet,
 }
 
 impl Sheets {
@@ -224,6 +230,7 @@ impl Sheets {
             enrolment: Sheet::new("verify_enrolment", person::ENROLMENT.columns()),
             due: Sheet::new("verify_due", 4),
             guest: Sheet::new("verify_guest", 3),
+            registry: Sheet::new("verify_registry", 4),
         }
     }
 
@@ -231,6 +238,13 @@ impl Sheets {
         for person in &described.persons {
             let published = domain::batch::published(person, key);
             person::put(&mut self.person.rows, shard, person, published);
+            self.registry
+                .rows
+                .row()
+                .int2(i16::from(shard.number()))
+                .bytes(&anchor.bytes()[..])
+                .bytes(&person.id.bytes()[..])
+                .bytes(&registry::expected(person, key)[..]);
             for (record, enrolment) in &person.enrolments {
                 person::put_enrolment(&mut self.enrolment.rows, shard, anchor, person.id, *record, enrolment);
             }
@@ -266,7 +280,8 @@ impl Sheets {
         self.person.send(connection).await?;
         self.enrolment.send(connection).await?;
         self.due.send(connection).await?;
-        self.guest.send(connection).await
+        self.guest.send(connection).await?;
+        self.registry.send(connection).await
     }
 }
 

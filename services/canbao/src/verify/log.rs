@@ -1,19 +1,21 @@
 //! Reads the source log: every input of every shard, in whole (ARCHITECTURE.md, Inputs).
 
+use super::compare::{Problems, Sample, TableReport};
 use anyhow::Context;
 use domain::date::Day;
 use domain::decision::{Decision, Rulings};
 use domain::division::City;
-use domain::ids::RecordId;
-use domain::input::{Control, Input, SnapshotFloor};
+use domain::finding::About;
+use domain::ids::{AnchorId, RecordId};
+use domain::input::{Control, Input, Message, MessageBody, SnapshotFloor};
 use domain::record::{Change, EntityChange};
 use domain::shard::{SHARDS, Shard};
-use domain::source::{Agency, Source};
+use domain::source::Source;
 use indicatif::ProgressBar;
-use runtime::store::log::BookKey;
+use runtime::store::log::{BookKey, LogRow};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Rows fetched at a time.
 const FETCH: &str = "fetch 10000 from verify_log";
@@ -29,6 +31,8 @@ pub(crate) struct ShardLog {
     pub floors: Vec<SnapshotFloor>,
     /// What reviewers decided; `None` once withdrawn.
     pub decisions: BTreeMap<u64, Option<Decision>>,
+    /// By sending shard, the sequence behind the last message heard of it.
+    pub heard: BTreeMap<Shard, u64>,
 }
 
 /// What every shard stands under.
@@ -38,7 +42,9 @@ pub(crate) struct Agreed {
     pub today: Option<Day>,
     /// Complete snapshots, in order.
     pub floors: Vec<SnapshotFloor>,
-    /// What decisions come to.
+    /// What reviewers decided; `None` once withdrawn.
+    pub decisions: BTreeMap<u64, Option<Decision>>,
+    /// What that comes to.
     pub rulings: Rulings,
 }
 
@@ -52,6 +58,31 @@ pub(crate) struct Logged {
     pub outcome: i16,
 }
 
+/// Sequences, a bit each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sequences(Vec<u64>);
+
+impl Sequences {
+    pub(crate) fn note(&mut self, sequence: u64) {
+        let (word, bit) = (sequence as usize / 64, sequence % 64);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << bit;
+    }
+
+    pub(crate) fn holds(&self, sequence: u64) -> bool {
+        self.0
+            .get(sequence as usize / 64)
+            .is_some_and(|word| word & (1 << (sequence % 64)) != 0)
+    }
+
+    /// Those below an end that are not held, the first of them.
+    pub(crate) fn missing(&self, end: u64) -> Option<u64> {
+        (0..end).find(|sequence| !self.holds(*sequence))
+    }
+}
+
 /// A partition of a source topic: source, table, partition.
 pub(crate) type SourcePartition = (Source, String, u16);
 
@@ -62,8 +93,12 @@ pub(crate) struct SourceLog {
     pub rows: u64,
     /// Rows that cannot be decoded.
     pub undecodable: u64,
-    /// Positions that stand twice in a shard's log.
-    pub twice: u64,
+    /// Rows whose columns do not go with their contents.
+    pub uneven: Option<Problems>,
+    /// By sending shard, the messages that stand in the logs of others.
+    pub messages: BTreeMap<Shard, Sequences>,
+    /// What arrived with persons who were told of elsewhere.
+    pub carried: HashSet<(Shard, AnchorId, About)>,
     /// The newest version of every record about a person. Boxed, so that the table's spare room is narrow.
     pub latest: HashMap<RecordId, Box<Change>>,
     /// The newest version of every entity.
@@ -74,8 +109,10 @@ pub(crate) struct SourceLog {
     pub books: BTreeMap<BookKey, i64>,
     /// Versions by where they came from.
     pub origins: HashMap<SourcePartition, Vec<Logged>>,
-    positions: Vec<Vec<u64>>,
 }
+
+/// A sender's sequence beyond this is damage, not a message: it would take the memory of the process.
+const FURTHEST: u64 = 1 << 36;
 
 /// About how many rows the log has: those of records, as the books count them.
 ///
@@ -90,11 +127,10 @@ pub(crate) async fn estimate(connection: &mut PgConnection) -> anyhow::Result<u6
 }
 
 impl SourceLog {
-    fn new() -> Self {
-        let shards = usize::from(SHARDS);
+    fn new(show: u32) -> Self {
         Self {
-            shards: vec![ShardLog::default(); shards],
-            positions: vec![Vec::new(); shards],
+            shards: vec![ShardLog::default(); usize::from(SHARDS)],
+            uneven: Some(Problems::new("source_log", show)),
             ..Self::default()
         }
     }
@@ -103,11 +139,11 @@ impl SourceLog {
     ///
     /// # Errors
     /// When the store does not answer or holds codes this program does not know.
-    pub(crate) async fn read(connection: &mut PgConnection, progress: &ProgressBar) -> anyhow::Result<Self> {
-        let mut log = Self::new();
+    pub(crate) async fn read(connection: &mut PgConnection, show: u32, progress: &ProgressBar) -> anyhow::Result<Self> {
+        let mut log = Self::new(show);
         sqlx::query(
             "declare verify_log no scroll cursor for
-             select shard, position, outcome, agency, city, \"table\", epoch, partition, \"offset\", body from store.source_log",
+             select shard, position, kind, outcome, record, agency, city, \"table\", epoch, partition, \"offset\", body from store.source_log",
         )
         .execute(&mut *connection)
         .await
@@ -139,45 +175,65 @@ impl SourceLog {
             .with_context(|| format!("the source log has a shard {number}"))?;
         let position: i64 = row.try_get("position")?;
         self.rows += 1;
-        self.twice += u64::from(!self.first_sight(shard, position));
-        let Ok(input) = schemas::codec::decode_input(row.try_get("body")?) else {
+        let body: &[u8] = row.try_get("body")?;
+        let input = schemas::codec::decode_input(body).ok();
+        if let Some(problem) = uneven(row, shard, position, body, input.as_ref())? {
+            self.note_uneven(shard, position, problem);
+        }
+        let Some(input) = input else {
             self.undecodable += 1;
             return Ok(());
         };
-        if let Some(agency) = row.try_get::<Option<i16>, _>("agency")? {
-            self.note_origin(shard, agency, row, &input)?;
-        }
+        self.note_origin(shard, row.try_get("outcome")?, &input);
         self.take(shard, input);
         Ok(())
     }
 
-    fn note_origin(&mut self, shard: Shard, agency: i16, row: &PgRow, input: &Input) -> anyhow::Result<()> {
-        let record = match input {
-            Input::Change(change) => change.id(),
-            Input::Entity(entity) => entity.id,
-            Input::Message(_) | Input::Control(_) => return Ok(()),
+    fn note_uneven(&mut self, shard: Shard, position: i64, problem: &'static str) {
+        if let Some(problems) = &mut self.uneven {
+            problems.note(format!("{shard}/{position}"), problem);
+        }
+    }
+
+    /// The rows whose columns do not go with their contents.
+    pub(crate) fn uneven(&mut self) -> Option<TableReport> {
+        let mut problems = self.uneven.take()?;
+        problems.rows = self.rows;
+        Some(problems.report())
+    }
+
+    fn note_origin(&mut self, shard: Shard, outcome: i16, input: &Input) {
+        let (record, (source, table), version) = match input {
+            Input::Change(change) => (change.id(), change.origin(), change.version()),
+            Input::Entity(entity) => (entity.id, (entity.source, &entity.table), entity.version),
+            Input::Message(_) | Input::Control(_) => return,
         };
-        let city: i16 = row.try_get("city")?;
-        let agency = u8::try_from(agency).ok().and_then(Agency::from_code);
-        let (agency, city) = agency
-            .zip(City::from_code(city as u16))
-            .context("the source log has an unknown agency or city")?;
-        let source = Source { agency, city };
-        let table: String = row.try_get("table")?;
-        let partition = row.try_get::<i16, _>("partition")? as u16;
-        let outcome = row.try_get("outcome")?;
         let logged = Logged {
-            offset: row.try_get::<i64, _>("offset")? as u64,
+            offset: version.offset,
             record,
-            epoch: row.try_get("epoch")?,
+            epoch: version.epoch as i16,
             outcome,
         };
+        let (table, partition) = (table.as_str().to_owned(), version.partition);
         *self
             .books
             .entry((shard, source, table.clone(), partition, outcome))
             .or_default() += 1;
         self.origins.entry((source, table, partition)).or_default().push(logged);
-        Ok(())
+    }
+
+    fn hear(&mut self, shard: Shard, message: &Message) {
+        let heard = self.shards[usize::from(shard.number())]
+            .heard
+            .entry(message.from)
+            .or_default();
+        *heard = (*heard).max(message.sequence + 1);
+        if message.sequence < FURTHEST {
+            self.messages.entry(message.from).or_default().note(message.sequence);
+        }
+        if let MessageBody::Carry { to, about } = &message.body {
+            self.carried.extend(about.iter().map(|about| (shard, *to, *about)));
+        }
     }
 
     /// Takes an input as the function of the base sees it: order does not matter, versions do.
@@ -204,7 +260,7 @@ impl SourceLog {
                 }
             }
             // What they changed follows from the records alone: that is what is being checked.
-            Input::Message(_) => (),
+            Input::Message(message) => self.hear(shard, &message),
             Input::Control(control) => {
                 let of_shard = &mut self.shards[usize::from(shard.number())];
                 match control {
@@ -221,75 +277,99 @@ impl SourceLog {
         }
     }
 
-    fn first_sight(&mut self, shard: Shard, position: i64) -> bool {
-        let (word, bit) = (position.max(0) as usize / 64, position.max(0) as usize % 64);
-        let seen = &mut self.positions[usize::from(shard.number())];
-        if seen.len() <= word {
-            seen.resize(word + 1, 0);
+    /// What every shard has heard: all of them together, where some lack what others have.
+    pub(crate) fn agreed(&self) -> Agreed {
+        let mut floors: Vec<SnapshotFloor> = Vec::new();
+        let mut decisions: BTreeMap<u64, Option<Decision>> = BTreeMap::new();
+        for shard in &self.shards {
+            for floor in &shard.floors {
+                if !floors.contains(floor) {
+                    floors.push(floor.clone());
+                }
+            }
+            for (id, decision) in &shard.decisions {
+                let known = decisions.entry(*id).or_insert_with(|| decision.clone());
+                if decision.is_none() {
+                    *known = None;
+                }
+            }
         }
-        let new = seen[word] & (1 << bit) == 0;
-        seen[word] |= 1 << bit;
-        new
-    }
-
-    /// What every shard has heard; `None` while something is on its way to some.
-    pub(crate) fn agreed(&self) -> Option<Agreed> {
-        let first = self.shards.first()?;
-        let mut floors = first.floors.clone();
-        let agree = self.shards.iter().all(|shard| {
-            shard.today == first.today
-                && shard.decisions == first.decisions
-                && shard.floors.len() == floors.len()
-                && shard.floors.iter().all(|floor| floors.contains(floor))
-        });
         floors.sort_unstable_by(|one, two| {
             (one.source, &one.table, one.epoch, &one.offsets).cmp(&(two.source, &two.table, two.epoch, &two.offsets))
         });
-        agree.then(|| Agreed {
-            today: first.today,
+        Agreed {
+            today: self.shards.iter().filter_map(|shard| shard.today).max(),
             floors,
-            rulings: Rulings::new(first.decisions.clone()),
-        })
+            rulings: Rulings::new(decisions.clone()),
+            decisions,
+        }
     }
+
+    /// Shards that have not heard what others have: under way, or lost.
+    pub(crate) fn uneven_shards(&self, agreed: &Agreed) -> Vec<Sample> {
+        let mut found = Vec::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            let mut note = |lacks: bool, what: &str| {
+                if lacks {
+                    let problem = format!("its log lacks {what} that the logs of other shards have");
+                    found.push(Sample {
+                        key: number.to_string(),
+                        problem,
+                    });
+                }
+            };
+            note(shard.today != agreed.today, "a business date");
+            note(shard.decisions != agreed.decisions, "a decision");
+            note(
+                agreed.floors.iter().any(|floor| !shard.floors.contains(floor)),
+                "a complete snapshot",
+            );
+            note(
+                self.shards.iter().any(|other| !other.live.is_subset(&shard.live)),
+                "a go-live",
+            );
+        }
+        found
+    }
+}
+
+/// What of a row's columns does not go with its contents, which they only repeat.
+fn uneven(row: &PgRow, shard: Shard, position: i64, body: &[u8], input: Option<&Input>) -> anyhow::Result<Option<&'static str>> {
+    let kept = LogRow {
+        shard,
+        position,
+        logged_at: 0,
+        input,
+        outcome: None,
+        body,
+    };
+    let kind: i16 = row.try_get("kind")?;
+    if kind != kept.kind() {
+        return Ok(Some(match input {
+            None => "cannot be decoded, and was when it was logged",
+            Some(_) => "is logged as another kind of entry",
+        }));
+    }
+    let outcome: i16 = row.try_get("outcome")?;
+    let possible = match kind {
+        0 => outcome == 5,
+        1 | 2 => (1..=3).contains(&outcome),
+        _ => outcome == 4,
+    };
+    if !possible {
+        return Ok(Some("has an outcome that such an entry cannot have"));
+    }
+    let origin = kept.origin();
+    let version = origin.map(|(.., version)| version);
+    let same = row.try_get::<Option<&[u8]>, _>("record")? == kept.record()
+        && row.try_get::<Option<i16>, _>("agency")? == origin.map(|(source, ..)| i16::from(source.agency.code()))
+        && row.try_get::<Option<i16>, _>("city")? == origin.map(|(source, ..)| source.city.code() as i16)
+        && row.try_get::<Option<&str>, _>("table")? == origin.map(|(_, table, _)| table)
+        && row.try_get::<Option<i16>, _>("epoch")? == version.map(|version| version.epoch as i16)
+        && row.try_get::<Option<i16>, _>("partition")? == version.map(|version| version.partition as i16)
+        && row.try_get::<Option<i64>, _>("offset")? == version.map(|version| version.offset as i64);
+    Ok((!same).then_some("has columns that do not repeat its contents"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verify::sample::{change, deletion};
-
-    #[test]
-    fn the_newest_version_counts_whatever_the_order() {
-        let shard = Shard::new(0).expect("a shard");
-        let mut log = SourceLog::new();
-        for change in [
-            change(1, 5, "张三"),
-            deletion(1, 9),
-            change(1, 7, "张三"),
-            change(2, 3, "李四"),
-        ] {
-            log.take(shard, Input::Change(change));
-        }
-        assert_eq!(log.latest.len(), 2);
-        assert!(matches!(&*log.latest[&RecordId([1; 16])], Change::Delete(deletion) if deletion.version.offset == 9));
-    }
-
-    #[test]
-    fn a_position_stands_once() {
-        let shard = Shard::new(3).expect("a shard");
-        let mut log = SourceLog::new();
-        assert!(log.first_sight(shard, 200) && log.first_sight(shard, 201));
-        assert!(!log.first_sight(shard, 200));
-    }
-
-    #[test]
-    fn shards_agree_once_all_have_heard() {
-        let mut log = SourceLog::new();
-        assert_eq!(log.agreed(), Some(Agreed::default()));
-        let day = Control::BusinessDate("2026-05-01".parse().expect("a day"));
-        log.take(Shard::new(0).expect("a shard"), Input::Control(day.clone()));
-        assert_eq!(log.agreed(), None);
-        Shard::all().for_each(|shard| log.take(shard, Input::Control(day.clone())));
-        assert_eq!(log.agreed().and_then(|agreed| agreed.today), "2026-05-01".parse().ok());
-    }
-}
+mod tests;

@@ -16,8 +16,6 @@ pub struct BaseReport {
     pub log_rows: u64,
     /// Rows of it that cannot be decoded: they were kept and took no effect.
     pub undecodable: u64,
-    /// Positions of a shard's log that stand twice: a difference.
-    pub logged_twice: u64,
     /// The business date compared on.
     pub business_date: Option<String>,
     /// Persons recomputed.
@@ -31,8 +29,12 @@ pub struct BaseReport {
 impl BaseReport {
     /// Everything that differs.
     pub fn differences(&self) -> u64 {
-        self.logged_twice + self.tables.iter().map(|table| table.differences).sum::<u64>()
+        differences(&self.tables)
     }
+}
+
+fn differences(tables: &[TableReport]) -> u64 {
+    tables.iter().map(|table| table.differences).sum()
 }
 
 /// The page of a source.
@@ -83,6 +85,10 @@ pub struct Report {
     pub base: BaseReport,
     /// Open against announced.
     pub announced: Announced,
+    /// Topic by topic: the source log against `person.records`, and what was published.
+    pub topics: Vec<TableReport>,
+    /// Rows of the source log that are older than what `person.records` still holds.
+    pub unchecked: u64,
     /// The books; `None` when they were left out.
     pub books: Option<BooksReport>,
 }
@@ -90,7 +96,7 @@ pub struct Report {
 impl Report {
     /// Good when nothing differs and the books balance.
     pub fn verdict(&self) -> Verdict {
-        let same = self.base.differences() == 0 && self.announced.differences == 0;
+        let same = self.base.differences() == 0 && self.announced.differences == 0 && differences(&self.topics) == 0;
         let balanced = self.books.as_ref().is_none_or(BooksReport::balances);
         if same && balanced {
             Verdict::Good
@@ -116,29 +122,13 @@ fn render_into(report: &Report, text: &mut String) -> std::fmt::Result {
         "Base: {} rows of the source log, {} persons, {} open findings, {date}",
         base.log_rows, base.persons, base.findings
     )?;
-    let mut table = Table::new(["table", "rows", "differences"]);
-    for compared in &base.tables {
-        table.row([
-            compared.table.to_owned(),
-            compared.rows.to_string(),
-            compared.differences.to_string(),
-        ]);
-    }
-    text.push_str(&table.render());
-    for compared in &base.tables {
-        for sample in &compared.samples {
-            writeln!(text, "  {} {}: {}", compared.table, sample.key, sample.problem)?;
-        }
-    }
+    render_tables(["table", "rows", "differences"], &base.tables, text)?;
     if base.undecodable > 0 {
         writeln!(
             text,
             "{} rows of the source log cannot be decoded; they took no effect",
             base.undecodable
         )?;
-    }
-    if base.logged_twice > 0 {
-        writeln!(text, "{} positions stand twice in the source log", base.logged_twice)?;
     }
 
     let announced = &report.announced;
@@ -151,6 +141,16 @@ fn render_into(report: &Report, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  {}: {}", sample.key, sample.problem)?;
     }
 
+    writeln!(text, "\nTopics, read committed from their beginning")?;
+    render_tables(["topic", "messages", "differences"], &report.topics, text)?;
+    if report.unchecked > 0 {
+        writeln!(
+            text,
+            "{} rows of the source log are older than what person.records still holds; they were not compared with it",
+            report.unchecked
+        )?;
+    }
+
     if let Some(books) = &report.books {
         render_books(books, text)?;
     }
@@ -161,6 +161,21 @@ fn render_into(report: &Report, text: &mut String) -> std::fmt::Result {
         Verdict::Difference => "DIFFERENCES FOUND",
     };
     writeln!(text, "\n{verdict}")
+}
+
+fn render_tables(heading: [&str; 3], tables: &[TableReport], text: &mut String) -> std::fmt::Result {
+    let mut table = Table::new(heading);
+    for compared in tables {
+        let (rows, differences) = (compared.rows.to_string(), compared.differences.to_string());
+        table.row([compared.table.to_owned(), rows, differences]);
+    }
+    text.push_str(&table.render());
+    for compared in tables {
+        for sample in &compared.samples {
+            writeln!(text, "  {} {}: {}", compared.table, sample.key, sample.problem)?;
+        }
+    }
+    Ok(())
 }
 
 fn render_books(books: &BooksReport, text: &mut String) -> std::fmt::Result {
@@ -291,13 +306,14 @@ mod tests {
             base: BaseReport {
                 log_rows: 5,
                 undecodable: 0,
-                logged_twice: 0,
                 business_date: None,
                 persons: 3,
                 findings: 0,
                 tables: vec![table],
             },
             announced: Announced::default(),
+            topics: Vec::new(),
+            unchecked: 0,
             books: Some(BooksReport::new(vec![partition])),
         }
     }

@@ -22,7 +22,11 @@ pub async fn rulings(connection: &mut PgConnection, shard: Shard) -> Result<Ruli
     Ok(Rulings::new(decisions?))
 }
 
-fn decision(row: &PgRow) -> Result<(u64, Option<Decision>), ReadError> {
+/// A stored decision, with its number; `None` once withdrawn.
+///
+/// # Errors
+/// When the row holds what this program does not know.
+pub fn decision(row: &PgRow) -> Result<(u64, Option<Decision>), ReadError> {
     let id = row.try_get::<i64, _>("id")? as u64;
     let Some(code) = row.try_get::<Option<i16>, _>("verdict")? else {
         return Ok((id, None));

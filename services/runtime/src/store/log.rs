@@ -60,7 +60,7 @@ pub fn outcome_code(outcome: Option<Outcome>) -> i16 {
 
 impl LogRow<'_> {
     /// Where it came from, when it is a version of a source record.
-    fn origin(&self) -> Option<(Source, &str, Version)> {
+    pub fn origin(&self) -> Option<(Source, &str, Version)> {
         match self.input? {
             Input::Change(change) => {
                 let (source, table) = change.origin();
@@ -71,7 +71,8 @@ impl LogRow<'_> {
         }
     }
 
-    fn record(&self) -> Option<&[u8]> {
+    /// The record, when it is a version of one.
+    pub fn record(&self) -> Option<&[u8]> {
         match self.input? {
             Input::Change(Change::Upsert(record)) => Some(record.id.bytes()),
             Input::Change(Change::Delete(deletion)) => Some(deletion.id.bytes()),
@@ -80,7 +81,8 @@ impl LogRow<'_> {
         }
     }
 
-    fn kind(&self) -> i16 {
+    /// The stored code of what it is; 0 for what cannot be decoded.
+    pub fn kind(&self) -> i16 {
         match self.input {
             Some(Input::Change(_)) => 1,
             Some(Input::Entity(_)) => 2,

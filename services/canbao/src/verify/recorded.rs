@@ -1,0 +1,197 @@
+//! What the clock, the operators and the normalisers have recorded, against the logs and the brokers.
+
+use super::compare::{Problems, TableReport};
+use super::log::{Agreed, SourceLog};
+use crate::topics::SourceTopic;
+use anyhow::Context;
+use domain::date::{Day, Timestamp};
+use domain::decision::Decision;
+use domain::division::City;
+use domain::source::{Agency, Source};
+use runtime::statements::Statement;
+use runtime::store::read::{StoredShard, day};
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Compares `store.clock`, `store.completeness`, `store.statement` and `store.source_topic`.
+///
+/// # Errors
+/// When the store does not answer.
+pub(super) async fn compare(
+    connection: &mut PgConnection,
+    shards: &[StoredShard],
+    log: &SourceLog,
+    agreed: &Agreed,
+    topics: &[SourceTopic],
+    show: u32,
+) -> anyhow::Result<Vec<TableReport>> {
+    Ok(vec![
+        clock(connection, agreed, show).await?,
+        completeness(connection, shards, show).await?,
+        statements(connection, log, agreed, show).await?,
+        source_topics(connection, topics, show).await?,
+    ])
+}
+
+async fn business_date(connection: &mut PgConnection) -> anyhow::Result<Option<Day>> {
+    let date: Option<chrono::NaiveDate> = sqlx::query("select business_date from store.clock")
+        .fetch_one(connection)
+        .await
+        .context("reading the clock's date")?
+        .try_get("business_date")?;
+    Ok(date.map(day))
+}
+
+/// Whether the clock has another date than the shards: for a moment it may.
+///
+/// # Errors
+/// When the store does not answer.
+pub(super) async fn is_clock_apart(connection: &mut PgConnection, shards: &[StoredShard]) -> anyhow::Result<bool> {
+    let date = business_date(connection).await?;
+    Ok(date != shards.iter().filter_map(|shard| shard.state.today).max())
+}
+
+async fn clock(connection: &mut PgConnection, agreed: &Agreed, show: u32) -> anyhow::Result<TableReport> {
+    let mut problems = Problems::new("clock", show);
+    problems.rows = 1;
+    let stated = business_date(connection).await?;
+    if stated != agreed.today {
+        let text = |day: Option<Day>| day.map_or_else(|| "none".to_owned(), |day| day.to_string());
+        let problem = format!("is {}, the logs have {}", text(stated), text(agreed.today));
+        problems.note("business date".to_owned(), problem);
+    }
+    Ok(problems.report())
+}
+
+/// The clock saves how far a source is complete before it tells the shards.
+async fn completeness(connection: &mut PgConnection, shards: &[StoredShard], show: u32) -> anyhow::Result<TableReport> {
+    let rows = sqlx::query("select agency, city, until from store.completeness")
+        .fetch_all(connection)
+        .await
+        .context("reading completeness")?;
+    let mut problems = Problems::new("completeness", show);
+    problems.rows = rows.len() as u64;
+    let mut stated: BTreeMap<Source, Timestamp> = BTreeMap::new();
+    for row in &rows {
+        let (agency, city): (i16, i16) = (row.try_get("agency")?, row.try_get("city")?);
+        let source = u8::try_from(agency)
+            .ok()
+            .and_then(Agency::from_code)
+            .zip(City::from_code(city as u16));
+        match source {
+            Some((agency, city)) => drop(stated.insert(Source { agency, city }, Timestamp(row.try_get("until")?))),
+            None => problems.note(format!("{agency}/{city}"), "is no source"),
+        }
+    }
+    for shard in shards {
+        for (source, until) in &shard.state.complete {
+            let known = stated.get(source).copied().unwrap_or(Timestamp(0));
+            if *until > known {
+                let problem = format!("shard {} knows more of it than the clock has stated", shard.shard);
+                problems.note(source.to_string(), problem);
+            }
+        }
+    }
+    Ok(problems.report())
+}
+
+/// Statements that were sent stand in the logs, and decisions in the logs were stated.
+async fn statements(connection: &mut PgConnection, log: &SourceLog, agreed: &Agreed, show: u32) -> anyhow::Result<TableReport> {
+    let rows = sqlx::query(
+        "select id, kind, body, sent_at is not null as sent, refused is not null as refused from store.statement order by id",
+    )
+    .fetch_all(connection)
+    .await
+    .context("reading the statements")?;
+    let mut problems = Problems::new("statement", show);
+    problems.rows = rows.len() as u64;
+    let mut decided = BTreeSet::new();
+    let live: BTreeSet<City> = log.shards.iter().flat_map(|shard| shard.live.iter().copied()).collect();
+    for row in &rows {
+        let id: i64 = row.try_get("id")?;
+        let Json(body): Json<Value> = row.try_get("body")?;
+        let statement = Statement::parse(row.try_get("kind")?, &body);
+        let refused: bool = row.try_get("refused")?;
+        if let Ok(Statement::Decide { .. }) = &statement
+            && !refused
+        {
+            decided.insert(id as u64);
+        }
+        if refused || !row.try_get::<bool, _>("sent")? {
+            continue;
+        }
+        match statement {
+            Err(_) => problems.note(id.to_string(), "was sent, and states nothing"),
+            Ok(statement) if !is_logged(id as u64, &statement, agreed, &live) => {
+                problems.note(
+                    id.to_string(),
+                    format!("was sent ({}), and the logs lack it", statement.kind()),
+                );
+            }
+            Ok(_) => (),
+        }
+    }
+    for id in agreed.decisions.keys().filter(|id| !decided.contains(id)) {
+        problems.note(id.to_string(), "stands in the logs as a decision, and was never stated");
+    }
+    Ok(problems.report())
+}
+
+fn is_logged(id: u64, statement: &Statement, agreed: &Agreed, live: &BTreeSet<City>) -> bool {
+    match statement {
+        Statement::BusinessDate(day) => agreed.today >= Some(*day),
+        Statement::GoLive(region) => region.cities().iter().all(|city| live.contains(city)),
+        Statement::Snapshot(floor) => agreed.floors.contains(floor),
+        Statement::SnapshotPassed(_) => true,
+        Statement::Decide {
+            verdict,
+            record,
+            other,
+            number,
+        } => match agreed.decisions.get(&id) {
+            // Withdrawn since.
+            Some(None) => true,
+            Some(Some(logged)) => {
+                *logged
+                    == Decision {
+                        id,
+                        verdict: *verdict,
+                        record: *record,
+                        other: *other,
+                        number: *number,
+                    }
+            }
+            None => false,
+        },
+        Statement::Undecide(decision) => agreed.decisions.get(decision) == Some(&None),
+    }
+}
+
+/// Topics as recorded and as they are; a topic that grew, or appeared, is noticed by its normaliser.
+async fn source_topics(connection: &mut PgConnection, topics: &[SourceTopic], show: u32) -> anyhow::Result<TableReport> {
+    let rows = sqlx::query("select topic, partitions, held from store.source_topic order by topic")
+        .fetch_all(connection)
+        .await
+        .context("reading the recorded topics")?;
+    let mut problems = Problems::new("source_topic", show);
+    problems.rows = rows.len() as u64;
+    for row in &rows {
+        let name: &str = row.try_get("topic")?;
+        // What is held is said where held topics are listed, with the command to run.
+        if row.try_get::<Option<&str>, _>("held")?.is_some() {
+            continue;
+        }
+        let recorded: i32 = row.try_get("partitions")?;
+        match topics.iter().find(|topic| topic.name == name) {
+            None => problems.note(name.to_owned(), "is recorded, and the brokers have no such topic"),
+            Some(topic) if (topic.partitions as i64) < i64::from(recorded) => {
+                let problem = format!("has {} partitions, {recorded} are recorded", topic.partitions);
+                problems.note(name.to_owned(), problem);
+            }
+            Some(_) => (),
+        }
+    }
+    Ok(problems.report())
+}
