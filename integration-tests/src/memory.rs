@@ -1,7 +1,9 @@
 //! The store in memory: a map for every table. It gives a batch what it needs and writes its effects, nothing else; what it is told exists
 //! must exist, as in a database.
 
-use anyhow::{bail, ensure};
+mod rest;
+mod restore;
+
 use domain::base::{Base, Described, Person};
 use domain::batch::{
     AWAY, Difference, Effects, Given, Need, Pending, PendingKey, PersonKey, Place, Publication, ShardRow, StoredPerson,
@@ -29,8 +31,17 @@ struct Row {
     person: Option<Person>,
 }
 
+/// What left for subscribers, in order per shard.
+#[derive(Debug, Clone)]
+pub enum Left {
+    /// To `findings`.
+    Event(PersonKey, Event),
+    /// To `person.registry`: the digest of the state, or that the person is gone.
+    State(PersonKey, Option<i64>),
+}
+
 /// The tables.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Memory {
     shards: BTreeMap<Shard, ShardRow>,
     persons: BTreeMap<Place, BTreeMap<PersonId, Row>>,
@@ -46,8 +57,8 @@ pub struct Memory {
     carried: BTreeMap<(Place, About), Timestamp>,
     /// Messages between shards by sender and receiver, in order, since the beginning.
     pub messages: BTreeMap<(Shard, Shard), Vec<Message>>,
-    /// What subscribers were told, in order per shard.
-    pub events: Vec<Event>,
+    /// What left for subscribers, since the beginning.
+    pub left: Vec<Left>,
     /// Tables in which a key appeared in a second partition.
     pub strays: usize,
 }
@@ -73,7 +84,7 @@ impl Default for Memory {
             pending: BTreeMap::new(),
             carried: BTreeMap::new(),
             messages: BTreeMap::new(),
-            events: Vec::new(),
+            left: Vec::new(),
             strays: 0,
         }
     }
@@ -85,7 +96,23 @@ impl Memory {
     /// # Panics
     /// Never: every shard has a row.
     pub fn state(&self, shard: Shard) -> &ShardState {
-        &self.shards.get(&shard).expect("every shard has a row").state
+        &self.row(shard).state
+    }
+
+    /// A shard's row.
+    ///
+    /// # Panics
+    /// Never: every shard has one.
+    pub fn row(&self, shard: Shard) -> &ShardRow {
+        self.shards.get(&shard).expect("every shard has a row")
+    }
+
+    /// What subscribers were told, in order per shard.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.left.iter().filter_map(|left| match left {
+            Left::Event(_, event) => Some(event),
+            Left::State(..) => None,
+        })
     }
 
     /// Answers a batch.
@@ -102,6 +129,10 @@ impl Memory {
                     })
                     .collect(),
             ),
+            Need::Sent(shards) => {
+                let sent = |shard: Shard| (shard, self.state(shard).messages_sent());
+                Given::Sent(shards.into_iter().map(sent).collect())
+            }
             Need::Neighbourhoods(places) => Given::Neighbourhoods(places.iter().flat_map(|place| self.rows(place)).collect()),
             Need::Directory(records) => {
                 let entries = records
@@ -203,10 +234,19 @@ impl Memory {
                 Some(decision) => drop(known.entry(id).or_insert(Some(decision))),
             }
         }
-        for (_, _, publication) in effects.outbox {
-            if let Publication::Finding(telling) = publication {
-                self.events.push(telling.event);
-            }
+        for (shard, _, publication) in effects.outbox {
+            self.left.extend(match publication {
+                Publication::Finding(telling) => {
+                    let key = (shard, telling.anchor, telling.event.told.person);
+                    Some(Left::Event(key, telling.event))
+                }
+                Publication::Person { anchor, person, .. } => {
+                    let digest = self.persons[&(shard, anchor)][&person.id].stored.published;
+                    Some(Left::State((shard, anchor, person.id), Some(digest)))
+                }
+                Publication::Gone { anchor, person } => Some(Left::State((shard, anchor, person), None)),
+                Publication::Alert(_) => None,
+            });
         }
         self.told
             .extend(effects.told.into_iter().map(|(key, event)| (key, event.told)));
@@ -318,86 +358,5 @@ impl Memory {
     /// What waits to be told.
     pub fn waiting(&self) -> usize {
         self.pending.len()
-    }
-
-    /// Checks what holds once nothing is in flight: each record that is not deleted has exactly one home copy, where the directory says;
-    /// and the narrow tables say what the persons say.
-    ///
-    /// # Errors
-    /// Says what does not hold.
-    pub fn check_rest(&self) -> anyhow::Result<()> {
-        self.check_directory()?;
-        self.check_narrow()?;
-        for (shard, row) in &self.shards {
-            ensure!(
-                row.state.passes.is_empty(),
-                "shard {shard} has passes to do: {:?}",
-                row.state.passes
-            );
-            ensure!(!self.is_due(*shard), "shard {shard} has persons due");
-        }
-        Ok(())
-    }
-
-    fn check_directory(&self) -> anyhow::Result<()> {
-        let mut homes: HashMap<RecordId, Place> = HashMap::new();
-        let mut guests: BTreeSet<(Shard, RecordId, AnchorId)> = BTreeSet::new();
-        for (place, members) in self.neighbourhoods() {
-            for member in &members {
-                let (id, version) = (member.record.id, member.record.version);
-                if member.is_guest() {
-                    guests.insert((place.0, id, place.1));
-                    continue;
-                }
-                let other = homes.insert(id, place);
-                ensure!(other.is_none(), "record {id} has two home copies: {other:?} and {place:?}");
-                let Some(entry) = self.directory.get(&id).filter(|entry| !entry.deleted) else {
-                    bail!("record {id} has a home copy, and the directory knows it as deleted or not at all");
-                };
-                ensure!(
-                    (entry.shard, entry.anchor) == place,
-                    "record {id} is at {place:?}, the directory says {entry:?}"
-                );
-                ensure!(version >= entry.version, "record {id} is older than its claim");
-            }
-        }
-        for (record, entry) in self.directory.iter().filter(|(_, entry)| !entry.deleted) {
-            ensure!(
-                homes.contains_key(record),
-                "record {record} has no home copy, the directory says {entry:?}"
-            );
-        }
-        ensure!(
-            guests == self.guests,
-            "the notes on guest copies are not where the copies are"
-        );
-        Ok(())
-    }
-
-    /// Enrolments, due dates and counters, made anew from the persons.
-    fn check_narrow(&self) -> anyhow::Result<()> {
-        let (mut enrolments, mut due) = (BTreeMap::new(), BTreeSet::new());
-        let mut counters: BTreeMap<(Shard, i32, i16), i64> = BTreeMap::new();
-        for ((shard, anchor), described) in self.base() {
-            for person in described.persons {
-                for measure in domain::measure::measures(domain::measure::flags(&person), &person.findings) {
-                    *counters
-                        .entry((shard, domain::measure::county(&person), measure))
-                        .or_default() += 1;
-                }
-                due.extend(person.next_due.map(|day| (shard, day, anchor, person.id)));
-                let of = person.enrolments.into_iter();
-                enrolments.extend(of.map(|(record, enrolment)| ((shard, anchor, record), (person.id, enrolment))));
-            }
-        }
-        ensure!(
-            enrolments == self.enrolments,
-            "the rows of enrolments are not those of the persons"
-        );
-        ensure!(due == self.due, "the due dates are not those of the persons");
-        let counted = self.counters.iter().filter(|(_, value)| **value != 0);
-        let counted: BTreeMap<_, _> = counted.map(|(key, value)| (*key, *value)).collect();
-        ensure!(counters == counted, "the counters do not count the persons");
-        Ok(())
     }
 }

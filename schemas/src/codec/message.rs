@@ -19,6 +19,8 @@ pub struct ShardMessage<'a> {
     from: Shard,
     #[serde(with = "plain")]
     sequence: u64,
+    #[serde(default)]
+    life: u32,
     body: Body<'a>,
 }
 
@@ -118,6 +120,7 @@ impl<'a> From<&'a Message> for ShardMessage<'a> {
         Self {
             from: message.from,
             sequence: message.sequence,
+            life: message.life,
             body,
         }
     }
@@ -164,6 +167,7 @@ impl ShardMessage<'_> {
         };
         Some(Message {
             from: self.from,
+            life: self.life,
             sequence: self.sequence,
             body,
         })

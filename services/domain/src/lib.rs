@@ -21,6 +21,7 @@ pub mod golden;
 pub mod horizon;
 pub mod ids;
 pub mod input;
+pub mod lives;
 pub mod measure;
 pub mod name;
 pub mod neighbourhood;
@@ -30,6 +31,7 @@ pub mod policy;
 pub mod population;
 pub mod record;
 pub mod release;
+pub mod restore;
 #[cfg(test)]
 mod sample;
 pub mod scheme;
