@@ -1,5 +1,11 @@
-//! The headers of outgoing events: CloudEvents attributes, as the outbox keeps them for the publisher.
+//! The outbox, as registry, publisher and `canbao` share it: the headers of outgoing events (CloudEvents attributes), and how far each
+//! shard's outbox is published.
 
+pub mod position;
+pub mod positions;
+
+use domain::ids::AnchorId;
+use domain::shard::Shard;
 use schemas::event::AlertEvent;
 
 /// A header's name and value.
@@ -22,6 +28,21 @@ pub fn headers(alert: &AlertEvent) -> Vec<u8> {
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec();
     postcard::to_stdvec(&headers).expect("texts serialise")
+}
+
+/// Names the place of a finding's person in the base, `<shard>.<neighbourhood>`: by it a restore reads back what was told.
+pub const PLACE: &str = "place";
+
+/// The headers of a finding's state, encoded for `store.outbox`.
+pub fn place_headers(shard: Shard, anchor: AnchorId) -> Vec<u8> {
+    let headers: [Header; 1] = [(PLACE.to_owned(), format!("{shard}.{anchor}"))];
+    postcard::to_stdvec(headers.as_slice()).expect("texts serialise")
+}
+
+/// The place that a header [`PLACE`] names; `None` when it is none.
+pub fn place_of(text: &str) -> Option<(Shard, AnchorId)> {
+    let (shard, anchor) = text.split_once('.')?;
+    Some((shard.parse().ok().and_then(Shard::new)?, anchor.parse().ok()?))
 }
 
 /// Decodes the headers of an outbox row.

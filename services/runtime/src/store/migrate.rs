@@ -4,9 +4,15 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
+    (
+        6,
+        "pending_and_passes",
+        include_str!("../../migrations/0006_pending_and_passes.sql"),
+    ),
+    (7, "restore", include_str!("../../migrations/0007_restore.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.

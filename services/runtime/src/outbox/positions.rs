@@ -1,6 +1,11 @@
-//! The positions topic: compacted, written inside the transactions it is about.
+//! The positions topic: compacted, written by the publisher inside the transactions it is about, and by a restore.
 
-use crate::position::Position;
+use super::position::Position;
+use crate::config::Settings;
+use crate::kafka::offsets::is_transient;
+use crate::kafka::plain_consumer;
+use crate::kafka::quiet::QuietEnd;
+use crate::kafka::topics::TopicSpec;
 use anyhow::Context;
 use domain::shard::Shard;
 use rdkafka::Offset;
@@ -8,11 +13,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use runtime::config::Settings;
-use runtime::kafka::offsets::is_transient;
-use runtime::kafka::plain_consumer;
-use runtime::kafka::quiet::QuietEnd;
-use runtime::kafka::topics::TopicSpec;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Shard, Positi
     Some((shard, serde_json::from_slice(value?).ok()?))
 }
 
-/// Reads the committed positions to the end of the topic. Blocks.
+/// Reads the committed positions to the end of the topic. Blocks. The topic must exist, see [`topic`].
 ///
 /// # Errors
 /// When the brokers do not answer, or a message is no position.
