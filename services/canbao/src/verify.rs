@@ -293,7 +293,7 @@ async fn check_books(
 }
 
 /// A progress bar on standard error, hidden where that is no terminal; a length can be set later.
-fn bar(what: &'static str, unit: &'static str) -> ProgressBar {
+pub(crate) fn bar(what: &'static str, unit: &'static str) -> ProgressBar {
     let bar = ProgressBar::no_length().with_message(what);
     if let Ok(style) = ProgressStyle::with_template("{msg}: {human_pos}/{human_len} {prefix} {wide_bar} {elapsed}") {
         bar.set_style(style);

@@ -7,12 +7,14 @@
 //! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] ([`give`], [`domain::batch`], `write`) → [`relay`].
 
 pub mod batch;
+pub mod behind;
 pub mod consume;
 pub mod entries;
 pub mod failure;
 pub mod give;
 pub mod owner;
 pub mod relay;
+pub mod restore;
 mod write;
 pub mod writer;
 
@@ -61,8 +63,10 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         }),
         rulings: Cache::default(),
         database,
+        settings: Arc::new(settings.clone()),
     };
-    kafka::admin::ensure_topics(settings, &[kafka::topics::person_records()]).await?;
+    let topics = [kafka::topics::person_records(), runtime::outbox::positions::topic()];
+    kafka::admin::ensure_topics(settings, &topics).await?;
     let (stop, stopped) = watch::channel(false);
     let mut senders = Vec::new();
     let mut writers = tokio::task::JoinSet::new();

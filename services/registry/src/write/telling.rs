@@ -57,7 +57,8 @@ fn message(shard: Shard, publication: &Publication, rules: &Rules) -> Message {
         }
         Publication::Finding(telling) => {
             let value = event::encode(&FindingState::from(alert(telling)));
-            ("findings".to_owned(), finding_key(telling), None, Some(value))
+            let headers = runtime::outbox::place_headers(shard, telling.anchor);
+            ("findings".to_owned(), finding_key(telling), Some(headers), Some(value))
         }
     }
 }
@@ -116,6 +117,25 @@ pub(super) async fn told(connection: &mut PgConnection, effects: &Effects) -> sq
     .bind(events().map(|event| event.told.open).collect::<Vec<_>>())
     .bind(events().map(|event| event.told.region.code() as i16).collect::<Vec<_>>())
     .bind(events().map(|event| encode(&event.told)).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes away what was never published.
+pub(super) async fn untold(connection: &mut PgConnection, keys: &[PendingKey]) -> sqlx::Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let (shards, (anchors, (persons, abouts))) = columns(keys.iter());
+    sqlx::query(
+        "delete from store.announced a using unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::smallint[]) as k(shard, anchor, person, about)
+         where a.shard = k.shard and a.anchor = k.anchor and a.person = k.person and a.about = k.about",
+    )
+    .bind(shards)
+    .bind(anchors)
+    .bind(persons)
+    .bind(abouts)
     .execute(connection)
     .await?;
     Ok(())
