@@ -10,6 +10,7 @@ mod load;
 mod outage;
 mod points;
 mod rest;
+mod restores;
 mod shot;
 
 use crate::servers::Servers;
@@ -19,6 +20,7 @@ use crew::Crew;
 use domain::date::Day;
 use load::{Load, Volume};
 pub use points::crash_at_every_point;
+pub use restores::restore;
 use runtime::statements::{self, GoLiveRegion, Outcome, Statement};
 use shot::Kind;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 //! must exist, as in a database.
 
 mod rest;
+mod restore;
 
 use domain::base::{Base, Described, Person};
 use domain::batch::{
@@ -30,8 +31,17 @@ struct Row {
     person: Option<Person>,
 }
 
+/// What left for subscribers, in order per shard.
+#[derive(Debug, Clone)]
+pub enum Left {
+    /// To `findings`.
+    Event(PersonKey, Event),
+    /// To `person.registry`: the digest of the state, or that the person is gone.
+    State(PersonKey, Option<i64>),
+}
+
 /// The tables.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Memory {
     shards: BTreeMap<Shard, ShardRow>,
     persons: BTreeMap<Place, BTreeMap<PersonId, Row>>,
@@ -47,8 +57,8 @@ pub struct Memory {
     carried: BTreeMap<(Place, About), Timestamp>,
     /// Messages between shards by sender and receiver, in order, since the beginning.
     pub messages: BTreeMap<(Shard, Shard), Vec<Message>>,
-    /// What subscribers were told, in order per shard.
-    pub events: Vec<Event>,
+    /// What left for subscribers, since the beginning.
+    pub left: Vec<Left>,
     /// Tables in which a key appeared in a second partition.
     pub strays: usize,
 }
@@ -74,7 +84,7 @@ impl Default for Memory {
             pending: BTreeMap::new(),
             carried: BTreeMap::new(),
             messages: BTreeMap::new(),
-            events: Vec::new(),
+            left: Vec::new(),
             strays: 0,
         }
     }
@@ -86,7 +96,23 @@ impl Memory {
     /// # Panics
     /// Never: every shard has a row.
     pub fn state(&self, shard: Shard) -> &ShardState {
-        &self.shards.get(&shard).expect("every shard has a row").state
+        &self.row(shard).state
+    }
+
+    /// A shard's row.
+    ///
+    /// # Panics
+    /// Never: every shard has one.
+    pub fn row(&self, shard: Shard) -> &ShardRow {
+        self.shards.get(&shard).expect("every shard has a row")
+    }
+
+    /// What subscribers were told, in order per shard.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.left.iter().filter_map(|left| match left {
+            Left::Event(_, event) => Some(event),
+            Left::State(..) => None,
+        })
     }
 
     /// Answers a batch.
@@ -103,6 +129,10 @@ impl Memory {
                     })
                     .collect(),
             ),
+            Need::Sent(shards) => {
+                let sent = |shard: Shard| (shard, self.state(shard).messages_sent());
+                Given::Sent(shards.into_iter().map(sent).collect())
+            }
             Need::Neighbourhoods(places) => Given::Neighbourhoods(places.iter().flat_map(|place| self.rows(place)).collect()),
             Need::Directory(records) => {
                 let entries = records
@@ -204,10 +234,19 @@ impl Memory {
                 Some(decision) => drop(known.entry(id).or_insert(Some(decision))),
             }
         }
-        for (_, _, publication) in effects.outbox {
-            if let Publication::Finding(telling) = publication {
-                self.events.push(telling.event);
-            }
+        for (shard, _, publication) in effects.outbox {
+            self.left.extend(match publication {
+                Publication::Finding(telling) => {
+                    let key = (shard, telling.anchor, telling.event.told.person);
+                    Some(Left::Event(key, telling.event))
+                }
+                Publication::Person { anchor, person, .. } => {
+                    let digest = self.persons[&(shard, anchor)][&person.id].stored.published;
+                    Some(Left::State((shard, anchor, person.id), Some(digest)))
+                }
+                Publication::Gone { anchor, person } => Some(Left::State((shard, anchor, person), None)),
+                Publication::Alert(_) => None,
+            });
         }
         self.told
             .extend(effects.told.into_iter().map(|(key, event)| (key, event.told)));

@@ -57,7 +57,7 @@ impl Registry {
         let version = self.rules.policy.version;
         let works = |shard: &Shard| {
             let state = self.store.state(*shard);
-            !state.passes.is_empty() || self.store.is_due(*shard) || (state.policy != 0 && state.policy != version)
+            self.store.row(*shard).has_passes() || self.store.is_due(*shard) || (state.policy != 0 && state.policy != version)
         };
         Shard::all().filter(works).collect()
     }
@@ -101,7 +101,7 @@ impl Registry {
         let waiting = self.store.waiting();
         ensure!(waiting == 0, "everything is complete, and {waiting} findings wait");
         let mut last: BTreeMap<FindingId, &Event> = BTreeMap::new();
-        for event in &self.store.events {
+        for event in self.store.events() {
             let before = last.insert(event.finding_id, event);
             let name = (event.told.finding.rule, event.told.person);
             let revision = before.map_or(1, |before| before.told.revision + 1);

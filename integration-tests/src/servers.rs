@@ -114,6 +114,26 @@ impl Servers {
         Ok(())
     }
 
+    /// Backs the database up, as operators do, while the services work.
+    ///
+    /// # Errors
+    /// When `pg_dump` says so.
+    pub fn back_up(&self, file: &Path) -> anyhow::Result<()> {
+        database::back_up(&database::beside(&self.given, DATABASE)?, file)
+    }
+
+    /// Loses the database and puts a backup back. No service runs.
+    ///
+    /// # Errors
+    /// When the server does not answer, or `pg_restore` says so.
+    pub async fn put_back(&mut self, file: &Path) -> anyhow::Result<()> {
+        self.pool.close().await;
+        let database = database::make(&self.given, DATABASE).await?;
+        database::put_back(&database, file)?;
+        self.pool = tester(&database).await?;
+        Ok(())
+    }
+
     /// Makes the source topics and starts the services.
     ///
     /// # Errors
@@ -330,10 +350,14 @@ async fn fresh(given: &str, services: &mut Processes) -> anyhow::Result<PgPool> 
     services.share("CANBAO_DATABASE_URL", database.clone());
     let migrated = services.canbao(&["migrate"])?;
     ensure!(migrated, "canbao migrate failed, see {}", services.logs().display());
-    let options = PgConnectOptions::from_str(&database)?.application_name(TESTER);
-    PgPool::connect_with(options)
-        .await
-        .context("the new database does not answer")
+    tester(&database).await
+}
+
+/// The tests' own sessions in a database.
+async fn tester(database: &str) -> anyhow::Result<PgPool> {
+    let options = PgConnectOptions::from_str(database)?.application_name(TESTER);
+    let connected = PgPool::connect_with(options).await;
+    connected.context("the new database does not answer")
 }
 
 /// The row by which a source says that it is complete up to `time`, and its table: a heartbeat of a system of record, the batch row

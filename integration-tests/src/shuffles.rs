@@ -7,7 +7,7 @@
 
 mod cases;
 mod course;
-mod dump;
+pub(crate) mod dump;
 mod plan;
 mod population;
 

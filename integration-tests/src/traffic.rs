@@ -3,6 +3,7 @@
 //! Kept, as on servers: the order within a source partition, within a shard's log, and of messages from one shard to another.
 //! Everything else is drawn by a seed: who goes next, how much of it, what is sent again, how large a batch is.
 
+use crate::memory::Memory;
 use crate::registry::Registry;
 use domain::batch::Entry;
 use domain::date::Timestamp;
@@ -81,8 +82,12 @@ struct Log {
 }
 
 impl Log {
+    fn end(&self) -> i64 {
+        self.entries.last().map_or(0, |last| last.position + 1)
+    }
+
     fn append(&mut self, shard: Shard, logged_at: Timestamp, input: Input, draw: Option<&mut Draw>) {
-        let follows = self.entries.last().map_or(0, |last| last.position + 1);
+        let follows = self.end();
         // Now and then offsets that nobody can read stand before an entry, such as a transaction's marker.
         let hidden = draw.map_or(0, |draw| if draw.once_in(8) { 1 + draw.below(3) } else { 0 });
         self.entries.push(Entry {
@@ -110,6 +115,18 @@ pub struct Traffic {
     relayed: BTreeMap<(Shard, Shard), Cursor>,
     /// When the last thing happened.
     now: Timestamp,
+    backups: Vec<Backup>,
+    /// How often the base may still be lost.
+    losses: usize,
+    /// Lives of the base so far.
+    lives: u32,
+}
+
+/// A backup of the base, with how far its messages were relayed: what was not waits in its tables.
+#[derive(Debug, Clone, Default)]
+struct Backup {
+    store: Memory,
+    relayed: BTreeMap<(Shard, Shard), Cursor>,
 }
 
 impl Default for Traffic {
@@ -121,6 +138,9 @@ impl Default for Traffic {
             logs: Shard::all().map(|shard| (shard, Log::default())).collect(),
             relayed: BTreeMap::new(),
             now: Timestamp(0),
+            backups: Vec::new(),
+            losses: 2,
+            lives: 0,
         }
     }
 }
@@ -137,6 +157,19 @@ enum Step {
 }
 
 impl Traffic {
+    /// Traffic into a base that is lost so often, as far as there is time.
+    pub fn losing(losses: usize) -> Self {
+        Self {
+            losses,
+            ..Self::default()
+        }
+    }
+
+    /// How often the base was restored.
+    pub fn lives(&self) -> u32 {
+        self.lives
+    }
+
     /// Adds a message to a source partition.
     pub fn publish(&mut self, partition: usize, message: Normalised) {
         while self.partitions.len() <= partition {
@@ -155,6 +188,9 @@ impl Traffic {
     /// Runs until nothing is in flight: everything on its straight way, or as drawn.
     pub fn run(&mut self, registry: &mut Registry, mut draw: Option<&mut Draw>) {
         loop {
+            if let Some(draw) = draw.as_deref_mut() {
+                self.lose(registry, draw);
+            }
             let steps = self.possible(registry);
             match draw.as_deref_mut() {
                 _ if steps.is_empty() => break,
@@ -164,6 +200,42 @@ impl Traffic {
                 }
                 None => steps.into_iter().for_each(|step| self.take(step, registry, None)),
             }
+        }
+    }
+
+    /// Now and then a backup is made; now and then the base is lost, and one is put back: perhaps the empty one, so that the base is made
+    /// anew from its logs. Logs and topics keep what they have.
+    fn lose(&mut self, registry: &mut Registry, draw: &mut Draw) {
+        if self.backups.len() < 2 && draw.once_in(30) {
+            self.backups.push(Backup {
+                store: registry.store.clone(),
+                relayed: self.relayed.clone(),
+            });
+        }
+        if self.losses > 0 && draw.once_in(60) {
+            self.losses -= 1;
+            let backup = if self.backups.is_empty() || draw.once_in(4) {
+                Backup::default()
+            } else {
+                draw.pick(&self.backups).clone()
+            };
+            self.restore(registry, backup, draw);
+        }
+    }
+
+    fn restore(&mut self, registry: &mut Registry, backup: Backup, draw: &mut Draw) {
+        self.lives += 1;
+        let ends = self.logs.iter().map(|(shard, log)| (*shard, log.end())).collect();
+        // The publisher was not always as far as the base.
+        let mut left = std::mem::take(&mut registry.store.left);
+        if !left.is_empty() && draw.once_in(2) {
+            left.truncate(draw.below(left.len()));
+        }
+        registry.store = backup.store.restored(self.lives, left, &ends, self.now);
+        self.relayed = backup.relayed;
+        for (shard, log) in &mut self.logs {
+            let position = registry.store.row(*shard).position;
+            log.cursor.next = log.entries.partition_point(|entry| entry.position < position);
         }
     }
 

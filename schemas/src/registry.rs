@@ -111,12 +111,13 @@ pub struct SchemaVersion {
 const SHIPPED: &[(Kind, u32, u32, &str)] = &[
     (Kind::PersonRecord, 1, 1, include_str!("../avro/person-record.avsc")),
     (Kind::EntityRecord, 1, 2, include_str!("../avro/entity-record.avsc")),
-    (Kind::ShardMessage, 1, 3, include_str!("../avro/shard-message.avsc")),
+    (Kind::ShardMessage, 1, 3, include_str!("../avro/shard-message.v1.avsc")),
     (Kind::Control, 1, 4, include_str!("../avro/control.avsc")),
     (Kind::AlertEvent, 1, 5, include_str!("../avro/alert-event.avsc")),
     (Kind::FindingState, 1, 6, include_str!("../avro/finding-state.avsc")),
     (Kind::PersonState, 1, 7, include_str!("../avro/person-state.avsc")),
     (Kind::DeadLetter, 1, 8, include_str!("../avro/dead-letter.avsc")),
+    (Kind::ShardMessage, 2, 9, include_str!("../avro/shard-message.avsc")),
 ];
 
 static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {
@@ -139,13 +140,13 @@ static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {
         .collect()
 });
 
-/// A shard message nests the person record of the same version. Its file names it; what is served and parsed holds it, so that
+/// A shard message nests the newest person record that is not of a later version. Its file names it; what is served and parsed holds it, so that
 /// no reader needs the registry's references.
 fn with_person_record(file: &str, version: u32) -> String {
     let nested = SHIPPED
         .iter()
-        .find(|(kind, number, ..)| *kind == Kind::PersonRecord && *number == version);
-    let (.., text) = nested.expect("both have the same versions: a test reads each");
+        .rfind(|(kind, number, ..)| *kind == Kind::PersonRecord && *number <= version);
+    let (.., text) = nested.expect("the first version is shipped: a test reads each");
     file.replacen("\"cn.canbao.PersonRecord\"", text.trim_end(), 1)
 }
 

@@ -28,6 +28,7 @@ const STORED: &[(u32, &str, u32, &str)] = &[
     (6, "cn.canbao.FindingState", 1, "8d61df88b6e002c9"),
     (7, "cn.canbao.PersonState", 1, "44ffbe6416fb75c6"),
     (8, "cn.canbao.DeadLetter", 1, "f0e65ca36670f3a6"),
+    (9, "cn.canbao.ShardMessage", 2, "d22deca567ae25d8"),
 ];
 
 #[test]

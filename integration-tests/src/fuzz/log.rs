@@ -91,6 +91,7 @@ fn about(at: usize, record: &Arc<SourceRecord>) -> Vec<Input> {
     ];
     let messages = bodies.into_iter().enumerate().map(|(body, content)| Message {
         from: Shard::all().nth(at % 64).expect("a shard"),
+        life: (at % 3) as u32,
         sequence: (at * 4 + body) as u64,
         body: content,
     });

@@ -16,6 +16,7 @@ impl Memory {
     pub fn check_rest(&self) -> anyhow::Result<()> {
         self.check_directory()?;
         self.check_narrow()?;
+        self.check_states()?;
         for (shard, row) in &self.shards {
             ensure!(
                 row.state.passes.is_empty(),

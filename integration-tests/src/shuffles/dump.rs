@@ -50,7 +50,7 @@ const TABLES: [(&str, &[&str], &[&str], &str); 8] = [
 ];
 
 /// A base, written down.
-pub(super) struct Dump {
+pub(crate) struct Dump {
     /// By table and key, the row.
     rows: BTreeMap<(&'static str, String), String>,
     /// Members of the stored persons, and what is open.
@@ -90,7 +90,7 @@ impl Function {
     }
 
     /// Where two differ: places and parts, nothing of what they say.
-    pub(super) fn differences(&self, expected: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, expected: &Self) -> Vec<String> {
         let keys = self
             .0
             .keys()
@@ -137,7 +137,7 @@ pub(super) fn function(base: &Base) -> anyhow::Result<Function> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub(super) async fn dump(servers: &Servers) -> anyhow::Result<Dump> {
+pub(crate) async fn dump(servers: &Servers) -> anyhow::Result<Dump> {
     let mut connection = servers.pool.acquire().await?;
     let mut rows = BTreeMap::new();
     for (table, key, left_out, chosen) in TABLES {
@@ -186,7 +186,7 @@ impl Dump {
     }
 
     /// Where two bases differ: rows and columns, nothing of what they say.
-    pub(super) fn differences(&self, expected: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, expected: &Self) -> Vec<String> {
         let mut differences = self.function.differences(&expected.function);
         for (key, row) in &self.rows {
             match expected.rows.get(key) {

@@ -199,6 +199,7 @@ impl Claims {
                 };
                 Input::Message(Message {
                     from: self.ground.shards[usize::from(note.from)],
+                    life: 0,
                     sequence: note.sequence,
                     body,
                 })

@@ -22,6 +22,8 @@ pub struct ShardMessage<'a> {
     from: Shard,
     #[serde(with = "plain")]
     sequence: u64,
+    #[serde(default)]
+    life: u32,
     body: Body<'a>,
 }
 
@@ -121,6 +123,7 @@ impl<'a> From<&'a Message> for ShardMessage<'a> {
         Self {
             from: message.from,
             sequence: message.sequence,
+            life: message.life,
             body,
         }
     }
@@ -178,6 +181,7 @@ impl ShardMessage<'_> {
         };
         Ok(Message {
             from: self.from,
+            life: self.life,
             sequence: self.sequence,
             body,
         })

@@ -6,9 +6,9 @@ use crate::registry::Kind;
 use crate::wire::{hex, list, opt, plain};
 use domain::date::{Day, Timestamp};
 use domain::division::{City, Division};
-use domain::finding::{AlertKind, EvidenceRole, FormReason, Overlap, Rule};
+use domain::finding::{AlertKind, EvidenceRole, Finding, FormReason, Overlap, Rule};
 use domain::ids::{EventId, FindingId, PersonId, RecordId};
-use domain::release::{Cause, Event, EventKind};
+use domain::release::{Cause, Event, EventKind, Told};
 use domain::scheme::Scheme;
 use domain::source::{Agency, Source, TableName};
 use serde::{Deserialize, Serialize};
@@ -200,6 +200,31 @@ pub struct FindingState {
     pub scope: Option<Scope>,
     #[serde(with = "plain")]
     pub announced_at: Timestamp,
+}
+
+impl FindingState {
+    /// What subscribers know by it. Of a cleared finding, facts may be missing that were not known any more when it was cleared.
+    pub fn told(&self) -> Told {
+        let evidence = self.evidence.iter().map(|fact| domain::finding::Evidence {
+            role: fact.role,
+            record: fact.record,
+        });
+        Told {
+            person: self.person,
+            revision: self.revision,
+            open: self.state == FindingStatus::Open,
+            region: self.city,
+            finding: Finding {
+                rule: self.rule,
+                scheme: self.scheme,
+                since: self.since,
+                overlap: self.overlap,
+                reason: self.reason,
+                places: self.places.clone(),
+                evidence: evidence.collect(),
+            },
+        }
+    }
 }
 
 impl Payload for FindingState {

@@ -248,7 +248,12 @@ fn message() -> impl Strategy<Value = Message> {
         }),
         (anchor(), proptest::collection::vec(about(), 0..4)).prop_map(|(to, about)| MessageBody::Carry { to, about }),
     ];
-    (shard(), 0..=i64::MAX as u64, body).prop_map(|(from, sequence, body)| Message { from, sequence, body })
+    (shard(), any::<u32>(), 0..=i64::MAX as u64, body).prop_map(|(from, life, sequence, body)| Message {
+        from,
+        life,
+        sequence,
+        body,
+    })
 }
 
 fn control() -> impl Strategy<Value = Control> {

@@ -5,7 +5,7 @@ mod command;
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{configuration, decide, exec, lag, output, person, register, source, statements, store};
+use crate::{configuration, decide, exec, lag, output, person, register, restore, source, statements, store};
 use anyhow::Context;
 use clap::{Args, Parser};
 pub(crate) use command::DecideAction;
@@ -211,6 +211,11 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             } else {
                 Verdict::Good
             });
+        }
+        Command::Restore { from_log } => {
+            schema_ids::adopt(settings).await?;
+            let restored = Box::pin(restore::restore(settings, &pool, from_log)).await?;
+            format.print(&restored, restore::render)?;
         }
         Command::Lag => {
             let lag = lag::measure(settings, &pool).await?;

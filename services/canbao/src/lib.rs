@@ -18,6 +18,7 @@ pub mod output;
 pub mod person;
 pub mod register;
 mod reread;
+pub mod restore;
 pub mod source;
 pub mod statements;
 mod store;

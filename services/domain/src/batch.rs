@@ -15,11 +15,13 @@ mod behind;
 mod carry;
 mod difference;
 mod effects;
+mod refused;
 mod stored;
 
 pub use ask::{Given, Need, Pending, PendingKey, PersonKey, ShardRow};
 pub use difference::{Difference, Put, PutAway, PutEnrolment};
 pub use effects::{Effects, Publication, Telling};
+pub use refused::Refused;
 pub use stored::{AWAY, StoredPerson, published};
 
 use crate::date::Timestamp;
@@ -89,31 +91,6 @@ pub enum Asked {
     Done(Box<Effects>),
 }
 
-/// A batch must not be applied; nothing of it is to be written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// This process has an older policy than the base.
-    #[error("the base stands under policy version {known}, this process has version {version}: give it the newer policy file")]
-    OlderPolicy {
-        /// The version the base was described under.
-        known: u32,
-        /// The version of this process.
-        version: u32,
-    },
-    /// Entries are missing between the base and the log.
-    #[error(
-        "shard {shard}: the log goes on at {found}, the base stands at {expected}: entries are missing and must not be skipped"
-    )]
-    Gap {
-        /// The shard.
-        shard: Shard,
-        /// The base's position.
-        expected: i64,
-        /// Where the log was read on from.
-        found: i64,
-    },
-}
-
 /// What a step of a batch comes to.
 enum Step {
     /// Go on here.
@@ -130,6 +107,7 @@ enum Phase {
     Lock,
     Rulings,
     Open,
+    Sent,
     Seats,
     Directory,
     Moved,
@@ -170,6 +148,8 @@ pub struct Batch {
     /// How many of them were applied.
     applied: usize,
     outcomes: Vec<(usize, Option<Outcome>)>,
+    /// How many messages the shards have sent that entries come from.
+    sent: BTreeMap<Shard, u64>,
     /// Shards whose date rose.
     ticked: BTreeSet<Shard>,
     /// Shards that learned of completeness: differences may be told.
@@ -197,6 +177,7 @@ impl Batch {
             fresh: Vec::new(),
             applied: 0,
             outcomes: Vec::new(),
+            sent: BTreeMap::new(),
             ticked: BTreeSet::new(),
             complete: BTreeSet::new(),
             behind: Behind::default(),
@@ -219,6 +200,7 @@ impl Batch {
                     Step::Ask(Need::Rulings(digests.collect()), Phase::Open)
                 }
                 Phase::Open => self.open()?,
+                Phase::Sent => self.compare_sent()?,
                 Phase::Seats => self.seats(),
                 Phase::Directory => self.seek_directory(),
                 Phase::Moved => self.moved(),
@@ -262,6 +244,7 @@ impl Batch {
         match (self.asked.take(), given) {
             (Some(Need::Shards(_)), Given::Shards(shards)) => self.shards = shards,
             (Some(Need::Rulings(_)), Given::Rulings(rulings)) => self.rulings = rulings,
+            (Some(Need::Sent(_)), Given::Sent(sent)) => self.sent.extend(sent),
             (Some(Need::Neighbourhoods(places)), Given::Neighbourhoods(rows)) => self.take_rows(places, rows),
             (Some(Need::Directory(wanted)), Given::Directory(entries)) => {
                 for (record, entry) in entries {

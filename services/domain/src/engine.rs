@@ -115,7 +115,7 @@ impl Workspace {
             // Entities are rows of their own; their store compares versions itself.
             Input::Entity(_) => Ok(Outcome::Applied),
             Input::Message(message) => {
-                if self.work(shard).state.has_seen(message) {
+                if !self.work(shard).state.counts(message) {
                     return Ok(Outcome::Control);
                 }
                 self.message(shard, message)?;

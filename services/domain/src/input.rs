@@ -30,6 +30,8 @@ pub enum Input {
 pub struct Message {
     /// The sending shard.
     pub from: Shard,
+    /// The life of the base it was sent in, see [`Lives`](crate::lives::Lives).
+    pub life: u32,
     /// Rises with every message of the sending shard, to whomever.
     pub sequence: u64,
     /// What it says.

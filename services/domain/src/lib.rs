@@ -24,6 +24,7 @@ pub mod horizon;
 pub mod ids;
 pub mod input;
 pub mod limits;
+pub mod lives;
 pub mod measure;
 pub mod name;
 pub mod neighbourhood;
@@ -34,6 +35,7 @@ pub mod population;
 pub mod record;
 pub mod region;
 pub mod release;
+pub mod restore;
 #[cfg(test)]
 mod sample;
 pub mod scheme;

@@ -4,6 +4,7 @@ use crate::date::{Day, Timestamp};
 use crate::division::City;
 use crate::ids::{AnchorId, IdKey};
 use crate::input::{Message, SnapshotFloor};
+use crate::lives::{Lives, Origin};
 use crate::record::SourceRecord;
 use crate::shard::{SHARDS, Shard};
 use crate::source::Source;
@@ -31,6 +32,10 @@ pub struct ShardState {
     heard: Vec<u64>,
     /// The sequence of the next message of this shard.
     next: u64,
+    /// The lives of the base, the same in every shard.
+    pub lives: Lives,
+    /// Until its log is applied up to here, a restored shard tells nothing and works off no pass: what it says on the way was told before.
+    silent_until: i64,
 }
 
 /// Work that goes once through a whole shard (分片遍历), in slices behind live traffic.
@@ -53,6 +58,8 @@ pub enum PassWork {
     Policy(u32),
     /// Tells what is open in a region as its baseline.
     GoLive(City),
+    /// Publishes everybody's state again: what `person.registry` says may be of a history that was undone.
+    Publish,
 }
 
 impl PassWork {
@@ -77,6 +84,8 @@ impl Default for ShardState {
             passes: Vec::new(),
             heard: vec![0; usize::from(SHARDS)],
             next: 0,
+            lives: Lives::default(),
+            silent_until: 0,
         }
     }
 }
@@ -93,6 +102,11 @@ impl ShardState {
     /// Whether a message was heard before.
     pub fn has_seen(&self, message: &Message) -> bool {
         message.sequence < self.heard[slot(message.from)]
+    }
+
+    /// Whether a message counts: it was sent in the history that this base stands in, and was not heard before.
+    pub fn counts(&self, message: &Message) -> bool {
+        self.lives.origin(message) != Origin::Undone && !self.has_seen(message)
     }
 
     pub(crate) fn see(&mut self, message: &Message) {
@@ -113,6 +127,20 @@ impl ShardState {
         let sequence = self.next;
         self.next += 1;
         sequence
+    }
+
+    /// Whether the shard tells and works off its passes at a position of its log: a restored one has to come to the end first that the log
+    /// had then.
+    pub fn is_caught_up(&self, position: i64) -> bool {
+        position >= self.silent_until
+    }
+
+    /// Begins a life of the base in this shard, silent until its log is applied up to `until`.
+    pub(crate) fn begin_life(&mut self, number: u32, begun: &[u64], until: i64) {
+        self.lives.begin(number, begun);
+        self.silent_until = until;
+        self.passes.retain(|pass| pass.work != PassWork::Publish);
+        self.passes.push(PassWork::Publish.pass());
     }
 
     /// Whether a complete snapshot says that the row's version is gone.

@@ -2,7 +2,7 @@
 //! (ARCHITECTURE.md, Exactly once).
 //!
 //! Rows leave in the order of their sequence per shard. The position per shard travels in the same Kafka transaction as the
-//! messages (topic [`positions::TOPIC`]), so that a crash at any point neither repeats nor skips a row: what the position has
+//! messages (topic [`positions::TOPIC`](runtime::outbox::positions::TOPIC)), so that a crash at any point neither repeats nor skips a row: what the position has
 //! passed is deleted and never sent again. One process serves all shards by default; several share them by
 //! `publisher.shards`, each with a `publisher.transactional_id` of its own, by which an older process of the same share is
 //! fenced.
@@ -11,8 +11,6 @@
 //! publishes: their `schema.registry.url` is `http://` and that port. When another registry is configured, that one is to be asked.
 
 pub mod outbox;
-pub mod position;
-pub mod positions;
 mod publish;
 pub mod transaction;
 
@@ -25,6 +23,7 @@ use runtime::health::{Check, Watch};
 use runtime::kafka::admin::ensure_topics_patiently;
 use runtime::kafka::{topics, watch_brokers};
 use runtime::patience::wait_out;
+use runtime::outbox::{position, positions};
 use runtime::service::Service;
 use runtime::shutdown::Shutdown;
 use runtime::store::session;

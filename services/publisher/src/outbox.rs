@@ -1,10 +1,10 @@
 //! The outbox in Postgres: reading rows in order, deleting what is published.
 
-use crate::position::Book;
 use anyhow::Context;
 use domain::shard::Shard;
 use runtime::config::Settings;
 use runtime::health::Check;
+use runtime::outbox::position::Book;
 use runtime::shutdown::Shutdown;
 use runtime::store::session;
 use sqlx::postgres::PgRow;
@@ -26,6 +26,16 @@ pub struct Event {
     pub headers: Vec<(String, String)>,
     /// Message value; none is a tombstone of a compacted topic.
     pub value: Option<Vec<u8>>,
+}
+
+/// What one look at the outbox finds.
+pub struct Fetched {
+    /// Rows; of each shard a gapless run in order of sequence.
+    pub events: Vec<Event>,
+    /// Epoch of the outbox.
+    pub epoch: u32,
+    /// Some shard's outbox ends before the sequence it was to be read from: the database went back.
+    pub went_back: bool,
 }
 
 /// The outbox. Cheap to clone.
@@ -51,8 +61,8 @@ impl Outbox {
     ///
     /// # Errors
     /// When the database does not answer or is not migrated.
-    pub async fn book(&mut self, shards: &[Shard]) -> Result<Book, sqlx::Error> {
-        let row = sqlx::query("select outbox_epoch as epoch from store.publisher")
+    pub async fn book(&self, shards: &[Shard]) -> Result<Book, sqlx::Error> {
+        let row = sqlx::query("select outbox_epoch as epoch, remaking from store.publisher")
             .fetch_one(&self.pool)
             .await?;
         let epoch: i32 = row.try_get("epoch")?;
@@ -66,6 +76,7 @@ impl Outbox {
         .await?;
         let mut book = Book {
             epoch: epoch.unsigned_abs(),
+            remaking: row.try_get("remaking")?,
             ..Book::default()
         };
         for row in &rows {
@@ -78,36 +89,49 @@ impl Outbox {
         Ok(book)
     }
 
-    /// Rows from the given sequences on, at most `limit`; of each shard a gapless run in order of sequence.
+    /// Rows from the given sequences on, at most `limit`, and where the database stands at that moment.
     ///
     /// Shards come in the order given: one that the limit cuts off must come first the next time.
     ///
     /// # Errors
     /// When the database does not answer, or a row is not readable.
-    pub async fn fetch(&mut self, from: &[(Shard, u64)], limit: u32) -> Result<Vec<Event>, sqlx::Error> {
+    pub async fn fetch(&self, from: &[(Shard, u64)], limit: u32) -> Result<Fetched, sqlx::Error> {
         let limit = i64::from(limit);
         // The inner limit keeps the planner on the primary key of each shard, whatever the statistics say.
         let rows = sqlx::query(
-            "select o.* from unnest($1::smallint[], $2::bigint[]) as p(shard, next)
-             cross join lateral (
-                 select shard, sequence, topic, key, headers, value from store.outbox
-                 where shard = p.shard and sequence >= p.next order by sequence limit $3
-             ) as o
-             limit $3",
+            "select b.epoch, b.went_back, o.* from (
+                 select (select outbox_epoch from store.publisher) as epoch,
+                        exists (select from unnest($1::smallint[], $2::bigint[]) as p(shard, next)
+                                join store.shard s on s.shard = p.shard where s.outbox_next < p.next) as went_back
+             ) as b
+             left join (
+                 select r.* from unnest($1::smallint[], $2::bigint[]) as p(shard, next)
+                 cross join lateral (
+                     select shard, sequence, topic, key, headers, value from store.outbox
+                     where shard = p.shard and sequence >= p.next order by sequence limit $3
+                 ) as r
+                 limit $3
+             ) as o on true",
         )
         .bind(numbers(from.iter().map(|(shard, _)| shard)))
         .bind(from.iter().map(|(_, next)| *next as i64).collect::<Vec<i64>>())
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(event).collect()
+        let stands = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let is_event = |row: &&PgRow| row.try_get::<Option<i16>, _>("shard").is_ok_and(|shard| shard.is_some());
+        Ok(Fetched {
+            epoch: stands.try_get::<i32, _>("epoch")?.unsigned_abs(),
+            went_back: stands.try_get("went_back")?,
+            events: rows.iter().filter(is_event).map(event).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Deletes what lies below the given sequences.
     ///
     /// # Errors
     /// When the database does not answer; nothing is lost then, the next call deletes it.
-    pub async fn delete_below(&mut self, published: &BTreeMap<Shard, u64>) -> Result<u64, sqlx::Error> {
+    pub async fn delete_below(&self, published: &BTreeMap<Shard, u64>) -> Result<u64, sqlx::Error> {
         let done = sqlx::query(
             "delete from store.outbox o using unnest($1::smallint[], $2::bigint[]) as p(shard, next)
              where o.shard = p.shard and o.sequence < p.next",

@@ -1,12 +1,12 @@
 //! The loop: fetch, send in a transaction, delete.
 
-use crate::outbox::{Event, Outbox};
-use crate::position::{self, Contradiction, Position};
+use crate::outbox::{Event, Fetched, Outbox};
 use crate::transaction::{TransactionError, Transactions};
 use domain::shard::Shard;
 use runtime::config::Settings;
 use runtime::health::{Check, Watch};
 use runtime::kafka::TRANSACTION_TIMEOUT;
+use runtime::outbox::position::{self, Contradiction, Position};
 use runtime::shutdown::Shutdown;
 use runtime::store::session;
 use runtime::telemetry::UNKNOWN;
@@ -92,9 +92,10 @@ impl Publisher {
             let from = self.order();
             self.watch.begin("the outbox is read");
             let next = match self.outbox.fetch(&from, self.batch_rows).await {
-                Ok(events) => {
+                Ok(fetched) => {
                     self.postgres.pass();
-                    self.publish(events).await?
+                    self.compare(&fetched).await?;
+                    self.publish(fetched.events).await?
                 }
                 Err(error) => {
                     let cause = session::explain(&error);
@@ -115,6 +116,26 @@ impl Publisher {
         Ok(Ended::Asked)
     }
 
+    /// Stops before a database that is not the one whose rows were published so far: it may be put back under a running publisher.
+    async fn compare(&mut self, fetched: &Fetched) -> anyhow::Result<()> {
+        if fetched.epoch > self.epoch {
+            let (own, database) = (self.epoch, fetched.epoch);
+            return Err(Contradiction::Restored { own, database }.into());
+        }
+        if fetched.went_back || fetched.epoch < self.epoch {
+            let shards: Vec<Shard> = self.next.keys().copied().collect();
+            let book = self.outbox.book(&shards).await?;
+            position::check_behind(&self.positions(&self.next), &book)?;
+        }
+        Ok(())
+    }
+
+    /// Sequences as positions.
+    fn positions(&self, next: &BTreeMap<Shard, u64>) -> BTreeMap<Shard, Position> {
+        let position = |next| Position { epoch: self.epoch, next };
+        next.iter().map(|(shard, next)| (*shard, position(*next))).collect()
+    }
+
     /// Shards with the sequences to read from, in the order to read them.
     fn order(&self) -> Vec<(Shard, u64)> {
         let mut order: Vec<(Shard, u64)> = self.next.iter().map(|(shard, next)| (*shard, *next)).collect();
@@ -123,8 +144,9 @@ impl Publisher {
     }
 
     /// Publishes what was fetched.
-    async fn publish(&mut self, events: Vec<Event>) -> anyhow::Result<Next> {
+    async fn publish(&mut self, mut events: Vec<Event>) -> anyhow::Result<Next> {
         let full = events.len() >= self.batch_rows as usize;
+        keep_pairs(&mut events);
         let Some(last) = events.last() else {
             self.waiting_since = None;
             self.watch.moved();
@@ -136,18 +158,7 @@ impl Publisher {
             self.first = self.next.keys().position(|shard| *shard == last.shard).unwrap_or_default();
         }
         let ends = ends(&self.next, &events)?;
-        let positions = ends
-            .iter()
-            .map(|(shard, next)| {
-                (
-                    *shard,
-                    Position {
-                        epoch: self.epoch,
-                        next: *next,
-                    },
-                )
-            })
-            .collect();
+        let positions = self.positions(&ends);
         let started = Instant::now();
         self.watch.begin("a transaction is published");
         match tokio::task::block_in_place(|| self.transactions.send(&events, &positions)) {
@@ -239,6 +250,15 @@ fn count(events: &[Event]) {
     }
 }
 
+/// Leaves an alert that was cut off from its finding for the next transaction: what was told is read back from `findings`, so that both
+/// appear together or not at all.
+fn keep_pairs(events: &mut Vec<Event>) {
+    let is_alert = |event: &Event| event.topic.starts_with("alerts.");
+    if events.len() > 1 && events.last().is_some_and(is_alert) {
+        events.pop();
+    }
+}
+
 /// By shard, the sequence after the last event; every event must be the next of its shard.
 fn ends(next: &BTreeMap<Shard, u64>, events: &[Event]) -> Result<BTreeMap<Shard, u64>, Contradiction> {
     let mut ends: BTreeMap<Shard, u64> = BTreeMap::new();
@@ -276,6 +296,20 @@ mod tests {
         let next = BTreeMap::from([(shard(1), 5), (shard(2), 0), (shard(3), 9)]);
         let ends = ends(&next, &[event(1, 5), event(1, 6), event(2, 0)]);
         assert_eq!(ends, Ok(BTreeMap::from([(shard(1), 7), (shard(2), 1)])));
+    }
+
+    #[test]
+    fn an_alert_goes_with_its_finding() {
+        let alert = |sequence| Event {
+            topic: "alerts.identity.3201".into(),
+            ..event(1, sequence)
+        };
+        let mut events = vec![event(1, 4), alert(5)];
+        keep_pairs(&mut events);
+        assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [4]);
+        let mut events = vec![alert(5), event(1, 6)];
+        keep_pairs(&mut events);
+        assert_eq!(events.len(), 2);
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! Kafka transactions: messages and positions appear together or not at all.
 
 use crate::outbox::Event;
-use crate::position::Position;
-use crate::positions;
 use anyhow::Context;
 use domain::shard::Shard;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,6 +9,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use runtime::config::Settings;
 use runtime::kafka::trouble::is_transient;
 use runtime::kafka::{REQUEST_TIMEOUT, transactional_producer};
+use runtime::outbox::position::Position;
+use runtime::outbox::positions;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -40,6 +40,8 @@ pub struct Beside {
     pub due: BTreeSet<Shard>,
     /// A shard in which a slice of a pass is done.
     pub pass: Option<Shard>,
+    /// The source log has the entries already: the base is made anew from it.
+    pub is_logged: bool,
 }
 
 /// Applies `entries` (in order of position per shard), and does the work beside them.
@@ -54,6 +56,7 @@ pub async fn apply(
     beside: Beside,
     entries: &[Entry],
 ) -> Result<Applied, Failure> {
+    let is_logged = beside.is_logged;
     let mut batch = Batch::new(order(beside, entries), Arc::clone(rules));
     let mut transaction = connection.begin().await?;
     let effects = loop {
@@ -67,11 +70,11 @@ pub async fn apply(
         }
     };
     runtime::failpoint::reach("registry.applied");
-    write(&mut transaction, rules, batch.order(), entries, &effects).await?;
+    write(&mut transaction, rules, batch.order(), entries, &effects, is_logged).await?;
     transaction.commit().await?;
     runtime::failpoint::reach("registry.committed");
 
-    let passes = effects.shards.iter().filter(|(_, row)| !row.state.passes.is_empty());
+    let passes = effects.shards.iter().filter(|(_, row)| row.has_passes());
     let mut applied = Applied {
         messages: effects.messages.len(),
         passes: passes.map(|(shard, _)| *shard).collect(),

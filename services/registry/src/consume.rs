@@ -30,6 +30,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// The topic whose partitions are the shards.
 pub const TOPIC: &str = "person.records";
+/// The broker does not have the offset where a shard goes on: the two are not of one time.
+const CANNOT_READ_ON: &str = "person.records cannot be read on without a gap: where the brokers' end lies before the base's positions \
+     (`select shard, position from store.shard`), they have lost entries. Stop the services, put back a backup of the database from before \
+     that, run `canbao restore`, and start the services again";
 /// How long a revoked shard's entries in hand may take; after that the new owner cuts our connection off.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -218,7 +222,7 @@ pub fn consume(
         progress.begin("an entry is handed to its writer");
         let message = match message {
             Ok(message) => message,
-            Err(error) if is_fatal(&error) => return Err(error).context("person.records cannot be read on without a gap"),
+            Err(error) if is_fatal(&error) => return Err(error).context(CANNOT_READ_ON),
             Err(error) => {
                 tracing::warn!(%error, "polling person.records");
                 if !is_transient(&error) {

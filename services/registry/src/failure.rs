@@ -2,6 +2,7 @@
 
 use domain::batch::Refused;
 use domain::shard::Shard;
+use runtime::outbox::position::Contradiction;
 use runtime::store::read::ReadError;
 use runtime::store::session;
 
@@ -31,6 +32,9 @@ pub enum Failure {
         /// The backend its row names.
         owner: Option<i32>,
     },
+    /// The base is behind what was published from it, or not whole.
+    #[error(transparent)]
+    Behind(#[from] Contradiction),
     /// The batch itself says that it must not be written.
     #[error(transparent)]
     Refused(#[from] Refused),

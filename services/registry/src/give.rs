@@ -39,6 +39,7 @@ pub(crate) async fn give(connection: &mut PgConnection, rulings: &Cache, backend
             }
             Given::Rulings(given)
         }
+        Need::Sent(shards) => Given::Sent(sent(connection, &shards).await?),
         Need::Neighbourhoods(places) => {
             let places: Vec<Place> = places.into_iter().collect();
             Given::Neighbourhoods(read::neighbourhoods(connection, &places).await?)
@@ -91,6 +92,17 @@ async fn lock_shards(
         rows.insert(row.shard, given);
     }
     Ok(rows)
+}
+
+async fn sent(connection: &mut PgConnection, shards: &BTreeSet<Shard>) -> Result<BTreeMap<Shard, u64>, ReadError> {
+    let numbers: Vec<i16> = shards.iter().map(|shard| i16::from(shard.number())).collect();
+    let rows = sqlx::query("select shard, messages from store.shard where shard = any($1)")
+        .bind(numbers)
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((read::shard(row)?, row.try_get::<i64, _>("messages")? as u64)))
+        .collect()
 }
 
 impl Cache {

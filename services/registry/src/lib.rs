@@ -7,12 +7,14 @@
 //! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] ([`give`], [`domain::batch`], `write`) → [`relay`].
 
 pub mod batch;
+pub mod behind;
 pub mod consume;
 pub mod entries;
 pub mod failure;
 pub mod give;
 pub mod owner;
 pub mod relay;
+pub mod restore;
 mod write;
 pub mod writer;
 
@@ -55,6 +57,7 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         }),
         rulings: Cache::default(),
         database,
+        settings: Arc::new(settings.clone()),
     };
     kafka::watch_brokers(settings, service.health.check("kafka"), service.shutdown.clone())?;
     let postgres = service.health.check("postgres");
@@ -63,7 +66,8 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         return Ok(());
     };
     session::watch(pool.clone(), postgres, service.shutdown.clone());
-    if !kafka::admin::ensure_topics_patiently(settings, &[kafka::topics::person_records()], &mut shutdown).await? {
+    let topics = [kafka::topics::person_records(), runtime::outbox::positions::topic()];
+    if !kafka::admin::ensure_topics_patiently(settings, &topics, &mut shutdown).await? {
         return Ok(());
     }
     let (stop, stopped) = watch::channel(false);

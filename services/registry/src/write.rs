@@ -5,11 +5,11 @@ mod log;
 mod telling;
 
 use crate::entries::Entry;
-use domain::batch::{Effects, Order, Rules};
+use domain::batch::{Effects, Order, PendingKey, Rules};
 use domain::shard::Shard;
 use sqlx::PgConnection;
 
-/// Writes everything that a batch came to.
+/// Writes everything that a batch came to; its entries too, unless the source log has them already.
 ///
 /// # Errors
 /// When the database does not take it; the transaction is then rolled back by whoever began it.
@@ -19,6 +19,7 @@ pub(crate) async fn write(
     order: &Order,
     bodies: &[Entry],
     effects: &Effects,
+    is_logged: bool,
 ) -> sqlx::Result<()> {
     base::persons(connection, &effects.differences).await?;
     runtime::failpoint::reach("registry.persons-written");
@@ -36,11 +37,21 @@ pub(crate) async fn write(
     log::decisions(connection, effects).await?;
     log::messages(connection, &effects.messages).await?;
     runtime::failpoint::reach("registry.messages-written");
-    log::entries(connection, order, bodies, &effects.outcomes).await?;
+    if !is_logged {
+        log::entries(connection, order, bodies, &effects.outcomes).await?;
+    }
     runtime::failpoint::reach("registry.logged");
     log::shards(connection, effects).await?;
     runtime::failpoint::reach("registry.positions-written");
     Ok(())
+}
+
+/// Writes how a restored base goes on: what is taken for told and what is not any more, what waits because of that, and the shards.
+pub(crate) async fn restored(connection: &mut PgConnection, effects: &Effects, untold: &[PendingKey]) -> sqlx::Result<()> {
+    telling::told(connection, effects).await?;
+    telling::untold(connection, untold).await?;
+    telling::pending(connection, effects).await?;
+    log::shards(connection, effects).await
 }
 
 fn number(shard: Shard) -> i16 {

@@ -4,12 +4,13 @@ use crate::batch::{self, Applied, Beside};
 use crate::entries::{Entry, Handed};
 use crate::failure::Failure;
 use crate::give::Cache;
-use crate::{owner, relay};
+use crate::{behind, owner, relay};
 use anyhow::Context;
 use domain::batch::Rules;
 use domain::date::{Day, Month};
 use domain::shard::Shard;
 use rdkafka::producer::FutureProducer;
+use runtime::config::Settings;
 use runtime::health::Watch;
 use runtime::patience::Attempts;
 use runtime::shutdown::Shutdown;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub rulings: Cache,
     /// Where the store is.
     pub database: PgConnectOptions,
+    /// Where the brokers are.
+    pub settings: Arc<Settings>,
 }
 
 /// A connection that owns the writer's shards.
@@ -245,7 +248,11 @@ impl Writer {
         let due: BTreeSet<Shard> = self.due.iter().copied().take(1).collect();
         let is_free = due.is_empty() && entries < self.plan.batch_rows;
         let pass = self.passes.first().copied().filter(|_| is_free);
-        Beside { due, pass }
+        Beside {
+            due,
+            pass,
+            is_logged: false,
+        }
     }
 
     /// The connection in hand, or a new one that takes the shards over.
@@ -254,14 +261,8 @@ impl Writer {
             return Ok(link);
         }
         let mut connection = self.plan.database.connect().await?;
-        for statement in SETTINGS {
-            sqlx::query(statement).execute(&mut connection).await?;
-        }
-        for table in person::UPDATED {
-            sqlx::query(AssertSqlSafe(table.make_temporary()))
-                .execute(&mut connection)
-                .await?;
-        }
+        prepare(&mut connection).await?;
+        behind::check(&mut connection, &self.plan.settings, &self.shutdown).await?;
         match self.backend {
             // Only a group's assignment takes shards from others; who lost its connection goes on only where nobody took over since.
             Some(before) => owner::renew(&mut connection, &self.shards, before).await?,
@@ -275,6 +276,19 @@ impl Writer {
             is_new: true,
         })
     }
+}
+
+/// Makes a connection ready for batches.
+pub(crate) async fn prepare(connection: &mut PgConnection) -> sqlx::Result<()> {
+    for statement in SETTINGS {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
+    for table in person::UPDATED {
+        sqlx::query(AssertSqlSafe(table.make_temporary()))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Every statement finds its rows by key; a plan made while a table was small must not scan it when it is large.

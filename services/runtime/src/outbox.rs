@@ -1,28 +1,12 @@
-//! What the publisher and those who check it share: the headers of outgoing events, CloudEvents attributes as the outbox keeps them;
-//! and how far each shard's outbox is published.
+//! The outbox, as registry, publisher and `canbao` share it: the headers of outgoing events (CloudEvents attributes), and how far each
+//! shard's outbox is published.
 
+pub mod position;
+pub mod positions;
+
+use domain::ids::AnchorId;
 use domain::shard::Shard;
 use schemas::event::AlertEvent;
-use serde::{Deserialize, Serialize};
-
-/// Topic of the publisher's positions, one per shard. Key: the shard in decimal digits; value: [`Position`] as JSON.
-pub const POSITIONS: &str = "publisher.positions";
-
-/// A shard's position (发布位置), as it stands in the positions topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// Epoch of the outbox: raised when the database is restored from a backup, since sequences then begin to differ from
-    /// what was published.
-    pub epoch: u32,
-    /// Sequence of the next row to publish; everything below is published.
-    pub next: u64,
-}
-
-/// The shard and position of a message; `None` when it is not one of ours.
-pub fn decode_position(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Shard, Position)> {
-    let shard = std::str::from_utf8(key?).ok()?.parse().ok().and_then(Shard::new)?;
-    Some((shard, serde_json::from_slice(value?).ok()?))
-}
 
 /// A header's name and value.
 pub type Header = (String, String);
@@ -44,6 +28,21 @@ pub fn headers(alert: &AlertEvent) -> Vec<u8> {
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec();
     postcard::to_stdvec(&headers).expect("texts serialise")
+}
+
+/// Names the place of a finding's person in the base, `<shard>.<neighbourhood>`: by it a restore reads back what was told.
+pub const PLACE: &str = "place";
+
+/// The headers of a finding's state, encoded for `store.outbox`.
+pub fn place_headers(shard: Shard, anchor: AnchorId) -> Vec<u8> {
+    let headers: [Header; 1] = [(PLACE.to_owned(), format!("{shard}.{anchor}"))];
+    postcard::to_stdvec(headers.as_slice()).expect("texts serialise")
+}
+
+/// The place that a header [`PLACE`] names; `None` when it is none.
+pub fn place_of(text: &str) -> Option<(Shard, AnchorId)> {
+    let (shard, anchor) = text.split_once('.')?;
+    Some((shard.parse().ok().and_then(Shard::new)?, anchor.parse().ok()?))
 }
 
 /// Decodes the headers of an outbox row.

@@ -52,6 +52,12 @@ pub(super) enum Command {
         #[arg(long, value_name = "DAYS", default_value_t = 10)]
         longest_wait: u32,
     },
+    /// Go on after the database was put back from a backup or lost commits in a failover; services must be stopped
+    Restore {
+        /// Make the base anew from its source log, which is all that the database still has to have
+        #[arg(long)]
+        from_log: bool,
+    },
     /// Print alerts
     Alerts {
         /// Go on with alerts as they arrive; without it everything told so far is printed

@@ -4,7 +4,8 @@ use super::compare::{Problems, TableReport};
 use super::published::{Record, Stage, shard_of};
 use anyhow::Context;
 use domain::shard::Shard;
-use runtime::outbox::{POSITIONS, Position, decode_position};
+use runtime::outbox::position::Position;
+use runtime::outbox::positions::{self, TOPIC};
 use runtime::store::read::StoredShard;
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeMap;
@@ -31,14 +32,14 @@ impl Positions {
     pub(super) fn new(show: u32) -> Self {
         Self {
             places: BTreeMap::new(),
-            problems: Problems::new(POSITIONS, show),
+            problems: Problems::new(TOPIC, show),
         }
     }
 
     /// Takes a message of the positions topic.
     pub(super) fn take(&mut self, record: &Record<'_>) {
         self.problems.rows += 1;
-        let Some((shard, position)) = decode_position(Some(record.key), record.value) else {
+        let Some((shard, position)) = positions::decode(Some(record.key), record.value) else {
             return self.problems.note(record.place(), "is no position");
         };
         let place = self.places.entry(shard).or_default();

@@ -141,7 +141,7 @@ async fn statements(connection: &mut PgConnection, log: &SourceLog, agreed: &Agr
 
 fn is_logged(id: u64, statement: &Statement, agreed: &Agreed, live: &BTreeSet<City>) -> bool {
     match statement {
-        Statement::BusinessDate(day) => agreed.today >= Some(*day),
+        Statement::BusinessDate { day, .. } => agreed.today >= Some(*day),
         Statement::GoLive(region) => region.cities().iter().all(|city| live.contains(city)),
         Statement::Snapshot(floor) => agreed.floors.contains(floor),
         Statement::SnapshotPassed(_) => true,

@@ -160,6 +160,7 @@ fn shown_as(pass: &Pass) -> (String, String, i64) {
         PassWork::Snapshot(floor, _) => ("snapshot", format!("{}.{}", floor.source, floor.table.as_str())),
         PassWork::Policy(version) => ("policy", version.to_string()),
         PassWork::GoLive(region) => ("go-live", region.to_string()),
+        PassWork::Publish => ("publish", String::new()),
     };
     (work.to_owned(), about, pass.done as i64)
 }

@@ -100,7 +100,8 @@ impl Batch {
             let complete = &self.workspace.shards[shard].state.complete;
             let is_past = |source| complete.get(&source).is_none_or(|until| *until >= pending.facts_at);
             let heard = self.complete.contains(shard) && pending.waits_for.is_none_or(is_past);
-            if heard || (at_once.contains(&rule_code(*about)) && self.desk.noted.contains_key(key)) {
+            let news = at_once.contains(&rule_code(*about)) && self.desk.noted.contains_key(key);
+            if heard || (news && self.shards[shard].is_caught_up()) {
                 self.desk.wanted.entry(key.0).or_default().insert(*about, pending.facts_at);
             }
         }
@@ -141,7 +142,8 @@ impl Batch {
                 let person = *person;
                 self.publish(shard, Publication::Gone { anchor, person });
             }
-            for put in difference.put.iter().filter(|put| put.publish) {
+            let again = self.behind.republished.contains(&difference.place());
+            for put in difference.put.iter().filter(|put| put.publish || again) {
                 let person = Box::new(put.person.clone());
                 self.publish(shard, Publication::Person { anchor, person, at });
             }
@@ -274,6 +276,7 @@ impl Batch {
 
     fn tell(&mut self, key: PersonKey, subject: Subject<'_>, event: Event) {
         let telling = Telling {
+            anchor: key.1,
             number: subject.number,
             county: subject.county,
             business_date: self.workspace.shards[&key.0].state.business_date(),

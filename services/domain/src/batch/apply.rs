@@ -3,7 +3,8 @@
 use super::{Batch, Need, Phase, Place, Refused, Step};
 use crate::engine::{Missing, Outcome};
 use crate::ids::{AnchorId, IdKey, RecordId};
-use crate::input::{Control, Input, MessageBody};
+use crate::input::{Control, Input, Message, MessageBody};
+use crate::lives::Origin;
 use crate::record::{Change, EntityChange};
 use crate::shard::Shard;
 use std::cmp::Ordering;
@@ -31,10 +32,51 @@ impl Batch {
                     found: entry.follows,
                 });
             }
+            let was_silent = !row.is_caught_up();
             row.position = entry.position + 1;
+            if was_silent && row.is_caught_up() {
+                // What it was silent about may be told as far as is known to be complete.
+                self.complete.insert(entry.shard);
+            }
             self.fresh.push(at);
         }
+        let senders = self.present_messages().map(|(_, message)| message.from);
+        let (here, elsewhere): (BTreeSet<Shard>, BTreeSet<Shard>) = senders.partition(|from| self.shards.contains_key(from));
+        self.sent
+            .extend(here.into_iter().map(|from| (from, self.shards[&from].state.messages_sent())));
+        Ok(Step::Ask(Need::Sent(elsewhere), Phase::Sent))
+    }
+
+    /// Refuses a base that has not sent what its log holds of the present life.
+    pub(super) fn compare_sent(&self) -> Result<Step, Refused> {
+        for (shard, message) in self.present_messages() {
+            let present = self.shards[&shard].state.lives.present();
+            let sent = self.sent.get(&message.from).copied().unwrap_or(0);
+            if message.life > present || message.sequence >= sent {
+                return Err(Refused::Behind {
+                    shard,
+                    from: message.from,
+                    life: message.life,
+                    sequence: message.sequence,
+                    present,
+                    sent,
+                });
+            }
+        }
         Ok(Step::Go(Phase::Seats))
+    }
+
+    /// Messages that were not heard before and say that they are of the present life, or of a later one.
+    fn present_messages(&self) -> impl Iterator<Item = (Shard, &Message)> {
+        self.fresh().filter_map(|(shard, input)| {
+            let Input::Message(message) = input else { return None };
+            let state = &self.shards[&shard].state;
+            match state.lives.origin(message) {
+                Origin::Later => Some((shard, message)),
+                Origin::Present if !state.has_seen(message) => Some((shard, message)),
+                Origin::Present | Origin::Earlier | Origin::Undone => None,
+            }
+        })
     }
 
     /// The neighbourhoods that the entries speak of.
@@ -92,7 +134,9 @@ impl Batch {
             };
             match input {
                 Input::Control(Control::BusinessDate(_)) => drop(self.ticked.insert(entry.shard)),
-                Input::Control(Control::Completeness(_)) => drop(self.complete.insert(entry.shard)),
+                Input::Control(Control::Completeness(_)) if self.shards[&entry.shard].is_caught_up() => {
+                    self.complete.insert(entry.shard);
+                }
                 _ => {}
             }
             self.outcomes.push((at, Some(outcome)));

@@ -30,6 +30,18 @@ pub struct ShardRow {
     pub state: ShardState,
 }
 
+impl ShardRow {
+    /// Whether the shard has passes that may be worked off now.
+    pub fn has_passes(&self) -> bool {
+        !self.state.passes.is_empty() && self.is_caught_up()
+    }
+
+    /// See [`ShardState::is_caught_up`].
+    pub fn is_caught_up(&self) -> bool {
+        self.state.is_caught_up(self.position)
+    }
+}
+
 /// A difference between what is open and what was told, until it may be told (待发布).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pending {
@@ -46,6 +58,8 @@ pub enum Need {
     Shards(BTreeSet<Shard>),
     /// What the decisions of shards come to, by the digest that their states name.
     Rulings(BTreeMap<Shard, u64>),
+    /// How many messages shards have ever sent, as committed: read without a lock.
+    Sent(BTreeSet<Shard>),
     /// The rows of neighbourhoods.
     Neighbourhoods(BTreeSet<Place>),
     /// Directory entries, locked in order of the records.
@@ -73,6 +87,8 @@ pub enum Given {
     Shards(BTreeMap<Shard, ShardRow>),
     /// To [`Need::Rulings`].
     Rulings(BTreeMap<Shard, Arc<Rulings>>),
+    /// To [`Need::Sent`].
+    Sent(BTreeMap<Shard, u64>),
     /// To [`Need::Neighbourhoods`].
     Neighbourhoods(Vec<StoredPerson>),
     /// To [`Need::Directory`].
@@ -97,7 +113,7 @@ impl Need {
     /// Whether nothing is asked for.
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Self::Shards(shards) => shards.is_empty(),
+            Self::Shards(shards) | Self::Sent(shards) => shards.is_empty(),
             Self::Rulings(shards) => shards.is_empty(),
             Self::Neighbourhoods(places) | Self::Told(places) | Self::Carried(places) => places.is_empty(),
             Self::Directory(records) | Self::Holding(_, records) => records.is_empty(),
@@ -112,6 +128,7 @@ impl Need {
         match self {
             Self::Shards(_) => "shards",
             Self::Rulings(_) => "rulings",
+            Self::Sent(_) => "sent",
             Self::Neighbourhoods(_) => "neighbourhoods",
             Self::Directory(_) => "directory",
             Self::Employers(_) => "employers",

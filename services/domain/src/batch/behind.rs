@@ -27,6 +27,8 @@ pub(super) struct Behind {
     slice: (BTreeSet<Place>, Option<AnchorId>),
     /// Neighbourhoods whose baseline is to be told.
     pub(super) baseline: Option<(crate::division::City, BTreeSet<Place>)>,
+    /// Neighbourhoods whose persons are published again.
+    pub(super) republished: BTreeSet<Place>,
 }
 
 impl Behind {
@@ -117,7 +119,7 @@ impl Batch {
         let shard = self
             .order
             .pass
-            .filter(|shard| !self.behind.due.iter().any(|(due, _)| due == shard));
+            .filter(|shard| self.shards[shard].is_caught_up() && !self.behind.due.iter().any(|(due, _)| due == shard));
         let next = shard.and_then(|shard| Some((shard, self.workspace.shards[&shard].state.passes.first()?.after)));
         match next {
             Some((shard, after)) => Step::Ask(Need::Slice(shard, after, self.order.slice), Phase::SliceGiven),
@@ -160,6 +162,12 @@ impl Batch {
                 }
             }
             PassWork::GoLive(region) => self.behind.baseline = Some((region, self.behind.slice.0.clone())),
+            PassWork::Publish => {
+                for place in self.behind.slice.0.clone() {
+                    self.touch(place, today);
+                    self.behind.republished.insert(place);
+                }
+            }
         }
         let (places, last) = std::mem::take(&mut self.behind.slice);
         let state = &mut self.workspace.shards.get_mut(&shard).expect("the shard is open").state;

@@ -85,6 +85,8 @@ pub enum Publication {
 /// An event with what it says beside the finding itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telling {
+    /// The person's neighbourhood.
+    pub anchor: AnchorId,
     /// The event.
     pub event: Event,
     /// The person's number; masked before it leaves.

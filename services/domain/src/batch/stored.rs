@@ -84,6 +84,14 @@ impl StoredPerson {
         }
     }
 
+    /// The row of somebody of whom `person.registry` has a state and the base knows nothing: gone, as soon as the neighbourhood is described.
+    pub fn unknown(shard: Shard, anchor: AnchorId, person: PersonId) -> Self {
+        Self {
+            person,
+            ..Self::away(shard, anchor, Vec::new())
+        }
+    }
+
     /// Whether this is the row of `person` to the last column: what of it is not compared follows from the members on any date before
     /// the row is due.
     pub(super) fn is_of(&self, person: &Person, published: i64, today: Day) -> bool {

@@ -53,6 +53,13 @@ impl ShardWork {
 
     pub(super) fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
         let sequence = self.state.next_sequence();
-        self.messages.push((to, Message { from, sequence, body }));
+        let life = self.state.lives.present();
+        let message = Message {
+            from,
+            life,
+            sequence,
+            body,
+        };
+        self.messages.push((to, message));
     }
 }

@@ -104,6 +104,7 @@ async fn show_passes(connection: &mut PgConnection, shard: Shard, passes: &[Pass
             PassWork::Snapshot(floor, _) => ("snapshot", format!("{}.{}", floor.source, floor.table.as_str())),
             PassWork::Policy(version) => ("policy", version.to_string()),
             PassWork::GoLive(region) => ("go-live", region.to_string()),
+            PassWork::Publish => ("publish", String::new()),
         };
         sqlx::query("insert into store.pass (shard, place, work, about, done) values ($1, $2, $3, $4, $5)")
             .bind(number(shard))

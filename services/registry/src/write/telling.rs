@@ -11,7 +11,7 @@ use runtime::store::copy::CopyRows;
 use runtime::store::encode;
 use runtime::store::person::{about_code, state};
 use schemas::event::{self, AlertEvent, Context, Evidence, FindingState};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Encodes what is published into the shards' outboxes.
 pub(super) async fn outbox(
@@ -57,7 +57,8 @@ fn message(shard: Shard, publication: &Publication, rules: &Rules) -> Message {
         }
         Publication::Finding(telling) => {
             let value = event::encode(&FindingState::from(alert(telling)));
-            ("findings".to_owned(), finding_key(telling), None, Some(value))
+            let headers = runtime::outbox::place_headers(shard, telling.anchor);
+            ("findings".to_owned(), finding_key(telling), Some(headers), Some(value))
         }
     }
 }
@@ -130,27 +131,39 @@ pub(super) async fn told(connection: &mut PgConnection, effects: &Effects) -> sq
     Ok(())
 }
 
-/// Differences that wait, and those that wait no longer.
-pub(super) async fn pending(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
-    let settled: Vec<&PendingKey> = effects
-        .pending
-        .iter()
-        .filter(|(_, pending)| pending.is_none())
-        .map(|(key, _)| key)
-        .collect();
-    if !settled.is_empty() {
-        let keys = columns(settled.into_iter());
-        sqlx::query(
-            "delete from store.pending p using unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::smallint[]) as k(shard, anchor, person, about)
-             where p.shard = k.shard and p.anchor = k.anchor and p.person = k.person and p.about = k.about",
-        )
+/// Deletes rows of a table of findings by key.
+async fn delete<'a>(
+    connection: &mut PgConnection,
+    table: &'static str,
+    keys: impl Iterator<Item = &'a (PersonKey, About)>,
+) -> sqlx::Result<()> {
+    let keys = columns(keys);
+    if keys.shards.is_empty() {
+        return Ok(());
+    }
+    let statement = format!(
+        "delete from {table} a using unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::smallint[]) as k(shard, anchor, person, about)
+         where a.shard = k.shard and a.anchor = k.anchor and a.person = k.person and a.about = k.about"
+    );
+    sqlx::query(AssertSqlSafe(statement))
         .bind(keys.shards)
         .bind(keys.anchors)
         .bind(keys.persons)
         .bind(keys.abouts)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    }
+    Ok(())
+}
+
+/// Takes away what was never published.
+pub(super) async fn untold(connection: &mut PgConnection, keys: &[PendingKey]) -> sqlx::Result<()> {
+    delete(connection, "store.announced", keys.iter()).await
+}
+
+/// Differences that wait, and those that wait no longer.
+pub(super) async fn pending(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
+    let settled = effects.pending.iter().filter(|(_, pending)| pending.is_none());
+    delete(connection, "store.pending", settled.map(|(key, _)| key)).await?;
     let waiting = || {
         effects
             .pending

@@ -182,8 +182,8 @@ impl Default for PublisherSettings {
 impl PublisherSettings {
     pub(super) fn check(&self, require: &mut Require<'_>) {
         require(
-            (1..=100_000).contains(&self.batch_rows),
-            "publisher.batch_rows: must be 1 to 100000",
+            (2..=100_000).contains(&self.batch_rows),
+            "publisher.batch_rows: must be 2 to 100000",
         );
         require(
             (1..=60_000).contains(&self.idle_millis),

@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
@@ -14,6 +14,7 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         include_str!("../../migrations/0006_pending_and_passes.sql"),
     ),
     (7, "completeness", include_str!("../../migrations/0007_completeness.sql")),
+    (8, "restore", include_str!("../../migrations/0008_restore.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.

@@ -46,7 +46,11 @@ pub fn naive(day: Day) -> chrono::NaiveDate {
     chrono::NaiveDate::default() + chrono::TimeDelta::days(i64::from(day.0))
 }
 
-fn shard(row: &PgRow) -> Result<Shard> {
+/// The shard of a row.
+///
+/// # Errors
+/// When there is no such shard.
+pub fn shard(row: &PgRow) -> Result<Shard> {
     u8::try_from(row.try_get::<i16, _>("shard")?)
         .ok()
         .and_then(Shard::new)

@@ -51,10 +51,8 @@ fn desk(open: Option<i32>, announced: Option<Told>, waits: Option<Waiting>, unti
         carried: Problems::new("carried", 9),
         show: 9,
     };
-    let state = ShardState {
-        complete: BTreeMap::from([(source(), Timestamp(until))]),
-        ..ShardState::default()
-    };
+    let mut state = ShardState::default();
+    state.complete(&[(source(), Timestamp(until))]);
     let stored = StoredShard {
         shard: shard(),
         position: 0,

@@ -1,6 +1,11 @@
-//! The positions topic: compacted, written inside the transactions it is about.
+//! The positions topic: compacted, written by the publisher inside the transactions it is about, and by a restore.
 
-use crate::position::Position;
+use super::position::Position;
+use crate::config::Settings;
+use crate::kafka::offsets::is_transient;
+use crate::kafka::plain_consumer;
+use crate::kafka::quiet::QuietEnd;
+use crate::kafka::topics::TopicSpec;
 use anyhow::Context;
 use domain::shard::Shard;
 use rdkafka::Offset;
@@ -8,15 +13,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use runtime::config::Settings;
-use runtime::kafka::offsets::is_transient;
-use runtime::kafka::plain_consumer;
-use runtime::kafka::quiet::QuietEnd;
-use runtime::kafka::topics::TopicSpec;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-pub use runtime::outbox::{POSITIONS as TOPIC, decode_position as decode};
+/// Key: the shard in decimal digits; value: [`Position`] as JSON.
+pub const TOPIC: &str = "publisher.positions";
 
 /// How often reading says that it waits.
 const SAY_WAITING: Duration = Duration::from_secs(30);
@@ -44,7 +45,14 @@ pub fn encode(shard: Shard, position: Position) -> (String, String) {
     )
 }
 
+/// The shard and position of a message; `None` when it is not one of ours.
+pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(Shard, Position)> {
+    let shard = std::str::from_utf8(key?).ok()?.parse().ok().and_then(Shard::new)?;
+    Some((shard, serde_json::from_slice(value?).ok()?))
+}
+
 /// Reads the committed positions to the end of the topic, however long the brokers take; `None` when `stop` became true first. Blocks.
+/// The topic must exist, see [`topic`].
 ///
 /// # Errors
 /// When the brokers refuse for good, or a message is no position.

@@ -1,27 +1,39 @@
 //! How far a shard's outbox is published, and whether that agrees with the database. Pure.
 
 use domain::shard::Shard;
-pub use runtime::outbox::Position;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// A shard's position (发布位置), as it stands in the positions topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epoch of the outbox: raised when the database is restored from a backup, since sequences then begin to differ from
+    /// what was published.
+    pub epoch: u32,
+    /// Sequence of the next row to publish; everything below is published.
+    pub next: u64,
+}
 
 /// What the database says of its outbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
-    /// Epoch of the outbox.
+    /// Epoch of the outbox: the present life of the base.
     pub epoch: u32,
+    /// The base is being made anew, and is not whole.
+    pub remaking: bool,
     /// By shard, the sequence its next row will get.
     pub ends: BTreeMap<Shard, u64>,
     /// By shard, the sequence of its first row, if it has any.
     pub firsts: BTreeMap<Shard, u64>,
 }
 
-/// Positions and outbox contradict each other: nothing is published, somebody has to look.
+/// Positions and outbox contradict each other: nothing is applied or published, somebody has to look.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Contradiction {
     /// The database knows less than was published.
     #[error(
         "shard {shard}: sequence {published} of outbox epoch {epoch} is published, but the database stands at {end}: \
-         it was restored from a backup; raise store.publisher.outbox_epoch and fold the revisions in `findings` into the base first"
+         it was restored from a backup or lost commits. Stop the services, run `canbao restore`, and start them again"
     )]
     DatabaseBehind {
         /// The shard.
@@ -35,7 +47,8 @@ pub enum Contradiction {
     },
     /// The positions are of a later epoch than the database.
     #[error(
-        "shard {shard}: outbox epoch {published} is published, but the database has epoch {database}: this is an older database"
+        "shard {shard}: outbox epoch {published} is published, but the database has epoch {database}: it was restored from a backup. \
+         Stop the services, run `canbao restore`, and start them again"
     )]
     EpochBehind {
         /// The shard.
@@ -45,10 +58,24 @@ pub enum Contradiction {
         /// Epoch by the database.
         database: u32,
     },
+    /// The epoch was raised under a running process.
+    #[error(
+        "the database has outbox epoch {database}, this process began with {own}: the base was restored. Start the service again"
+    )]
+    Restored {
+        /// Epoch of the process.
+        own: u32,
+        /// Epoch by the database.
+        database: u32,
+    },
+    /// A base that is made anew is not whole.
+    #[error("the base was to be made anew from its log, and that did not end: run `canbao restore --from-log` again")]
+    Remaking,
     /// Rows vanished before they were published.
     #[error(
         "shard {shard}: outbox rows {from} to {to} are gone without having been published here: \
-         somebody deleted them, or another publisher of the same shards is at work"
+         another publisher of the same shards is at work, or somebody deleted them. In the latter case stop the services, \
+         run `canbao restore`, and start them again"
     )]
     Gap {
         /// The shard.
@@ -66,6 +93,36 @@ pub enum Contradiction {
     },
 }
 
+/// Refuses a database that knows less than was published, whatever shards the caller works on.
+///
+/// # Errors
+/// [`Contradiction`], the first in order of the shards.
+pub fn check_behind(stored: &BTreeMap<Shard, Position>, book: &Book) -> Result<(), Contradiction> {
+    if book.remaking {
+        return Err(Contradiction::Remaking);
+    }
+    for (shard, position) in stored {
+        if position.epoch > book.epoch {
+            return Err(Contradiction::EpochBehind {
+                shard: *shard,
+                published: position.epoch,
+                database: book.epoch,
+            });
+        }
+        if let Some(end) = book.ends.get(shard).copied().filter(|end| position.next > *end)
+            && position.epoch == book.epoch
+        {
+            return Err(Contradiction::DatabaseBehind {
+                shard: *shard,
+                epoch: book.epoch,
+                published: position.next,
+                end,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// By shard, the sequence to go on from.
 ///
 /// A shard without a position, or with one of an earlier epoch, begins at its first row.
@@ -77,6 +134,7 @@ pub fn reconcile(
     stored: &BTreeMap<Shard, Position>,
     book: &Book,
 ) -> Result<BTreeMap<Shard, u64>, Contradiction> {
+    check_behind(stored, book)?;
     shards
         .iter()
         .map(|shard| Ok((*shard, start(*shard, stored.get(shard), book)?)))
@@ -86,24 +144,9 @@ pub fn reconcile(
 fn start(shard: Shard, stored: Option<&Position>, book: &Book) -> Result<u64, Contradiction> {
     let end = *book.ends.get(&shard).ok_or(Contradiction::NoShard { shard })?;
     let first = book.firsts.get(&shard).copied();
-    let Some(position) = stored.filter(|position| position.epoch >= book.epoch) else {
+    let Some(position) = stored.filter(|position| position.epoch == book.epoch) else {
         return Ok(first.unwrap_or(end));
     };
-    if position.epoch > book.epoch {
-        return Err(Contradiction::EpochBehind {
-            shard,
-            published: position.epoch,
-            database: book.epoch,
-        });
-    }
-    if position.next > end {
-        return Err(Contradiction::DatabaseBehind {
-            shard,
-            epoch: book.epoch,
-            published: position.next,
-            end,
-        });
-    }
     // Without rows everything up to the end must be published.
     check_next(shard, position.next, first.unwrap_or(end))?;
     Ok(position.next)
@@ -139,6 +182,7 @@ mod tests {
             epoch,
             ends: BTreeMap::from([(shard(3), end)]),
             firsts: first.map(|first| (shard(3), first)).into_iter().collect(),
+            ..Book::default()
         };
         reconcile(&[shard(3)], &stored.into_iter().collect(), &book).map(|starts| starts[&shard(3)])
     }
@@ -163,6 +207,19 @@ mod tests {
             start_of(Some((2, 9)), 1, Some(2), 5),
             Err(Contradiction::EpochBehind { .. })
         ));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_restored_database_says_what_to_run() {
+        for (stored, end) in [((0, 9), 5), ((2, 1), 5)] {
+            let error = start_of(Some(stored), 0, None, end).expect_err("the database is behind");
+            assert!(error.to_string().contains("`canbao restore`"), "{error}");
+        }
+        let remaking = Book {
+            remaking: true,
+            ..Book::default()
+        };
+        assert_eq!(check_behind(&BTreeMap::new(), &remaking), Err(Contradiction::Remaking));
     }
 
     #[test]
