@@ -5,6 +5,7 @@
 mod broker;
 mod database;
 mod processes;
+mod topics;
 
 use crate::encode::{Message, envelope, partition_of};
 use crate::ground::sources;
@@ -26,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime};
+use topics::completeness_row;
+pub(crate) use topics::topic_of;
 
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -48,6 +51,8 @@ pub struct Servers {
     given: String,
     private: Option<PathBuf>,
     partitions: u16,
+    /// Partitions of topics that have grown since.
+    grown: BTreeMap<String, u16>,
     producer: BaseProducer,
     /// The services.
     pub services: Processes,
@@ -88,6 +93,7 @@ impl Servers {
             given,
             private,
             partitions: PARTITIONS,
+            grown: BTreeMap::new(),
             services,
             pool,
         })
@@ -111,7 +117,28 @@ impl Servers {
         self.producer = producer(&self.kafka)?;
         self.pool = fresh(&self.given, &mut self.services).await?;
         self.partitions = partitions;
+        self.grown.clear();
         Ok(())
+    }
+
+    /// Adds partitions to tables' topics; keys go by the new number from now on.
+    ///
+    /// # Errors
+    /// When the broker does not.
+    pub(crate) async fn grow(&mut self, source: Source, tables: &BTreeSet<String>, by: u16) -> anyhow::Result<()> {
+        for table in tables {
+            let topic = topic_of(source, table);
+            let partitions = self.partitions_of(&topic) + by;
+            Broker::new(&self.kafka)?.raise(&topic, partitions).await?;
+            self.grown.insert(topic, partitions);
+        }
+        // The old one learns of it some time.
+        self.producer = producer(&self.kafka)?;
+        Ok(())
+    }
+
+    fn partitions_of(&self, topic: &str) -> u16 {
+        self.grown.get(topic).copied().unwrap_or(self.partitions)
     }
 
     /// Backs the database up, as operators do, while the services work.
@@ -172,7 +199,7 @@ impl Servers {
     /// When the queue is full.
     pub fn publish(&self, message: &Message) -> anyhow::Result<()> {
         let topic = topic_of(message.source, &message.table);
-        let partition = partition_of(&message.key, self.partitions);
+        let partition = partition_of(&message.key, self.partitions_of(&topic));
         let mut record = BaseRecord::to(&topic).key(&message.key).partition(i32::from(partition));
         if let Some(value) = &message.value {
             record = record.payload(value);
@@ -201,7 +228,7 @@ impl Servers {
                 .fetch_watermarks(&topic, i32::from(partition), Duration::from_secs(10))?
                 .1 as u64)
         };
-        (0..self.partitions).map(end).collect()
+        (0..self.partitions_of(&topic)).map(end).collect()
     }
 
     /// Makes a statement and waits until every shard has applied it; its number.
@@ -358,27 +385,6 @@ async fn tester(database: &str) -> anyhow::Result<PgPool> {
     let options = PgConnectOptions::from_str(database)?.application_name(TESTER);
     let connected = PgPool::connect_with(options).await;
     connected.context("the new database does not answer")
-}
-
-/// The row by which a source says that it is complete up to `time`, and its table: a heartbeat of a system of record, the batch row
-/// (批次表) of civil affairs' exchange database.
-fn completeness_row(source: Source, time: Timestamp) -> anyhow::Result<(&'static str, serde_json::Value)> {
-    let text = chrono::DateTime::from_timestamp_millis(time.0)
-        .context("a time")?
-        .to_rfc3339();
-    Ok(if source.agency == Agency::CivilAffairs {
-        (
-            "batch_control",
-            serde_json::json!({ "id": 1, "data_date": time.day_in_shanghai().0, "row_count": 0, "loaded_at": text }),
-        )
-    } else {
-        ("heartbeat", serde_json::json!({ "id": 1, "ts": text }))
-    })
-}
-
-/// The topic of a source's table.
-fn topic_of(source: Source, table: &str) -> String {
-    format!("{source}.public.{table}")
 }
 
 fn now() -> anyhow::Result<Timestamp> {

@@ -3,7 +3,7 @@
 use super::PATIENCE;
 use anyhow::{bail, ensure};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -54,6 +54,21 @@ impl Broker {
             .collect();
         for made in self.admin.create_topics(wanted.iter(), &AdminOptions::new()).await? {
             made.map_err(|(topic, error)| anyhow::anyhow!("topic {topic}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Raises a topic's partitions, and waits until it has them.
+    pub(super) async fn raise(&self, topic: &str, partitions: u16) -> anyhow::Result<()> {
+        let wanted = NewPartitions::new(topic, usize::from(partitions));
+        for raised in self.admin.create_partitions([&wanted], &AdminOptions::new()).await? {
+            raised.map_err(|(topic, error)| anyhow::anyhow!("topic {topic}: {error}"))?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let grown = (topic.to_owned(), usize::from(partitions));
+        while !self.topics()?.contains(&grown) {
+            ensure!(Instant::now() < deadline, "{topic} was not raised");
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }

@@ -1,26 +1,26 @@
 //! A run on real servers: from the first message to a base at rest.
 
+mod operator;
+
 use super::dump::{self, Dump};
-use super::plan::Plan;
+use super::plan::{BACKUP, LOSS, Plan};
 use super::population::{Population, Row, RowKey, TODAY, parts, place};
 use crate::encode::{Message, envelope};
-use crate::servers::Servers;
+use crate::servers::{Servers, topic_of};
 use crate::traffic::Draw;
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use domain::date::Day;
 use domain::input::SnapshotFloor;
-use domain::source::{Agency, Source, TableName};
+use domain::source::{Source, TableName};
+use runtime::normaliser::source_topic;
 use runtime::statements::{self, GoLiveRegion, Outcome, Statement};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The services that read the sources.
 const NORMALISERS: [&str; 3] = ["public-security", "civil-affairs", "human-resources"];
-/// The service whose mapping is accepted anew.
-const REMAPPED: &str = "human-resources";
 /// How long a statement, or what follows from reading topics again, may take.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Pieces in which messages are published, with a moment between them, so that sources overtake each other for real.
@@ -57,8 +57,7 @@ pub(super) async fn run(
                 .set(service, &format!("CANBAO_NORMALISER__{name}"), Some(value));
         }
     }
-    let old = plan.mapping.then(|| old_mapping(servers.services.logs())).transpose()?;
-    servers.services.set(REMAPPED, "CANBAO_DIALECTS", old.as_deref());
+    operator::begin_with_mapping(servers, plan.mapping)?;
     servers.begin(&population.tables).await?;
     watch.lap("begin");
 
@@ -68,8 +67,10 @@ pub(super) async fn run(
         draw,
         standing: BTreeMap::new(),
         sent: BTreeMap::new(),
+        tables: &population.tables,
         dropped: BTreeSet::new(),
         statements: Vec::new(),
+        grown: None,
     };
     if plan.live_first {
         course.go_live().await?;
@@ -81,13 +82,7 @@ pub(super) async fn run(
         course.go_live().await?;
         watch.lap("live");
     }
-    for id in std::mem::take(&mut course.statements) {
-        match statements::wait(&course.servers.pool, id, PATIENCE).await? {
-            Some(Outcome::Applied) => {}
-            Some(Outcome::Refused(reason)) => bail!("a statement was refused: {reason}"),
-            None => bail!("a statement took longer than {PATIENCE:?}"),
-        }
-    }
+    course.statements_applied().await?;
     watch.lap("statements");
     let dump = course.settle(population).await?;
     watch.lap("settle");
@@ -134,10 +129,14 @@ struct Course<'a> {
     standing: BTreeMap<RowKey, Row>,
     /// What each connector has sent since its last snapshot began.
     sent: BTreeMap<Source, Vec<Message>>,
+    /// Every topic.
+    tables: &'a BTreeSet<(Source, String)>,
     /// Chains whose end is never told: the snapshot tells it.
     dropped: BTreeSet<String>,
     /// Statements that were made and not waited for.
     statements: Vec<i64>,
+    /// The source whose topics have grown, until that is accepted.
+    grown: Option<Source>,
 }
 
 impl Course<'_> {
@@ -160,11 +159,33 @@ impl Course<'_> {
         let length = order.len();
         let rewinds: BTreeSet<usize> = (0..self.plan.rewinds).map(|_| self.draw.below(length)).collect();
         let broken: BTreeSet<usize> = (0..self.plan.broken).map(|_| self.draw.below(length)).collect();
-        let snapshot = self.plan.snapshot.map(|percent| length * percent / 100);
+        let rereads: BTreeSet<usize> = (0..self.plan.rereads)
+            .map(|_| length / 3 + self.draw.below(length / 2))
+            .collect();
+        let at_percent = |percent: usize| length * percent / 100;
+        let snapshot = self.plan.snapshot.map(at_percent);
+        let grows = self.plan.grows.map(at_percent);
         for (at, message) in order.iter().enumerate() {
             if at % (length / PIECES) == 0 {
                 self.servers.flush()?;
                 tokio::time::sleep(MOMENT).await;
+                if grows != Some(at) {
+                    self.accept_grown().await?;
+                }
+            }
+            if let Some(restore) = self.plan.restore {
+                if at == at_percent(BACKUP) {
+                    self.back_up(restore).await?;
+                }
+                if at == at_percent(LOSS) {
+                    self.lose(restore).await?;
+                }
+            }
+            if grows == Some(at) {
+                self.grow().await?;
+            }
+            if rereads.contains(&at) {
+                self.accept_again().await?;
             }
             if snapshot == Some(at) {
                 self.snapshot(&order[at..]).await?;
@@ -188,7 +209,19 @@ impl Course<'_> {
         if snapshot == Some(length) {
             self.snapshot(&[]).await?;
         }
+        self.accept_grown().await?;
         self.servers.flush()
+    }
+
+    async fn statements_applied(&mut self) -> anyhow::Result<()> {
+        for id in std::mem::take(&mut self.statements) {
+            match statements::wait(&self.servers.pool, id, PATIENCE).await? {
+                Some(Outcome::Applied) => {}
+                Some(Outcome::Refused(reason)) => bail!("a statement was refused: {reason}"),
+                None => bail!("a statement took longer than {PATIENCE:?}"),
+            }
+        }
+        Ok(())
     }
 
     fn publish(&mut self, message: &Message) -> anyhow::Result<()> {
@@ -213,6 +246,8 @@ impl Course<'_> {
     /// A connector reads its tables again, in whole. Some rows whose delete is all that is left to tell are gone before
     /// it is told: only the snapshot says so.
     async fn snapshot(&mut self, rest: &[&Message]) -> anyhow::Result<()> {
+        // Rows in partitions that are not accepted yet are kept until the next snapshot: right, and another base than the function's.
+        self.accept_grown().await?;
         let sources: Vec<Source> = self.sent.keys().copied().collect();
         let source = *self.draw.pick(&sources);
         let mut left: BTreeMap<&str, (bool, &Message)> = BTreeMap::new();
@@ -230,11 +265,13 @@ impl Course<'_> {
         let tables: BTreeSet<String> = self.sent[&source].iter().map(|sent| sent.table.clone()).collect();
         let mut floors = Vec::new();
         for table in tables {
+            let offsets = self.servers.ends(source, &table)?;
+            let recorded = source_topic::find(&self.servers.pool, &topic_of(source, &table)).await?;
             floors.push(SnapshotFloor {
                 source,
                 table: TableName::new(table.as_str()),
-                epoch: 0,
-                offsets: self.servers.ends(source, &table)?,
+                epoch: recorded.map_or(0, |topic| topic.epochs.floor(&offsets)),
+                offsets,
             });
         }
         self.sent.remove(&source);
@@ -256,25 +293,6 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// The right mapping, with a higher revision, comes into force, and what was read is read anew.
-    fn accept_anew(&mut self) -> anyhow::Result<()> {
-        self.servers.flush()?;
-        self.servers.services.set(REMAPPED, "CANBAO_DIALECTS", None);
-        // Asked to end, they leave their groups at once.
-        self.servers.services.scale(REMAPPED, 1)?;
-        self.servers.services.scale(REMAPPED, 0)?;
-        self.servers.services.scale(REMAPPED, self.plan.normalisers)?;
-        let sources: BTreeSet<Source> = self.sent.keys().copied().collect();
-        for source in sources.iter().filter(|source| source.agency == Agency::HumanResources) {
-            let accepted = self
-                .servers
-                .services
-                .canbao(&["source", "accept", &source.to_string(), "--reread"])?;
-            ensure!(accepted, "canbao source accept {source} --reread failed, see canbao.log");
-        }
-        Ok(())
-    }
-
     /// Waits until nothing is in flight, and compares with the function.
     async fn settle(self, population: &Population) -> anyhow::Result<Dump> {
         self.servers.complete(&BTreeSet::new()).await?;
@@ -291,7 +309,9 @@ impl Course<'_> {
                 return Ok(dump);
             }
             // Topics that are read again are behind for a while, and no statement of completeness speaks of that.
-            if !self.plan.mapping || Instant::now() > deadline {
+            let read_again =
+                self.plan.mapping || self.plan.rereads > 0 || self.plan.grows.is_some() || self.plan.restore.is_some();
+            if !read_again || Instant::now() > deadline {
                 bail!(
                     "the base differs from what the function says in {} places:\n{}",
                     differences.len(),
@@ -321,23 +341,4 @@ fn unreadable(message: &Message) -> anyhow::Result<Option<Message>> {
         value: Some(value),
         ..message.clone()
     }))
-}
-
-/// Writes dialects of human resources as they were before somebody noticed: residents' medical insurance read as a supplement, ended
-/// relations not read at all. Returns the directories of all agencies as the service takes them.
-fn old_mapping(logs: &Path) -> anyhow::Result<String> {
-    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
-    let folder = |agency: Agency| services.join(agency.as_str()).join("dialects");
-    let old: PathBuf = logs.join("mapping-before");
-    std::fs::create_dir_all(&old)?;
-    for file in std::fs::read_dir(folder(Agency::HumanResources))? {
-        let file = file?.path();
-        let text = std::fs::read_to_string(&file)?
-            .replace("revision = 1", "revision = 0")
-            .replace("390 = \"resident-medical\"", "390 = \"supplement\"")
-            .replace("2 = \"suspended\", 3 = \"ended\" }", "2 = \"suspended\" }");
-        std::fs::write(old.join(file.file_name().context("a file")?), text)?;
-    }
-    let others = [Agency::PublicSecurity, Agency::CivilAffairs].map(|agency| folder(agency).display().to_string());
-    Ok(format!("{}:{}", others.join(":"), old.display()))
 }

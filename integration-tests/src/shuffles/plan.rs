@@ -28,6 +28,20 @@ const ORDERS: [Order; 5] = [
     Order::Written,
 ];
 
+/// From what a lost base is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restore {
+    /// From an older backup.
+    Backup,
+    /// From its source log alone.
+    Log,
+}
+
+/// After how many of a hundred messages the backup is made.
+pub(super) const BACKUP: usize = 40;
+/// After how many of a hundred messages the base is lost.
+pub(super) const LOSS: usize = 70;
+
 /// A run.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -47,6 +61,12 @@ pub(super) struct Plan {
     pub(super) broken: usize,
     /// Human resources begin with a mapping that misreads some rows and cannot read others; it is replaced and accepted anew.
     pub(super) mapping: bool,
+    /// After how many of a hundred messages the topics of one source get more partitions: keys move, and it is accepted a while later.
+    pub(super) grows: Option<usize>,
+    /// How often a source is accepted anew that nothing was wrong with: to be read again, or as another one.
+    pub(super) rereads: usize,
+    /// The base is lost on the way, and restored.
+    pub(super) restore: Option<Restore>,
     /// The business date and go-live come before the rows, not after them.
     pub(super) live_first: bool,
     /// `canbao verify` looks at it too.
@@ -62,12 +82,20 @@ impl fmt::Display for Plan {
             order,
             rewinds,
             broken,
+            rereads,
             ..
         } = self;
         write!(
             f,
-            "{partitions} partitions, {registries} registries, {normalisers} normalisers, {order:?}, {rewinds} rewinds, {broken} broken"
+            "{partitions} partitions, {registries} registries, {normalisers} normalisers, {order:?}, {rewinds} rewinds, {broken} broken, \
+             {rereads} rereads"
         )?;
+        if let Some(grows) = self.grows {
+            write!(f, ", grows at {grows} %")?;
+        }
+        if let Some(restore) = self.restore {
+            write!(f, ", restored from {restore:?}")?;
+        }
         if let Some(snapshot) = self.snapshot {
             write!(f, ", snapshot at {snapshot} %")?;
         }
@@ -88,12 +116,24 @@ impl Plan {
     /// The plan of a run.
     pub(super) fn draw(run: usize, draw: &mut Draw) -> Self {
         let turn = run / 3;
+        let snapshot = [None, Some(50), Some(100), Some(90)][(run + run / 4) % 4];
+        let restore = [None, Some(Restore::Backup), None, Some(Restore::Log)][(run + run / 5) % 4];
+        // A restored base may have to let a topic begin anew that was accepted after its backup, and what only a snapshot had removed comes
+        // back then until the next one: right, and another base than the function's.
+        let latest = if snapshot.is_some() && restore == Some(Restore::Backup) {
+            BACKUP - 20
+        } else {
+            85
+        };
         Self {
             partitions: [4, 1, 16][run % 3],
             registries: [4, 2, 1][(run + turn) % 3],
             normalisers: 1 + draw.below(2),
             order: ORDERS[(run + run / 5) % 5],
-            snapshot: [None, Some(50), Some(100), Some(90)][(run + run / 4) % 4],
+            snapshot,
+            restore,
+            grows: ((run + run / 7) % 2 == 0).then(|| 10 + draw.below(latest - 10)),
+            rereads: draw.below(3),
             rewinds: draw.below(6),
             broken: draw.below(30),
             mapping: (run + 2 * turn) % 3 == 1,
@@ -185,6 +225,10 @@ mod tests {
             let with = |snapshot: Option<usize>| plans.iter().any(|plan| plan.order == order && plan.snapshot == snapshot);
             assert!(with(None) && with(Some(50)) && with(Some(90)) && with(Some(100)), "{order:?}");
             assert!(plans.iter().any(|plan| plan.order == order && plan.mapping), "{order:?}");
+            for restore in [Restore::Backup, Restore::Log] {
+                let grown = |plan: &Plan| plan.order == order && plan.restore == Some(restore) && plan.grows.is_some();
+                assert!(plans.iter().any(grown), "{order:?} {restore:?}");
+            }
         }
     }
 }

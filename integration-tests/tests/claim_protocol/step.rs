@@ -99,6 +99,10 @@ impl Claims {
                     })
                     .collect(),
             ),
+            Need::Sent(shards) => {
+                let sent = |shard: Shard| (shard, store(shard).own.0.messages_sent());
+                Given::Sent(shards.into_iter().map(sent).collect())
+            }
             Need::Rulings(shards) => Given::Rulings(shards.into_keys().map(|shard| (shard, Arc::default())).collect()),
             Need::Neighbourhoods(places) => {
                 Given::Neighbourhoods(places.into_iter().filter_map(|(shard, anchor)| row(shard, anchor)).collect())

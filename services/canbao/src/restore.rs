@@ -8,7 +8,8 @@ mod published;
 mod takeover;
 
 use crate::output::Table;
-use crate::topics;
+use crate::source::{Accepted, render_accepted};
+use crate::{source, topics};
 use anyhow::{Context, ensure};
 use domain::batch::Rules;
 use domain::policy::Policy;
@@ -43,6 +44,8 @@ pub struct Restored {
     pub unknown: u64,
     /// Rows of the outbox that were given up: what they say is told again where it is still so.
     pub outbox: u64,
+    /// Source topics whose positions began anew after the backup: they are read again from their start.
+    pub reread: Vec<Accepted>,
     /// Entries of the source log that the base was made of; `None` when it was not made anew.
     pub made_of: Option<u64>,
 }
@@ -104,6 +107,7 @@ pub async fn restore(settings: &Settings, pool: &PgPool, from_log: bool) -> anyh
         ends,
     };
     let begun = begin(&mut connection, &rules, &course, &published).await?;
+    let reread = source::accept_forgotten(settings, pool, &tail.epochs).await?;
     let mut made_of = None;
     if from_log {
         let mut reader = pool.acquire().await.context("taking a second connection")?;
@@ -118,6 +122,7 @@ pub async fn restore(settings: &Settings, pool: &PgPool, from_log: bool) -> anyh
         told: begun.told,
         unknown: begun.unknown,
         outbox: begun.outbox,
+        reread,
         made_of,
     })
 }
@@ -180,7 +185,8 @@ pub fn render(restored: &Restored) -> String {
     table.row(["persons only subscribers know".into(), restored.unknown.to_string()]);
     table.row(["unpublished rows given up".into(), restored.outbox.to_string()]);
     format!(
-        "{}Start the services; then `canbao verify --wait 60` compares everything.\n",
-        table.render()
+        "{}{}Start the services; then `canbao verify --wait 60` compares everything.\n",
+        table.render(),
+        render_accepted(&restored.reread)
     )
 }

@@ -7,6 +7,7 @@ use crate::verify::bar;
 use anyhow::Context;
 use domain::date::Timestamp;
 use domain::epoch::{Epochs, Moves};
+use domain::source::{Source, TableName};
 use rdkafka::message::Message;
 use runtime::config::Settings;
 use runtime::debezium::table_of_topic;
@@ -16,6 +17,7 @@ use runtime::normaliser::accept::{Acceptance, Statement};
 use runtime::normaliser::source_topic;
 use serde::Serialize;
 use sqlx::PgPool;
+use std::collections::BTreeMap;
 
 /// A source topic, as recorded and as it is.
 #[derive(Debug, Serialize)]
@@ -149,6 +151,32 @@ pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: 
     Ok(accepted)
 }
 
+/// After a restore: begins the positions of every topic anew of which the log knows a later epoch than what is recorded. What was accepted
+/// since the backup is looked for again, in what the topics hold now. Returns what changed.
+///
+/// # Errors
+/// When the brokers or the store do not answer.
+pub(crate) async fn accept_forgotten(
+    settings: &Settings,
+    pool: &PgPool,
+    seen: &BTreeMap<(Source, TableName), u16>,
+) -> anyhow::Result<Vec<Accepted>> {
+    let present = tokio::task::block_in_place(|| topics::source_topics(settings))?;
+    let mut begun = Vec::new();
+    for topic in present {
+        let Some(seen) = seen.get(&(topic.source, TableName::new(topic.table.as_str()))).copied() else {
+            continue;
+        };
+        let known = source_topic::find(pool, &topic.name).await?;
+        if seen <= known.map_or(0, |known| known.epochs.latest()) {
+            continue;
+        }
+        source_topic::record(pool, &topic.name, topic.partitions as u32).await?;
+        begun.extend(accept_topic(settings, pool, &topic, Acceptance::Restored { seen }).await?);
+    }
+    Ok(begun)
+}
+
 /// A held topic that the brokers do not have any more: nothing of it is left to be held. Made again, it is noticed as another one.
 async fn accept_gone(pool: &PgPool, gone: source_topic::SourceTopic) -> anyhow::Result<Accepted> {
     let statement = Statement {
@@ -201,7 +229,7 @@ async fn accept_topic(
             .is_some_and(|from| from == 0)
     };
     let from = match acceptance {
-        Acceptance::Reread | Acceptance::Restart => From::ItsStart,
+        Acceptance::Reread | Acceptance::Restart | Acceptance::Restored { .. } => From::ItsStart,
         _ if epochs == before.epochs => From::WhereItStopped,
         _ if (0..ends.len() as u16).all(changed) => From::ItsStart,
         _ => From::WhereKeysArrived,

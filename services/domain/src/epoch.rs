@@ -129,7 +129,7 @@ impl Epochs {
                 arrived.get(&partition).map_or(*end, |first| *first.min(end))
             }
         };
-        self.and(vec![(0..).zip(ends).map(begin).collect()])
+        self.and(self.latest(), vec![(0..).zip(ends).map(begin).collect()])
     }
 
     /// After the topic was created anew or lost messages: every position belongs to a later epoch than all that was read before.
@@ -140,11 +140,20 @@ impl Epochs {
     /// # Errors
     /// [`EpochsError::Exhausted`].
     pub fn restarted(&self) -> Result<Self, EpochsError> {
+        self.restarted_beyond(self.latest())
+    }
+
+    /// [`Epochs::restarted`], beyond epochs up to `seen` as well: what was read under those stands in the log, and a restored base does
+    /// not know what they were.
+    ///
+    /// # Errors
+    /// [`EpochsError::Exhausted`].
+    pub fn restarted_beyond(&self, seen: u16) -> Result<Self, EpochsError> {
         let mut kept: Vec<Vec<u64>> = self.visible().map(|epoch| epoch.begins.clone()).collect();
         if let Some(first) = kept.first_mut() {
             first.clear();
         }
-        self.and(kept)
+        self.and(self.latest().max(seen), kept)
     }
 
     /// Epochs that some position has.
@@ -161,13 +170,12 @@ impl Epochs {
             .map(|(_, epoch)| epoch)
     }
 
-    fn and(&self, further: Vec<Vec<u64>>) -> Result<Self, EpochsError> {
+    /// With further epochs, numbered on from `after`.
+    fn and(&self, after: u16, further: Vec<Vec<u64>>) -> Result<Self, EpochsError> {
         let mut epochs = self.0.clone();
-        for begins in further {
-            let number = epochs.last().map_or(0, |epoch| epoch.number) + 1;
-            if number > LAST {
-                return Err(EpochsError::Exhausted);
-            }
+        for (number, begins) in (u32::from(after) + 1..).zip(further) {
+            let number = u16::try_from(number).ok().filter(|number| *number <= LAST);
+            let number = number.ok_or(EpochsError::Exhausted)?;
             epochs.push(Epoch { number, begins });
         }
         Self::new(epochs)

@@ -7,6 +7,7 @@ use domain::batch::PersonKey;
 use domain::date::Timestamp;
 use domain::input::{Control, Input};
 use domain::shard::Shard;
+use domain::source::{Source, TableName};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use registry::restore::Published;
 use runtime::config::Settings;
@@ -83,39 +84,59 @@ fn whole(
     taken
 }
 
-/// What the ends of the logs say.
+/// What the logs say that the base has not applied.
 pub(super) struct Tail {
     /// When the newest entry was appended.
     pub(super) newest: Timestamp,
     /// The highest number of a decision's statement.
     pub(super) statement: i64,
+    /// The highest epoch of each table's positions.
+    pub(super) epochs: BTreeMap<(Source, TableName), u16>,
 }
 
-/// Reads the last entry of every log, and of one log, which has every decision, all that the base has not applied.
+impl Tail {
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Change(change) => {
+                let (source, table) = change.origin();
+                self.see((source, table.clone()), change.version().epoch);
+            }
+            Input::Entity(entity) => self.see((entity.source, entity.table), entity.version.epoch),
+            Input::Control(Control::Decide(domain::decision::Decision { id, .. }) | Control::Undecide(id)) => {
+                self.statement = self.statement.max(id as i64);
+            }
+            Input::Control(_) | Input::Message(_) => {}
+        }
+    }
+
+    fn see(&mut self, table: (Source, TableName), epoch: u16) {
+        let known = self.epochs.entry(table).or_default();
+        *known = epoch.max(*known);
+    }
+}
+
+/// Reads of every log what the base has not applied, and at least the last entry.
 ///
 /// # Errors
 /// When the brokers do not answer.
 pub(super) fn tail(settings: &Settings, from: &BTreeMap<Shard, i64>, ends: &BTreeMap<Shard, i64>) -> anyhow::Result<Tail> {
     let reader = topics::reader(settings)?;
-    let wanted = ends.iter().enumerate().map(|(nth, (shard, end))| {
-        let last = (end - 1).max(0);
-        let start = if nth == 0 { from[shard].min(last) } else { last };
-        Wanted {
-            topic: PERSON_RECORDS,
-            partition: i32::from(shard.number()),
-            offsets: start..*end,
-        }
+    let wanted = ends.iter().map(|(shard, end)| Wanted {
+        topic: PERSON_RECORDS,
+        partition: i32::from(shard.number()),
+        offsets: from[shard].min((end - 1).max(0))..*end,
     });
     let mut tail = Tail {
         newest: Timestamp(0),
         statement: 0,
+        epochs: BTreeMap::new(),
     };
     reread(&reader, &wanted.collect::<Vec<_>>(), |_, message| {
         let appended = message.timestamp().to_millis().unwrap_or(0);
         tail.newest = tail.newest.max(Timestamp(appended));
-        let input = schemas::codec::decode_input(message.payload().unwrap_or_default());
-        if let Ok(Input::Control(Control::Decide(domain::decision::Decision { id, .. }) | Control::Undecide(id))) = input {
-            tail.statement = tail.statement.max(id as i64);
+        // What cannot be read here says nothing of epochs or decisions; the registry says that it cannot.
+        if let Ok(input) = schemas::codec::decode_input(message.payload().unwrap_or_default()) {
+            tail.take(input);
         }
     })?;
     Ok(tail)

@@ -105,6 +105,10 @@ enum Event {
     Recreate(Vec<u8>),
     Reread,
     Restart,
+    /// What is recorded is backed up.
+    BackUp,
+    /// The backup is put back; the log keeps what was read since.
+    Restore,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -116,6 +120,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => keys().prop_map(Event::Recreate),
         1 => Just(Event::Reread),
         1 => Just(Event::Restart),
+        1 => Just(Event::BackUp),
+        1 => Just(Event::Restore),
     ]
 }
 
@@ -128,6 +134,9 @@ struct World {
     epochs: Epochs,
     committed: Vec<u64>,
     latest: BTreeMap<u8, (Version, u32)>,
+    backup: (Epochs, u16),
+    /// The topic was made anew, and nothing of it was read since: the reader misses its offsets.
+    unread: bool,
 }
 
 impl World {
@@ -140,6 +149,8 @@ impl World {
             epochs: Epochs::default(),
             committed: vec![0],
             latest: BTreeMap::new(),
+            backup: (Epochs::default(), 1),
+            unread: false,
         }
     }
 
@@ -178,6 +189,22 @@ impl World {
         if restart {
             self.epochs = self.epochs.restarted().expect("few epochs");
         }
+        self.look(&before);
+    }
+
+    /// What `canbao restore` does when the log knows later epochs than the backup.
+    fn restore(&mut self) {
+        let seen = self.latest.values().map(|(version, _)| version.epoch).max().unwrap_or(0);
+        (self.epochs, self.recorded) = self.backup.clone();
+        let before = self.epochs.clone();
+        if seen > before.latest() || self.unread {
+            self.epochs = before.restarted_beyond(seen).expect("few epochs");
+        }
+        // Otherwise the grown topic is held, and accepted again.
+        self.look(&before);
+    }
+
+    fn look(&mut self, before: &Epochs) {
         let mut held = Moves::under(self.epochs.clone());
         for (partition, messages) in (0..).zip(&self.partitions) {
             for (offset, (key, word)) in (0..).zip(messages) {
@@ -201,9 +228,16 @@ impl World {
     fn take(&mut self, event: &Event) {
         match event {
             Event::Write(key) => self.write(*key),
-            Event::Read(count) => self.read(self.partitions.len(), *count),
+            Event::Read(count) => {
+                self.read(self.partitions.len(), *count);
+                self.unread &= self.committed.iter().all(|committed| *committed == 0);
+            }
             Event::Grow(by, keys, read) => {
                 let old = self.partitions.len();
+                if usize::from(self.backup.1) != old {
+                    // No one epoch tells where a key stood last that came back to a partition: who grows twice backs up between.
+                    self.backup = (self.epochs.clone(), self.recorded);
+                }
                 self.partitions.resize(old + usize::from(*by), Vec::new());
                 for key in keys {
                     self.write(*key);
@@ -220,9 +254,12 @@ impl World {
                 // Offsets of the former topic are gone with it.
                 self.accept(true);
                 self.committed.fill(0);
+                self.unread = true;
             }
             Event::Reread => self.committed.fill(0),
             Event::Restart => self.accept(true),
+            Event::BackUp => self.backup = (self.epochs.clone(), self.recorded),
+            Event::Restore => self.restore(),
         }
     }
 }
@@ -250,6 +287,8 @@ proptest! {
     fn a_restart_lies_later_and_keeps_the_order(epochs in epochs(), one in (0..6_u16, 0..50_u64), two in (0..6_u16, 0..50_u64)) {
         let after = epochs.restarted().expect("few epochs");
         prop_assert!(after.at(one.0, one.1) > epochs.latest());
+        let beyond = epochs.restarted_beyond(epochs.latest() + 3).expect("few epochs");
+        prop_assert!(beyond.at(one.0, one.1) > epochs.latest() + 3);
         prop_assert_eq!(epochs.at(one.0, one.1).cmp(&epochs.at(two.0, two.1)), after.at(one.0, one.1).cmp(&after.at(two.0, two.1)));
     }
 

@@ -16,9 +16,19 @@ pub enum Acceptance {
     Repartitioned,
     /// The topic was created anew or lost messages (`--restart`): its positions begin again in a new epoch, from its start.
     Restart,
+    /// A restored base does not know what was accepted after its backup, under epochs up to `seen`: as [`Acceptance::Restart`], beyond those.
+    Restored {
+        /// The highest epoch that stands in the log.
+        seen: u16,
+    },
 }
 
 impl Acceptance {
+    /// Whether offsets of earlier epochs are no places in the topic any more.
+    fn begins_again(self) -> bool {
+        matches!(self, Self::Restart | Self::Restored { .. })
+    }
+
     /// The epochs under which what the topic holds is to be looked through for keys that moved, and whether it has to be.
     ///
     /// # Errors
@@ -29,6 +39,7 @@ impl Acceptance {
             Self::Continue | Self::Reread => (before.epochs.clone(), grown),
             Self::Repartitioned => (before.epochs.clone(), true),
             Self::Restart => (before.epochs.restarted()?, true),
+            Self::Restored { seen } => (before.epochs.restarted_beyond(seen)?, true),
         })
     }
 
@@ -43,7 +54,7 @@ impl Acceptance {
         match self {
             // The key's messages elsewhere were removed: all that is there now lies later.
             Self::Repartitioned => under.restarted(),
-            Self::Continue | Self::Reread | Self::Restart => Ok(under.clone()),
+            Self::Continue | Self::Reread | Self::Restart | Self::Restored { .. } => Ok(under.clone()),
         }
     }
 
@@ -53,6 +64,7 @@ impl Acceptance {
             Self::Reread => "the partition count changed, read again",
             Self::Repartitioned => "keys moved to other partitions",
             Self::Restart => "the topic was created anew or lost messages",
+            Self::Restored { .. } => "a restore forgot what was accepted",
         }
     }
 }
@@ -108,7 +120,7 @@ impl Statement<'_> {
             .bind(topic)
             .bind(epoch.number as i16)
             .bind(begins)
-            .bind(*acceptance == Acceptance::Restart)
+            .bind(acceptance.begins_again())
             .bind(who)
             .bind(acceptance.why())
             .execute(&mut *transaction)
@@ -119,7 +131,7 @@ impl Statement<'_> {
         let tolerated: Vec<i64> = match acceptance {
             Acceptance::Continue => ends.iter().map(|end| *end as i64).collect(),
             Acceptance::Repartitioned => before.tolerated.iter().map(|end| *end as i64).collect(),
-            Acceptance::Reread | Acceptance::Restart => Vec::new(),
+            Acceptance::Reread | Acceptance::Restart | Acceptance::Restored { .. } => Vec::new(),
         };
         sqlx::query(
             "update store.source_topic set held = null, partitions = $2, tolerated = $3, replay = replay + $4::int,
@@ -129,7 +141,7 @@ impl Statement<'_> {
         .bind(ends.len() as i32)
         .bind(tolerated)
         .bind(i32::from(*acceptance == Acceptance::Reread))
-        .bind(*acceptance == Acceptance::Restart)
+        .bind(acceptance.begins_again())
         .execute(&mut *transaction)
         .await
         .with_context(failed)?;

@@ -151,6 +151,26 @@ pub async fn is_restarted_since(executor: impl PgExecutor<'_>, topic: &str, time
     .await
 }
 
+/// Records a topic unless it is, and returns what is recorded.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record(pool: &PgPool, name: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
+    let failed = || format!("recording topic {name}");
+    sqlx::query(
+        "with added as (insert into store.source_topic (topic, partitions) values ($1, $2) on conflict (topic) do nothing
+         returning topic)
+         insert into store.source_epoch (topic, epoch, begins, who, why)
+         select topic, 0, '{}', 'normaliser', 'first seen' from added",
+    )
+    .bind(name)
+    .bind(partitions as i32)
+    .execute(pool)
+    .await
+    .with_context(failed)?;
+    find(pool, name).await?.with_context(failed)
+}
+
 impl PgTopicStore {
     /// A store on a pool; `runtime` drives the pool's connections and must outlive the store's calls.
     pub fn new(pool: PgPool, runtime: Handle) -> Self {
@@ -167,22 +187,7 @@ impl TopicStore for PgTopicStore {
     }
 
     fn record(&self, name: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
-        let record = async {
-            sqlx::query(
-                "with added as (insert into store.source_topic (topic, partitions) values ($1, $2) on conflict (topic) do nothing
-                 returning topic)
-                 insert into store.source_epoch (topic, epoch, begins, who, why)
-                 select topic, 0, '{}', 'normaliser', 'first seen' from added",
-            )
-            .bind(name)
-            .bind(partitions as i32)
-            .execute(&self.pool)
-            .await?;
-            find(&self.pool, name).await?.context("it is not recorded")
-        };
-        self.runtime
-            .block_on(record)
-            .with_context(|| format!("recording topic {name}"))
+        self.runtime.block_on(record(&self.pool, name, partitions))
     }
 
     fn start(&self, name: &str) -> anyhow::Result<()> {
