@@ -5,7 +5,7 @@
 
 use crate::memory::Memory;
 use crate::registry::Registry;
-use domain::batch::Entry;
+use domain::batch::{Entry, Said};
 use domain::date::Timestamp;
 use domain::input::{Control, Input};
 use domain::shard::Shard;
@@ -95,7 +95,7 @@ impl Log {
             position: follows + hidden as i64,
             follows,
             logged_at,
-            input: Some(input),
+            said: Said::Input(input),
         });
     }
 }
