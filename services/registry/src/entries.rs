@@ -17,6 +17,8 @@ pub struct Entry {
     pub logged_at: i64,
     /// The message as framed.
     pub body: Vec<u8>,
+    /// An operator stated that it is stepped over.
+    pub is_skipped: bool,
 }
 
 /// What the consumer hands a writer.
@@ -24,6 +26,8 @@ pub struct Entry {
 pub enum Handed {
     /// The next entry of one of the writer's shards.
     Entry(Entry),
+    /// What comes of this shard from now on was read again, as the writer had [asked](crate::halts::Rereads).
+    Again(Shard),
     /// Shards that are the writer's from now on; entries follow.
     Assigned(BTreeSet<Shard>),
     /// Shards that are no longer the writer's: finish what was handed over, then say so.

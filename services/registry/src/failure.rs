@@ -35,12 +35,35 @@ pub enum Failure {
     /// The base is behind what was published from it, or not whole.
     #[error(transparent)]
     Behind(#[from] Contradiction),
+    /// The program broke down on the batch, which is a mistake in it.
+    #[error("the program broke down on it; this is a mistake of the program, the log says where")]
+    Broken,
     /// The batch itself says that it must not be written.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
 
 impl Failure {
+    /// Whether it may be one entry's fault, so that the others can be applied without it. Else it concerns the whole base, or who may
+    /// write to it, or passes.
+    pub fn is_of_an_entry(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::Unreadable(_) | Self::Broken | Self::Refused(Refused::Unreadable { .. }) => true,
+            Self::Refused(Refused::OlderPolicy { .. } | Refused::Gap { .. } | Refused::Behind { .. }) => false,
+            Self::Again { .. } | Self::NotOwner { .. } | Self::Behind(_) => false,
+        }
+    }
+
+    /// The cause in words for people, with nothing personal in it.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Again { source, .. } => session::explain_any(source),
+            Self::Database(error) => session::explain(error),
+            Self::Refused(Refused::Unreadable { why, .. }) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// A failure that may pass.
     pub fn again(what: &'static str, source: impl Into<anyhow::Error>) -> Self {
         Self::Again {

@@ -17,6 +17,7 @@ use domain::release::{Cause, Event, EventKind, Told};
 use domain::restore::{self, Known};
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
+use runtime::store::log::SKIPPED;
 use runtime::store::read::{self, ReadError};
 use runtime::store::{decode, encode};
 use sqlx::{Connection, PgConnection, Row};
@@ -202,7 +203,7 @@ pub async fn replay(
     // Completeness is not kept in it, so that its positions have gaps.
     sqlx::query(
         "declare restored_log no scroll cursor for
-         select shard, position, (extract(epoch from logged_at) * 1000)::bigint as logged_at, body
+         select shard, position, (extract(epoch from logged_at) * 1000)::bigint as logged_at, body, outcome
          from store.source_log order by shard, position",
     )
     .execute(&mut *reading)
@@ -224,6 +225,7 @@ pub async fn replay(
                 follows,
                 logged_at: row.try_get("logged_at")?,
                 body: row.try_get("body")?,
+                is_skipped: row.try_get::<i16, _>("outcome")? == SKIPPED,
             });
         }
         let beside = Beside {

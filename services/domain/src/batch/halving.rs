@@ -30,7 +30,7 @@ impl Halving {
 
     /// What to try next, as one batch: entries by their place in the whole, in order. It is asked again until the outcome is
     /// [told](Self::done). `None` when all was tried.
-    pub fn next(&mut self) -> Option<&[usize]> {
+    pub fn to_try(&mut self) -> Option<&[usize]> {
         while let Some(piece) = self.pieces.front_mut() {
             let (shards, at_fault) = (&self.shards, &self.at_fault);
             piece.retain(|entry| !at_fault.contains_key(&shards[*entry]));
@@ -76,7 +76,7 @@ mod tests {
     fn run(shards: &[u8], bad: &BTreeSet<usize>) -> (Vec<usize>, Vec<usize>, usize) {
         let mut halving = Halving::new(shards.iter().map(|number| shard(*number)));
         let (mut applied, mut alone, mut tried) = (Vec::new(), Vec::new(), 0);
-        while let Some(piece) = halving.next().map(<[usize]>::to_vec) {
+        while let Some(piece) = halving.to_try().map(<[usize]>::to_vec) {
             tried += 1;
             if piece.iter().any(|entry| bad.contains(entry)) {
                 alone.extend(halving.failed());
