@@ -1,6 +1,7 @@
 //! Entries of the shards' logs, from the broker to the writers.
 
 use domain::shard::Shard;
+use runtime::store::refused::RefusedEntry;
 use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
@@ -19,6 +20,19 @@ pub struct Entry {
     pub body: Vec<u8>,
     /// An operator stated that it is stepped over.
     pub is_skipped: bool,
+}
+
+impl Entry {
+    /// What is kept of it when it cannot be applied.
+    pub(crate) fn refused(&self, cause: String) -> RefusedEntry {
+        RefusedEntry {
+            shard: self.shard,
+            position: self.position,
+            logged_at: self.logged_at,
+            cause,
+            body: self.body.clone(),
+        }
+    }
 }
 
 /// What the consumer hands a writer.

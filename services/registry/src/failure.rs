@@ -38,6 +38,21 @@ pub enum Failure {
     /// The program broke down on the batch, which is a mistake in it.
     #[error("the program broke down on it; this is a mistake of the program, the log says where")]
     Broken,
+    /// A base that is made anew comes to an entry that cannot be applied.
+    #[error(
+        "shard {shard}: the entry at {position} cannot be applied: {cause}. Mend the cause, or run `{command}`, which keeps the entry and \
+         steps over it; then run `canbao restore --from-log` again"
+    )]
+    At {
+        /// The shard.
+        shard: Shard,
+        /// The entry's offset.
+        position: i64,
+        /// Why it cannot be applied.
+        cause: String,
+        /// The command that steps over it.
+        command: String,
+    },
     /// The batch itself says that it must not be written.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -50,7 +65,7 @@ impl Failure {
         match self {
             Self::Database(_) | Self::Unreadable(_) | Self::Broken | Self::Refused(Refused::Unreadable { .. }) => true,
             Self::Refused(Refused::OlderPolicy { .. } | Refused::Gap { .. } | Refused::Behind { .. }) => false,
-            Self::Again { .. } | Self::NotOwner { .. } | Self::Behind(_) => false,
+            Self::Again { .. } | Self::NotOwner { .. } | Self::Behind(_) | Self::At { .. } => false,
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::entries::Entry;
 use domain::shard::Shard;
 use runtime::health::Check;
-use runtime::store::refused::{self, RefusedEntry};
+use runtime::store::refused;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,14 +79,7 @@ impl Halts {
     /// When the database does not take it.
     pub async fn wait_at(&mut self, pool: &PgPool, entry: &Entry, cause: String) -> sqlx::Result<()> {
         let (shard, position) = (entry.shard, entry.position);
-        let kept = RefusedEntry {
-            shard,
-            position,
-            logged_at: entry.logged_at,
-            cause: cause.clone(),
-            body: entry.body.clone(),
-        };
-        refused::keep(pool, &kept).await?;
+        refused::keep(pool, &entry.refused(cause.clone())).await?;
         let halt = Halt {
             entry: entry.clone(),
             cause,

@@ -3,7 +3,7 @@
 
 use domain::shard::Shard;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgExecutor, PgPool, Row};
 use std::collections::BTreeSet;
 
 /// An entry at which its shard waits, or waited.
@@ -39,7 +39,7 @@ pub fn explain(shard: Shard, position: i64, cause: &str) -> String {
 ///
 /// # Errors
 /// When the database does not take it.
-pub async fn keep(pool: &PgPool, entry: &RefusedEntry) -> sqlx::Result<()> {
+pub async fn keep(executor: impl PgExecutor<'_>, entry: &RefusedEntry) -> sqlx::Result<()> {
     sqlx::query(
         "insert into store.refused_entry (shard, position, logged_at, cause, body)
          values ($1, $2, to_timestamp($3::double precision / 1000), $4, $5)
@@ -50,7 +50,7 @@ pub async fn keep(pool: &PgPool, entry: &RefusedEntry) -> sqlx::Result<()> {
     .bind(entry.logged_at as f64)
     .bind(&entry.cause)
     .bind(&entry.body)
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(())
 }
