@@ -182,13 +182,7 @@ impl Workspace {
         Ok(())
     }
 
-    fn upsert(
-        &mut self,
-        shard: Shard,
-        record: &Arc<SourceRecord>,
-        at: Timestamp,
-        key: &IdKey,
-    ) -> Result<Outcome, Missing> {
+    fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, at: Timestamp, key: &IdKey) -> Result<Outcome, Missing> {
         let (anchor, version) = (record.anchor(key), record.version);
         if self.work(shard).state.is_retired(record, key) {
             return Ok(Outcome::Superseded);
