@@ -43,7 +43,9 @@ pub async fn skip(pool: &PgPool, shard: Shard, offset: i64, reason: &str, patien
     if !stated {
         let mut connection = pool.acquire().await.context("taking a connection")?;
         let waiting = refused::waiting(&mut connection).await.context("reading which shards wait")?;
-        let is_stated = waiting.iter().any(|entry| (entry.shard, entry.position, entry.is_stated) == (shard, offset, true));
+        let is_stated = waiting
+            .iter()
+            .any(|entry| (entry.shard, entry.position, entry.is_stated) == (shard, offset, true));
         ensure!(is_stated, "{}", nobody_waits(shard, offset, &waiting));
     }
     let row = sqlx::query("select cause, body from store.refused_entry where shard = $1 and position = $2")
@@ -99,7 +101,9 @@ fn what(shard: Shard, body: &[u8]) -> String {
         Ok(Input::Change(change)) => {
             let ((source, table), version) = (change.origin(), change.version());
             let (table, partition, offset) = (table.as_str(), version.partition, version.offset);
-            format!("a record of {source} {table}, partition {partition}, offset {offset}: its next version is read like any other")
+            format!(
+                "a record of {source} {table}, partition {partition}, offset {offset}: its next version is read like any other"
+            )
         }
         Ok(Input::Entity(entity)) => format!("an employer of {} {}", entity.source, entity.table.as_str()),
         Ok(Input::Message(message)) => format!(
@@ -120,7 +124,9 @@ pub fn render(skipped: &Skipped) -> String {
         cause,
         by,
     } = skipped;
-    format!("shard {shard} goes on behind offset {offset}, stepped over by {by} and kept in store.refused_entry ({cause}): {what}\n")
+    format!(
+        "shard {shard} goes on behind offset {offset}, stepped over by {by} and kept in store.refused_entry ({cause}): {what}\n"
+    )
 }
 
 #[cfg(test)]

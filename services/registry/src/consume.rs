@@ -290,8 +290,15 @@ fn read_again(consumer: &BaseConsumer<Ownership>, writers: usize) -> anyhow::Res
             }
             sought => sought.with_context(|| format!("reading shard {shard} again from {position}"))?,
         }
-        ownership.stands.lock().expect("no panic holds this lock").insert(shard, position);
-        if ownership.writers[writer_of(shard, writers)].blocking_send(Handed::Again(shard)).is_err() {
+        ownership
+            .stands
+            .lock()
+            .expect("no panic holds this lock")
+            .insert(shard, position);
+        if ownership.writers[writer_of(shard, writers)]
+            .blocking_send(Handed::Again(shard))
+            .is_err()
+        {
             return Ok(false);
         }
     }

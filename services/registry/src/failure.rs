@@ -64,8 +64,11 @@ impl Failure {
     pub fn is_of_an_entry(&self) -> bool {
         match self {
             Self::Database(_) | Self::Unreadable(_) | Self::Broken | Self::Refused(Refused::Unreadable { .. }) => true,
-            Self::Refused(Refused::OlderPolicy { .. } | Refused::Gap { .. } | Refused::Behind { .. }) => false,
-            Self::Again { .. } | Self::NotOwner { .. } | Self::Behind(_) | Self::At { .. } => false,
+            Self::Refused(Refused::OlderPolicy { .. } | Refused::Gap { .. } | Refused::Behind { .. })
+            | Self::Again { .. }
+            | Self::NotOwner { .. }
+            | Self::Behind(_)
+            | Self::At { .. } => false,
         }
     }
 
@@ -109,6 +112,34 @@ impl From<ReadError> for Failure {
         match error {
             ReadError::Database(error) => error.into(),
             ReadError::Unreadable(_) | ReadError::Unknown { .. } => Self::Unreadable(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_one_entrys_fault_ends_nobody() {
+        let shard = Shard::new(5).expect("a shard");
+        let unreadable = Failure::from(Refused::Unreadable {
+            shard,
+            position: 7,
+            why: "garbage".to_owned(),
+        });
+        assert_eq!(unreadable.cause(), "garbage");
+        for failure in [unreadable, Failure::from(sqlx::Error::RowNotFound), Failure::Broken] {
+            assert!(failure.is_of_an_entry(), "{failure}");
+        }
+        let gap = Refused::Gap {
+            shard,
+            expected: 1,
+            found: 2,
+        };
+        let lost = Failure::NotOwner { shard, owner: None };
+        for failure in [Failure::from(gap), lost, Failure::from(sqlx::Error::PoolTimedOut)] {
+            assert!(!failure.is_of_an_entry(), "{failure}");
         }
     }
 }

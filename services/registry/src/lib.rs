@@ -2,7 +2,8 @@
 //!
 //! Upstream: `person.records` (records, messages between shards, statements of the clock). Downstream: the store in PostgreSQL, whose
 //! outbox the publisher reads; `person.records` again, for messages between shards. State: none but PostgreSQL's. On failure: a batch
-//! that was not committed left no trace and is tried again; a process that lost its shards to another ends.
+//! that was not committed left no trace and is tried again; an entry that is refused for good stops its shard ([`halts`]); a process that lost
+//! its shards to another ends.
 //!
 //! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] ([`give`], [`domain::batch`], `write`) → [`relay`].
 

@@ -182,14 +182,14 @@ impl Writer {
     /// Applies entries. Where they are refused for good they are halved, until the entry at fault fails alone: its shard waits there, all
     /// else is applied.
     async fn apply(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        if self.patiently(entries, self.beside(entries.len())).await?.is_ok() {
+            return Ok(());
+        }
+        // Without what was done beside them: that may be at fault.
         let mut halving = Halving::new(entries.iter().map(|entry| entry.shard));
         while let Some(piece) = halving.to_try() {
-            let applied = if piece.len() == entries.len() {
-                self.patiently(entries, self.beside(entries.len())).await?
-            } else {
-                let piece: Vec<Entry> = piece.iter().map(|at| entries[*at].clone()).collect();
-                self.patiently(&piece, Beside::default()).await?
-            };
+            let piece: Vec<Entry> = piece.iter().map(|at| entries[*at].clone()).collect();
+            let applied = self.patiently(&piece, Beside::default()).await?;
             match applied {
                 Ok(()) => halving.done(),
                 Err(failure) => {
@@ -227,7 +227,8 @@ impl Writer {
     async fn wait_at(&mut self, entry: &Entry, cause: String) -> anyhow::Result<()> {
         let mut attempts = Attempts::new(Instant::now());
         while let Err(error) = self.halts.wait_at(&self.pool, entry, cause.clone()).await {
-            self.again(error.into(), &mut attempts, "an entry that cannot be applied is not kept").await?;
+            self.again(error.into(), &mut attempts, "an entry that cannot be applied is not kept")
+                .await?;
         }
         Ok(())
     }

@@ -277,6 +277,10 @@ mod tests {
             logged(2, 4, 1),
             logged(2, 5, 1),
             logged(4, 6, 1),
+            logged(7, 8, SKIPPED),
+            // Its repetition was applied.
+            logged(8, 9, 1),
+            logged(8, 9, SKIPPED),
         ];
         let messages = [
             (0, Expected::Records(vec![record(1)])),
@@ -286,12 +290,15 @@ mod tests {
             (4, Expected::DeadLetter(Some(record(6)))),
             (5, Expected::DeadLetter(None)),
             (6, Expected::Records(vec![record(7)])),
+            (7, Expected::Records(vec![record(8)])),
+            (8, Expected::Records(vec![record(9)])),
         ];
-        let (page, missing) = page(&rows, &[(6, 7)], &[4, 5], &messages, 8);
+        let (page, missing) = page(&rows, &[(6, 7)], &[4, 5], &messages, 10);
         let expected = Page {
-            read: 7,
-            applied: 2,
+            read: 9,
+            applied: 3,
             superseded: 1,
+            skipped: 1,
             control: 1,
             dead_lettered: 2,
             in_flight: 1,

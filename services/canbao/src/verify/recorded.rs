@@ -205,10 +205,11 @@ async fn refused_entries(
     log: &SourceLog,
     show: u32,
 ) -> anyhow::Result<TableReport> {
-    let rows = sqlx::query("select shard, position, body, skipped_at is not null as stated from store.refused_entry order by 1, 2")
-        .fetch_all(connection)
-        .await
-        .context("reading what could not be applied: was `canbao migrate` run?")?;
+    let rows =
+        sqlx::query("select shard, position, body, skipped_at is not null as stated from store.refused_entry order by 1, 2")
+            .fetch_all(connection)
+            .await
+            .context("reading what could not be applied: was `canbao migrate` run?")?;
     let mut problems = Problems::new("refused_entry", show);
     problems.rows = rows.len() as u64;
     let mut unstated = log.skipped.clone();
@@ -218,14 +219,22 @@ async fn refused_entries(
             continue;
         }
         let is_logged = unstated.remove(&(shard, position));
-        let is_passed = shards.iter().any(|stored| stored.shard == shard && stored.position > position);
+        let is_passed = shards
+            .iter()
+            .any(|stored| stored.shard == shard && stored.position > position);
         // Vectors of completeness are never logged.
         let is_vector = || {
-            let said = row.try_get::<&[u8], _>("body").ok().map(|body| schemas::codec::decode_entry(shard, body));
+            let said = row
+                .try_get::<&[u8], _>("body")
+                .ok()
+                .map(|body| schemas::codec::decode_entry(shard, body));
             matches!(said, Some(Ok(Input::Control(Control::Completeness(_)))))
         };
         if is_passed && !is_logged && !is_vector() {
-            problems.note(format!("{shard}/{position}"), "is stated to be stepped over, and the source log has it otherwise");
+            problems.note(
+                format!("{shard}/{position}"),
+                "is stated to be stepped over, and the source log has it otherwise",
+            );
         }
     }
     for (shard, position) in unstated {

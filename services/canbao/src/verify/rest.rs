@@ -62,7 +62,10 @@ impl Rest {
             (self.passes, "passes through a shard"),
             (self.statements, "statements not sent"),
             (self.controls_behind, "statements not applied"),
-            (self.refused, "shards waiting at an entry that cannot be applied (`canbao lag` names them)"),
+            (
+                self.refused,
+                "shards waiting at an entry that cannot be applied (`canbao lag` names them)",
+            ),
         ];
         let some = named.iter().filter(|(count, _)| *count > 0);
         some.map(|(count, what)| format!("{count} {what}"))
