@@ -4,7 +4,7 @@
 //! Not kills: nothing dies here, and nothing may.
 
 mod population;
-mod probe;
+pub mod probe;
 mod pulses;
 
 use crate::servers::{SERVICES, Servers, TESTER};

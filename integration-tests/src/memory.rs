@@ -61,6 +61,8 @@ pub struct Memory {
     pub left: Vec<Left>,
     /// Tables in which a key appeared in a second partition.
     pub strays: usize,
+    /// Entries that an operator had stepped over.
+    pub skipped: BTreeSet<(Shard, i64)>,
 }
 
 impl Default for Memory {
@@ -86,6 +88,7 @@ impl Default for Memory {
             messages: BTreeMap::new(),
             left: Vec::new(),
             strays: 0,
+            skipped: BTreeSet::new(),
         }
     }
 }

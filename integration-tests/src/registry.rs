@@ -1,12 +1,12 @@
 //! The registry on a store in memory: the batch that `services/registry` runs, and no step besides.
 //!
 //! The store may be unreliable: a batch fails before its commit, or its commit takes place and the answer is lost; it is repeated then, as
-//! the registry repeats it.
+//! the registry repeats it. It may refuse an entry for good: the batch is halved then, and the entry's shard waits.
 
 use crate::memory::Memory;
 use crate::traffic::Draw;
 use anyhow::ensure;
-use domain::batch::{Asked, Batch, Entry, Order, Rules};
+use domain::batch::{Asked, Batch, Effects, Entry, Halving, Order, Refused, Rules, Said};
 use domain::division::City;
 use domain::finding::Finding;
 use domain::ids::FindingId;
@@ -25,6 +25,10 @@ pub struct Registry {
     slice: usize,
     /// Draws what fails; `None`: nothing does.
     faults: Option<Draw>,
+    /// Entries that the store refuses for good.
+    pub refused: BTreeSet<(Shard, i64)>,
+    /// Shards that wait at an entry which cannot be applied.
+    pub waiting: BTreeMap<Shard, Entry>,
 }
 
 impl Registry {
@@ -35,6 +39,8 @@ impl Registry {
             rules,
             slice: 1_000,
             faults: None,
+            refused: BTreeSet::new(),
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -62,32 +68,87 @@ impl Registry {
         Shard::all().filter(works).collect()
     }
 
-    /// Applies entries of any shards as one batch, and does some of the work beside them in a shard.
+    /// Applies entries of any shards as one batch, and does some of the work beside them in a shard. What is refused for good is halved;
+    /// entries of a shard that [waits](Self::waiting) are left alone.
+    pub fn apply(&mut self, entries: &[Entry], beside: Option<Shard>) {
+        let here = entries.iter().filter(|entry| !self.waiting.contains_key(&entry.shard));
+        let entries: Vec<Entry> = here.cloned().collect();
+        if entries.is_empty() {
+            assert!(self.is_applied(&entries, beside), "nothing is refused");
+            return;
+        }
+        let mut halving = Halving::new(entries.iter().map(|entry| entry.shard));
+        while let Some(piece) = halving.to_try() {
+            let piece: Vec<Entry> = piece.iter().map(|at| entries[*at].clone()).collect();
+            let beside = beside.filter(|_| piece.len() == entries.len());
+            if self.is_applied(&piece, beside) {
+                halving.done();
+            } else if let Some(at) = halving.failed() {
+                self.waiting.insert(entries[at].shard, entries[at].clone());
+            }
+        }
+    }
+
+    /// A shard steps over the entry that it waits at, as an operator states; where it goes on.
     ///
     /// # Panics
-    /// When the batch is refused.
-    pub fn apply(&mut self, entries: &[Entry], beside: Option<Shard>) {
+    /// When it waits at none.
+    pub fn skip(&mut self, shard: Shard) -> i64 {
+        let entry = self.waiting.remove(&shard).expect("a shard that waits");
+        self.store.skipped.insert((shard, entry.position));
+        assert!(
+            self.is_applied(std::slice::from_ref(&entry), None),
+            "what is stepped over is not refused"
+        );
+        entry.position + 1
+    }
+
+    /// One batch; whether it was applied, and not refused for good because of an entry.
+    ///
+    /// # Panics
+    /// When it is refused because of anything else.
+    fn is_applied(&mut self, entries: &[Entry], beside: Option<Shard>) -> bool {
         loop {
-            let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
-            shards.extend(beside);
-            let order = Order {
-                shards,
-                entries: entries.to_vec(),
-                due: beside.into_iter().collect(),
-                pass: beside,
-                slice: self.slice,
-            };
-            let mut batch = Batch::new(order, Arc::clone(&self.rules));
-            let effects = loop {
-                match batch.proceed().expect("the batch is in order") {
-                    Asked::Need(need) => batch.give(self.store.give(need)),
-                    Asked::Done(effects) => break effects,
-                }
+            let Some(effects) = self.effects(entries, beside) else {
+                return false;
             };
             match self.faults.as_mut().map_or(9, |draw| draw.below(10)) {
-                0 => {}                          // The transaction is rolled back.
-                1 => self.store.write(*effects), // It took place, and nobody was told.
-                _ => return self.store.write(*effects),
+                0 => {}                         // The transaction is rolled back.
+                1 => self.store.write(effects), // It took place, and nobody was told.
+                _ => {
+                    self.store.write(effects);
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn effects(&self, entries: &[Entry], beside: Option<Shard>) -> Option<Effects> {
+        let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
+        shards.extend(beside);
+        let mut entries = entries.to_vec();
+        for entry in &mut entries {
+            if self.store.skipped.contains(&(entry.shard, entry.position)) {
+                entry.said = Said::Skipped(entry.content().cloned());
+            }
+        }
+        let is_new = |entry: &&Entry| entry.position >= self.store.row(entry.shard).position && entry.input().is_some();
+        let mut new = entries.iter().filter(is_new);
+        let is_refused = new.any(|entry| self.refused.contains(&(entry.shard, entry.position)));
+        let order = Order {
+            shards,
+            entries,
+            due: beside.into_iter().collect(),
+            pass: beside,
+            slice: self.slice,
+        };
+        let mut batch = Batch::new(order, Arc::clone(&self.rules));
+        loop {
+            match batch.proceed() {
+                Ok(Asked::Need(need)) => batch.give(self.store.give(need)),
+                Ok(Asked::Done(effects)) => return (!is_refused).then_some(*effects),
+                Err(Refused::Unreadable { .. }) => return None,
+                Err(refused) => panic!("the batch is in order: {refused}"),
             }
         }
     }

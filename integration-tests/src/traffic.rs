@@ -5,11 +5,11 @@
 
 use crate::memory::Memory;
 use crate::registry::Registry;
-use domain::batch::Entry;
+use domain::batch::{Entry, Said};
 use domain::date::Timestamp;
 use domain::input::{Control, Input};
 use domain::shard::Shard;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A small random generator (SplitMix64): the same draws for a seed on every machine.
 #[derive(Debug, Clone)]
@@ -79,6 +79,8 @@ impl Cursor {
 struct Log {
     entries: Vec<Entry>,
     cursor: Cursor,
+    /// Entries that the store refuses for good.
+    refused: BTreeSet<i64>,
 }
 
 impl Log {
@@ -87,16 +89,39 @@ impl Log {
     }
 
     fn append(&mut self, shard: Shard, logged_at: Timestamp, input: Input, draw: Option<&mut Draw>) {
+        let mut hidden = 0;
+        if let Some(draw) = draw {
+            // Now and then somebody else writes what cannot be read, or what the store refuses: it must be stepped over.
+            match draw.below(100) {
+                0 => self.push(shard, logged_at, 0, Said::Unreadable("garbage".to_owned())),
+                1 => {
+                    self.refused.insert(self.end());
+                    self.push(shard, logged_at, 0, Said::Input(input.clone()));
+                }
+                _ => {}
+            }
+            // Now and then offsets that nobody can read stand before an entry, such as a transaction's marker.
+            if draw.once_in(8) {
+                hidden = 1 + draw.below(3);
+            }
+        }
+        self.push(shard, logged_at, hidden as i64, Said::Input(input));
+    }
+
+    fn push(&mut self, shard: Shard, logged_at: Timestamp, hidden: i64, said: Said) {
         let follows = self.end();
-        // Now and then offsets that nobody can read stand before an entry, such as a transaction's marker.
-        let hidden = draw.map_or(0, |draw| if draw.once_in(8) { 1 + draw.below(3) } else { 0 });
         self.entries.push(Entry {
             shard,
-            position: follows + hidden as i64,
+            position: follows + hidden,
             follows,
             logged_at,
-            input: Some(input),
+            said,
         });
+    }
+
+    /// Goes to an entry of the log.
+    fn go_to(&mut self, position: i64) {
+        self.cursor.next = self.entries.partition_point(|entry| entry.position < position);
     }
 }
 
@@ -154,6 +179,8 @@ enum Step {
     Apply,
     /// Dates and passes, beside no entries.
     Work,
+    /// An operator lets a shard step over the entry that it waits at.
+    Skip(Shard),
 }
 
 impl Traffic {
@@ -231,11 +258,18 @@ impl Traffic {
         if !left.is_empty() && draw.once_in(2) {
             left.truncate(draw.below(left.len()));
         }
+        let stated = std::mem::take(&mut registry.store.skipped);
+        let is_anew = Shard::all().all(|shard| backup.store.row(shard).position == 0);
         registry.store = backup.store.restored(self.lives, left, &ends, self.now);
+        registry.waiting.clear();
+        if is_anew {
+            // Made anew beside its source log, which has what was stepped over; an older backup has to be told again.
+            registry.store.skipped = stated;
+        }
         self.relayed = backup.relayed;
         for (shard, log) in &mut self.logs {
             let position = registry.store.row(*shard).position;
-            log.cursor.next = log.entries.partition_point(|entry| entry.position < position);
+            log.go_to(position);
         }
     }
 
@@ -255,6 +289,7 @@ impl Traffic {
             .iter()
             .filter(|(pair, messages)| self.relayed.get(pair).map_or(0, |cursor| cursor.next) < messages.len());
         steps.extend(unsent.map(|(pair, _)| Step::Relay(*pair)));
+        steps.extend(registry.waiting.keys().map(|shard| Step::Skip(*shard)));
         if !registry.at_work().is_empty() {
             steps.push(Step::Work);
         }
@@ -296,7 +331,13 @@ impl Traffic {
                     log.append(to, self.now, Input::Message(message.clone()), draw.as_deref_mut());
                 }
             }
+            Step::Skip(shard) => {
+                let next = registry.skip(shard);
+                self.logs.entry(shard).or_default().go_to(next);
+            }
             Step::Apply => {
+                let refused = |(shard, log): (&Shard, &Log)| log.refused.iter().map(|at| (*shard, *at)).collect::<Vec<_>>();
+                registry.refused = self.logs.iter().flat_map(refused).collect();
                 let mut batch = Vec::new();
                 let whole = draw.is_none();
                 for log in self.logs.values_mut().filter(|log| log.cursor.next < log.entries.len()) {

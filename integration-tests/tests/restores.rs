@@ -1,6 +1,6 @@
 //! A base that is put back again and again, through the batch of the registry; and one that is put back without a word.
 
-use domain::batch::{Asked, Batch, Entry, Order, Refused};
+use domain::batch::{Asked, Batch, Entry, Order, Refused, Said};
 use domain::date::Timestamp;
 use domain::ids::AnchorId;
 use domain::input::{Input, Message, MessageBody};
@@ -44,7 +44,7 @@ fn refused(life: u32) -> Refused {
         position: 0,
         follows: 0,
         logged_at: Timestamp(0),
-        input: Some(Input::Message(Message {
+        said: Said::Input(Input::Message(Message {
             from,
             life,
             sequence: 0,

@@ -11,11 +11,14 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Where each service answers.
-pub(super) struct Probes(BTreeMap<&'static str, SocketAddr>);
+pub struct Probes(BTreeMap<&'static str, SocketAddr>);
 
 impl Probes {
     /// Gives every service an address, from its next start on.
-    pub(super) fn set(servers: &mut Servers) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn set(servers: &mut Servers) -> anyhow::Result<Self> {
         let mut addresses = BTreeMap::new();
         for service in SERVICES {
             let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -26,7 +29,10 @@ impl Probes {
     }
 
     /// A page, with its status line and headers.
-    pub(super) fn get(&self, service: &str, path: &str) -> anyhow::Result<String> {
+    ///
+    /// # Errors
+    /// When the port does not answer.
+    pub fn get(&self, service: &str, path: &str) -> anyhow::Result<String> {
         let address = self.0.get(service).context("a service")?;
         let mut stream = TcpStream::connect_timeout(address, ANSWER)?;
         stream.set_read_timeout(Some(ANSWER))?;
@@ -40,16 +46,18 @@ impl Probes {
         self.get(service, path).is_ok_and(|page| page.starts_with("HTTP/1.1 200"))
     }
 
-    pub(super) fn is_ready(&self, service: &str) -> bool {
+    /// Whether a service says that it is able to work.
+    pub fn is_ready(&self, service: &str) -> bool {
         self.is_well(service, "/readyz")
     }
 
-    pub(super) fn is_live(&self, service: &str) -> bool {
+    /// Whether its process answers.
+    pub fn is_live(&self, service: &str) -> bool {
         self.is_well(service, "/livez")
     }
 
     /// What readiness says; empty when the port does not answer.
-    pub(super) fn problems(&self, service: &str) -> String {
+    pub fn problems(&self, service: &str) -> String {
         let page = self.get(service, "/readyz").unwrap_or_default();
         page.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())
     }

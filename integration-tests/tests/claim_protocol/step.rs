@@ -31,7 +31,7 @@ impl Claims {
                     position,
                     follows: position,
                     logged_at: Timestamp(0),
-                    input: Some(self.input(state, entry)),
+                    said: domain::batch::Said::Input(self.input(state, entry)),
                 });
                 applied.push((shard, entry.clone()));
             }

@@ -125,6 +125,12 @@ const BOOKS: &[Case] = &[
         &[("statement", "and was never stated")],
     ),
     case(
+        "a skip invented of what was applied",
+        "insert into store.refused_entry (shard, position, logged_at, cause, body, skipped_by, reason, skipped_at)
+         select shard, position, logged_at, 'x', body, 'x', 'x', now() from store.source_log where shard = 11 and kind = 4 order by position limit 1",
+        &[("refused_entry", "the source log has it otherwise")],
+    ),
+    case(
         "a recorded topic with a partition more",
         "update store.source_topic set partitions = partitions + 1 where topic = (select min(topic) from store.source_topic)",
         &[("source_topic", "are recorded")],
@@ -171,6 +177,8 @@ const LOG: &[Case] = &[
          where kind = 1 and outcome = 1 order by shard desc, position limit 1)", &[("books", "the log has")]),
     case("an outcome that cannot be", "update store.source_log set outcome = 1 where (shard, position) = (select shard, min(position) from store.source_log
          where kind = 4 and shard = 24 group by shard)", &[("source_log", "has an outcome that such an entry cannot have")]),
+    case("an entry marked as stepped over", "update store.source_log set outcome = 5 where (shard, position) = (select shard, min(position) from store.source_log
+         where kind = 4 and shard = 26 group by shard)", &[("refused_entry", "nobody stated it")]),
     case("a column of a row changed", "update store.source_log set \"offset\" = \"offset\" + 1 where (shard, position) = (select shard, position from store.source_log
          where kind = 1 order by shard, position offset 2 limit 1)", &[("source_log", "has columns that do not repeat its contents")]),
     case("a row invented where the broker has none", "insert into store.source_log select 25, 999999, logged_at, kind, outcome, record, agency, city, \"table\", epoch, partition, \"offset\", body

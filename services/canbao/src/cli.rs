@@ -5,7 +5,7 @@ mod command;
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{configuration, decide, exec, lag, output, person, register, restore, source, statements, store};
+use crate::{configuration, decide, exec, lag, output, person, register, restore, skip, source, statements, store};
 use anyhow::Context;
 use clap::{Args, Parser};
 pub(crate) use command::DecideAction;
@@ -220,6 +220,16 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
         Command::Lag => {
             let lag = lag::measure(settings, &pool).await?;
             format.print(&lag, lag::render)?;
+        }
+        Command::Skip {
+            shard,
+            offset,
+            reason,
+            wait,
+        } => {
+            schema_ids::adopt(settings).await?;
+            let skipped = skip::skip(&pool, shard, offset, &reason, Duration::from_secs(wait)).await?;
+            format.print(&skipped, skip::render)?;
         }
         Command::GoLive { region, wait } => {
             let stated = statements::state(&pool, &Statement::GoLive(region), Duration::from_secs(wait)).await?;

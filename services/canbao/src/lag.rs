@@ -11,6 +11,7 @@ use domain::date::Timestamp;
 use domain::division::City;
 use domain::source::{Agency, Source};
 use runtime::config::Settings;
+use runtime::store::refused::{self, Waiting};
 use serde::Serialize;
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,19 @@ pub struct RegistryLag {
     pub shards_without_owner: usize,
 }
 
+/// A shard that waits at an entry which cannot be applied.
+#[derive(Debug, Serialize)]
+pub struct WaitingShard {
+    /// The shard.
+    pub shard: u8,
+    /// The entry's offset in `person.records`.
+    pub offset: i64,
+    /// Since when, ms.
+    pub since: i64,
+    /// Why, with the command to run.
+    pub why: String,
+}
+
 /// How far everything is behind.
 #[derive(Debug, Serialize)]
 pub struct Lag {
@@ -66,6 +80,8 @@ pub struct Lag {
     pub pending: i64,
     /// Why the business date does not follow the wall clock, with the command to run.
     pub date_held: Option<String>,
+    /// Shards that wait at an entry which cannot be applied.
+    pub waiting: Vec<WaitingShard>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -108,6 +124,7 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
         outbox: stored.outbox,
         pending: stored.pending,
         date_held: stored.date_held,
+        waiting: stored.waiting.into_iter().map(WaitingShard::from).collect(),
     })
 }
 
@@ -119,6 +136,7 @@ struct Stored {
     outbox: i64,
     pending: i64,
     date_held: Option<String>,
+    waiting: Vec<Waiting>,
 }
 
 impl Stored {
@@ -135,7 +153,10 @@ impl Stored {
         .fetch_one(pool)
         .await
         .context("counting what waits in the store")?;
+        let mut connection = pool.acquire().await.context("taking a connection")?;
+        let waiting = refused::waiting(&mut connection).await.context("reading which shards wait")?;
         Ok(Self {
+            waiting,
             completeness,
             held,
             messages: counts.try_get("messages")?,
@@ -143,6 +164,22 @@ impl Stored {
             pending: counts.try_get("pending")?,
             date_held: counts.try_get("date_held")?,
         })
+    }
+}
+
+impl From<Waiting> for WaitingShard {
+    fn from(waiting: Waiting) -> Self {
+        let (shard, position) = (waiting.shard, waiting.position);
+        Self {
+            shard: shard.number(),
+            offset: position,
+            since: waiting.since,
+            why: if waiting.is_stated {
+                format!("shard {shard} is to step over offset {position} of person.records: is the registry running?")
+            } else {
+                refused::explain(shard, position, &waiting.cause)
+            },
+        }
     }
 }
 
@@ -241,6 +278,11 @@ pub fn render(lag: &Lag) -> String {
             .iter()
             .map(|held| format!("\nthe business date stands still: {held}\n")),
     );
+    text.extend(
+        lag.waiting
+            .iter()
+            .map(|waiting| format!("\n{} (since {})\n", waiting.why, local_time(Timestamp(waiting.since)))),
+    );
     let registry = &lag.registry;
     let mut totals = Table::new(["", "rows"]);
     totals.row(["person.records behind".into(), registry.behind.to_string()]);
@@ -307,6 +349,7 @@ mod tests {
             outbox: 0,
             pending: 0,
             date_held: None,
+            waiting: Vec::new(),
         });
         assert!(text.contains("unread"), "{text}");
         assert!(

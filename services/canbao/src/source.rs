@@ -1,5 +1,6 @@
 //! `source`: what is recorded of source topics, and the operator's statement that one may be read on (ARCHITECTURE.md, Versions).
 
+use crate::operator;
 use crate::output::{Table, Verdict, or_dash};
 use crate::reread::{Wanted, reread};
 use crate::topics::{self, SourceTopic};
@@ -184,7 +185,7 @@ async fn accept_gone(pool: &PgPool, gone: source_topic::SourceTopic) -> anyhow::
         before: &gone,
         epochs: &gone.epochs,
         ends: &vec![0; gone.partitions as usize],
-        who: &who(),
+        who: &operator::who(),
     };
     statement.record(pool).await?;
     Ok(Accepted {
@@ -195,11 +196,6 @@ async fn accept_gone(pool: &PgPool, gone: source_topic::SourceTopic) -> anyhow::
         from: From::WhereItStopped,
         unsettled_keys: 0,
     })
-}
-
-/// The operator's account, for the record.
-fn who() -> String {
-    std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// `None` when no normaliser has recorded the topic.
@@ -220,7 +216,7 @@ async fn accept_topic(
         before: &before,
         epochs: &epochs,
         ends: &ends,
-        who: &who(),
+        who: &operator::who(),
     };
     statement.record(pool).await?;
     let changed = |partition| {

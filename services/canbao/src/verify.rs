@@ -108,7 +108,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
         rest: still.rest.clone(),
         base: BaseReport {
             log_rows: still.log.rows,
-            undecodable: still.log.undecodable,
+            skipped: still.log.skipped.len() as u64,
             business_date: still.agreed.today.map(|day| day.to_string()),
             persons: computed.persons,
             findings: computed.findings,

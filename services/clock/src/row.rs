@@ -230,6 +230,11 @@ mod tests {
 
     /// What a message with this envelope says in a heartbeat table and in a batch table: time, streamed, follows a load.
     fn read_from(table: &str, operation: &str, snapshot: &str, loaded_at: &str) -> Option<(i64, bool, bool)> {
+        read_of_day(table, operation, snapshot, loaded_at, 0)
+    }
+
+    /// The same for a data date.
+    fn read_of_day(table: &str, operation: &str, snapshot: &str, loaded_at: &str, day: i32) -> Option<(i64, bool, bool)> {
         let mut dialects = Dialects::default();
         let dialect = r#"
             name = "test"
@@ -249,7 +254,7 @@ mod tests {
             data-date = { column = "day", encoding = "date-days" }
         "#;
         dialects.add(std::path::Path::new("test.toml"), dialect).expect("a dialect");
-        let row = format!(r#"{{"id":1,"ts":"{loaded_at}","day":0}}"#);
+        let row = format!(r#"{{"id":1,"ts":"{loaded_at}","day":{day}}}"#);
         let value = format!(r#"{{"op":"{operation}","before":null,"after":{row},"source":{{"snapshot":"{snapshot}"}}}}"#);
         let topic = format!("civil-affairs.3201.public.{table}");
         let read = read(&dialects, &topic, Timestamp(0), Some(br#"{"id":1}"#), Some(value.as_bytes()));
@@ -292,6 +297,41 @@ mod tests {
         // A connector that names no place in a snapshot still says that it read the row.
         assert_eq!(read_from("batch_control", "r", "false", next), Some((midnight, false, true)));
         assert_eq!(read_from("other", "u", "false", next), None);
+    }
+
+    #[test]
+    fn a_row_of_the_year_9999_completes_nothing_in_the_future() {
+        let now = Timestamp(1_795_000_000_000);
+        let (known, today) = (
+            Known {
+                seen: Timestamp(0),
+                load: Load::Passed,
+            },
+            "2026-11-18T00:00:00Z",
+        );
+        let far = 2_932_896; // 9999-12-31
+        for (table, day, said, refused) in [
+            ("heartbeat", 0, "9999-12-31T23:59:59Z", true),
+            ("batch_control", far, "9999-12-31T23:59:59Z", true),
+            // A load of today is complete up to its loading at most, whatever data date it names.
+            ("batch_control", far, today, false),
+        ] {
+            let (time, streamed, follows_a_load) = read_of_day(table, "c", "false", said, day).expect("a row");
+            let row = CompletenessRow {
+                streamed,
+                follows_a_load,
+                ..row(time)
+            };
+            let counted = count(known, &row, now, 250, RowsHold::AtOnce);
+            if refused {
+                assert_eq!(counted, Err(Discount::AheadOfUs), "{table}");
+            } else {
+                assert!(
+                    counted.is_ok_and(|counted| counted.claim.is_some_and(|claim| claim <= now)),
+                    "{table}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -15,12 +15,16 @@ mod behind;
 mod carry;
 mod difference;
 mod effects;
+mod entry;
+mod halving;
 mod refused;
 mod stored;
 
 pub use ask::{Given, Need, Pending, PendingKey, PersonKey, ShardRow};
 pub use difference::{Difference, Put, PutAway, PutEnrolment};
 pub use effects::{Effects, Publication, Telling};
+pub use entry::{Entry, Said};
+pub use halving::Halving;
 pub use refused::Refused;
 pub use stored::{AWAY, StoredPerson, published};
 
@@ -29,7 +33,6 @@ use crate::decision::Rulings;
 use crate::engine::{Outcome, Workspace};
 use crate::finding::About;
 use crate::ids::{AnchorId, IdKey, RecordId};
-use crate::input::Input;
 use crate::neighbourhood::Member;
 use crate::policy::Policy;
 use crate::release::{Told, facts_at_start_of};
@@ -50,21 +53,6 @@ pub struct Rules {
     pub key: IdKey,
     /// The policy in force.
     pub policy: Policy,
-}
-
-/// An entry of a shard's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The shard whose log it stands in.
-    pub shard: Shard,
-    /// Its position in that log.
-    pub position: i64,
-    /// Where its reader stood before it: between there and the entry the log holds nothing that can be read, such as a transaction's marker.
-    pub follows: i64,
-    /// When the broker appended it.
-    pub logged_at: Timestamp,
-    /// What it says; `None` when it cannot be decoded.
-    pub input: Option<Input>,
 }
 
 /// What a batch is to do.

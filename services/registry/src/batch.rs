@@ -7,12 +7,13 @@ use crate::entries::Entry;
 use crate::failure::Failure;
 use crate::give::{Cache, give};
 use crate::write::write;
-use domain::batch::{Asked, Batch, Need, Order, Publication, Rules};
+use domain::batch::{Asked, Batch, Need, Order, Publication, Rules, Said};
 use domain::date::Timestamp;
 use domain::engine::Outcome;
 use domain::shard::Shard;
 use sqlx::{Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Neighbourhoods that one batch works off because of a date or a pass, so that live traffic is never far behind.
@@ -60,7 +61,7 @@ pub async fn apply(
     let mut batch = Batch::new(order(beside, entries), Arc::clone(rules));
     let mut transaction = connection.begin().await?;
     let effects = loop {
-        match batch.proceed()? {
+        match proceed(&mut batch)? {
             Asked::Need(need) => {
                 let point = point_after(&need);
                 batch.give(give(&mut transaction, rulings, backend, need).await?);
@@ -92,7 +93,13 @@ pub async fn apply(
     Ok(applied)
 }
 
-/// Decodes the entries; what cannot be decoded is kept in the source log as it came.
+/// The batch's next step. A mistake of the program that one entry brings to light must not take the other shards with it.
+fn proceed(batch: &mut Batch) -> Result<Asked, Failure> {
+    let step = catch_unwind(AssertUnwindSafe(|| batch.proceed()));
+    Ok(step.map_err(|_| Failure::Broken)??)
+}
+
+/// Decodes the entries.
 fn order(beside: Beside, entries: &[Entry]) -> Order {
     let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
     shards.extend(beside.due.iter().chain(&beside.pass));
@@ -101,9 +108,7 @@ fn order(beside: Beside, entries: &[Entry]) -> Order {
         position: entry.position,
         follows: entry.follows,
         logged_at: Timestamp(entry.logged_at),
-        input: schemas::codec::decode_entry(entry.shard, &entry.body)
-            .inspect_err(|error| tracing::error!(shard = %entry.shard, position = entry.position, %error, "an entry cannot be decoded; it stays in the source log"))
-            .ok(),
+        said: said(entry),
     });
     Order {
         shards,
@@ -111,6 +116,14 @@ fn order(beside: Beside, entries: &[Entry]) -> Order {
         due: beside.due,
         pass: beside.pass,
         slice: SLICE,
+    }
+}
+
+fn said(entry: &Entry) -> Said {
+    match schemas::codec::decode_entry(entry.shard, &entry.body) {
+        decoded if entry.is_skipped => Said::Skipped(decoded.ok()),
+        Ok(input) => Said::Input(input),
+        Err(error) => Said::Unreadable(error.to_string()),
     }
 }
 
@@ -131,6 +144,6 @@ fn outcome_name(outcome: Option<Outcome>) -> &'static str {
         Some(Outcome::Superseded) => "superseded",
         Some(Outcome::Repeated) => "repeated",
         Some(Outcome::Control) => "control",
-        None => "undecodable",
+        None => "skipped",
     }
 }

@@ -5,6 +5,7 @@
 //! database and for the writers.
 
 use crate::entries::{Entry, Handed};
+use crate::halts::Rereads;
 use crate::owner;
 use anyhow::{Context, ensure};
 use domain::limits;
@@ -34,6 +35,8 @@ pub const TOPIC: &str = "person.records";
 const CANNOT_READ_ON: &str = "person.records cannot be read on without a gap: where the brokers' end lies before the base's positions \
      (`select shard, position from store.shard`), they have lost entries. Stop the services, put back a backup of the database from before \
      that, run `canbao restore`, and start the services again";
+/// How long the client may take to turn to another offset.
+const SEEK: Duration = Duration::from_secs(10);
 /// How long a revoked shard's entries in hand may take; after that the new owner cuts our connection off.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,7 @@ struct Ownership {
     failure: Mutex<Option<anyhow::Error>>,
     /// Where the reader stands in each shard's log.
     stands: Mutex<BTreeMap<Shard, i64>>,
+    rereads: Rereads,
     watch: Watch,
     stop: watch::Receiver<bool>,
 }
@@ -185,6 +189,7 @@ pub fn consume(
     handle: Handle,
     pool: PgPool,
     writers: Vec<mpsc::Sender<Handed>>,
+    rereads: Rereads,
     progress: &Watch,
     stop: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
@@ -204,6 +209,7 @@ pub fn consume(
         writers,
         failure: Mutex::new(None),
         stands: Mutex::new(BTreeMap::new()),
+        rereads,
         watch: progress.clone(),
         stop: stop.clone(),
     };
@@ -214,6 +220,9 @@ pub fn consume(
         .subscribe(&[TOPIC])
         .context("person.records could not be subscribed to")?;
     while !*stop.borrow() {
+        if !read_again(&consumer, count)? {
+            break;
+        }
         let polled = consumer.poll(Duration::from_millis(50));
         if let Some(error) = consumer.context().failure.lock().expect("no panic holds this lock").take() {
             return Err(error);
@@ -248,6 +257,7 @@ pub fn consume(
             // A producer's time, where the topic was not made by us, can be any number: a month's part of the log is made for it.
             logged_at: message.timestamp().to_millis().unwrap_or(0).clamp(0, *limits::INSTANTS.end()),
             body: message.payload().unwrap_or_default().to_vec(),
+            is_skipped: false,
         };
         let writer = &consumer.context().writers[writer_of(shard, count)];
         if writer.blocking_send(Handed::Entry(entry)).is_err() {
@@ -257,6 +267,42 @@ pub fn consume(
     }
     consumer.unsubscribe();
     Ok(())
+}
+
+/// Reads shards again from where their writers asked, and says so to them in the order of what they are handed; `false` when a writer has
+/// gone.
+///
+/// # Errors
+/// When the client refuses.
+fn read_again(consumer: &BaseConsumer<Ownership>, writers: usize) -> anyhow::Result<bool> {
+    let ownership = consumer.context();
+    for (shard, position) in ownership.rereads.take() {
+        let partition = i32::from(shard.number());
+        let assigned = consumer.assignment().context("asking what is assigned")?;
+        if assigned.find_partition(TOPIC, partition).is_none() {
+            continue; // Whoever has it now reads on from the store's position.
+        }
+        match consumer.seek(TOPIC, partition, Offset::Offset(position), SEEK) {
+            Err(error) if is_transient(&error) => {
+                tracing::warn!(%shard, %error, "a shard is not read again yet");
+                ownership.rereads.ask(shard, position);
+                continue;
+            }
+            sought => sought.with_context(|| format!("reading shard {shard} again from {position}"))?,
+        }
+        ownership
+            .stands
+            .lock()
+            .expect("no panic holds this lock")
+            .insert(shard, position);
+        if ownership.writers[writer_of(shard, writers)]
+            .blocking_send(Handed::Again(shard))
+            .is_err()
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Offsets that a reader is not shown, though it read on from the one before, were never entries: they are markers of transactions and

@@ -1,6 +1,7 @@
 //! Entries of the shards' logs, from the broker to the writers.
 
 use domain::shard::Shard;
+use runtime::store::refused::RefusedEntry;
 use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
@@ -17,6 +18,21 @@ pub struct Entry {
     pub logged_at: i64,
     /// The message as framed.
     pub body: Vec<u8>,
+    /// An operator stated that it is stepped over.
+    pub is_skipped: bool,
+}
+
+impl Entry {
+    /// What is kept of it when it cannot be applied.
+    pub(crate) fn refused(&self, cause: String) -> RefusedEntry {
+        RefusedEntry {
+            shard: self.shard,
+            position: self.position,
+            logged_at: self.logged_at,
+            cause,
+            body: self.body.clone(),
+        }
+    }
 }
 
 /// What the consumer hands a writer.
@@ -24,6 +40,8 @@ pub struct Entry {
 pub enum Handed {
     /// The next entry of one of the writer's shards.
     Entry(Entry),
+    /// What comes of this shard from now on was read again, as the writer had [asked](crate::halts::Rereads).
+    Again(Shard),
     /// Shards that are the writer's from now on; entries follow.
     Assigned(BTreeSet<Shard>),
     /// Shards that are no longer the writer's: finish what was handed over, then say so.

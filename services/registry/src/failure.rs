@@ -35,12 +35,53 @@ pub enum Failure {
     /// The base is behind what was published from it, or not whole.
     #[error(transparent)]
     Behind(#[from] Contradiction),
+    /// The program broke down on the batch, which is a mistake in it.
+    #[error("the program broke down on it; this is a mistake of the program, the log says where")]
+    Broken,
+    /// A base that is made anew comes to an entry that cannot be applied.
+    #[error(
+        "shard {shard}: the entry at {position} cannot be applied: {cause}. Mend the cause, or run `{command}`, which keeps the entry and \
+         steps over it; then run `canbao restore --from-log` again"
+    )]
+    At {
+        /// The shard.
+        shard: Shard,
+        /// The entry's offset.
+        position: i64,
+        /// Why it cannot be applied.
+        cause: String,
+        /// The command that steps over it.
+        command: String,
+    },
     /// The batch itself says that it must not be written.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
 
 impl Failure {
+    /// Whether it may be one entry's fault, so that the others can be applied without it. Else it concerns the whole base, or who may
+    /// write to it, or passes.
+    pub fn is_of_an_entry(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::Unreadable(_) | Self::Broken | Self::Refused(Refused::Unreadable { .. }) => true,
+            Self::Refused(Refused::OlderPolicy { .. } | Refused::Gap { .. } | Refused::Behind { .. })
+            | Self::Again { .. }
+            | Self::NotOwner { .. }
+            | Self::Behind(_)
+            | Self::At { .. } => false,
+        }
+    }
+
+    /// The cause in words for people, with nothing personal in it.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Again { source, .. } => session::explain_any(source),
+            Self::Database(error) => session::explain(error),
+            Self::Refused(Refused::Unreadable { why, .. }) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// A failure that may pass.
     pub fn again(what: &'static str, source: impl Into<anyhow::Error>) -> Self {
         Self::Again {
@@ -71,6 +112,34 @@ impl From<ReadError> for Failure {
         match error {
             ReadError::Database(error) => error.into(),
             ReadError::Unreadable(_) | ReadError::Unknown { .. } => Self::Unreadable(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_one_entrys_fault_ends_nobody() {
+        let shard = Shard::new(5).expect("a shard");
+        let unreadable = Failure::from(Refused::Unreadable {
+            shard,
+            position: 7,
+            why: "garbage".to_owned(),
+        });
+        assert_eq!(unreadable.cause(), "garbage");
+        for failure in [unreadable, Failure::from(sqlx::Error::RowNotFound), Failure::Broken] {
+            assert!(failure.is_of_an_entry(), "{failure}");
+        }
+        let gap = Refused::Gap {
+            shard,
+            expected: 1,
+            found: 2,
+        };
+        let lost = Failure::NotOwner { shard, owner: None };
+        for failure in [Failure::from(gap), lost, Failure::from(sqlx::Error::PoolTimedOut)] {
+            assert!(!failure.is_of_an_entry(), "{failure}");
         }
     }
 }

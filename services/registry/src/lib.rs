@@ -2,7 +2,8 @@
 //!
 //! Upstream: `person.records` (records, messages between shards, statements of the clock). Downstream: the store in PostgreSQL, whose
 //! outbox the publisher reads; `person.records` again, for messages between shards. State: none but PostgreSQL's. On failure: a batch
-//! that was not committed left no trace and is tried again; a process that lost its shards to another ends.
+//! that was not committed left no trace and is tried again; an entry that is refused for good stops its shard ([`halts`]); a process that lost
+//! its shards to another ends.
 //!
 //! The folder is the pipeline: [`consume`] → [`writer`] → [`batch`] ([`give`], [`domain::batch`], `write`) → [`relay`].
 
@@ -12,6 +13,7 @@ pub mod consume;
 pub mod entries;
 pub mod failure;
 pub mod give;
+pub mod halts;
 pub mod owner;
 pub mod relay;
 pub mod restore;
@@ -22,6 +24,7 @@ use anyhow::Context;
 use domain::batch::Rules;
 use domain::policy::Policy;
 use give::Cache;
+use halts::{Halts, Rereads};
 use runtime::kafka;
 use runtime::service::Service;
 use runtime::store::session;
@@ -74,6 +77,7 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let mut senders = Vec::new();
     let mut writers = tokio::task::JoinSet::new();
     let mut failure = None;
+    let rereads = Rereads::default();
     for number in 1..=settings.registry.writers.max(1) {
         let (sender, receiver) = mpsc::channel(AHEAD);
         senders.push(sender);
@@ -84,12 +88,14 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
             .set("enable.gapless.guarantee", "true");
         let producer = producer.create().context("the relay's producer could not be made")?;
         let watch = service.health.watch(format!("progress of writer {number}"));
-        writers.spawn(Writer::new(plan.clone(), pool.clone(), producer, watch, service.shutdown.clone()).run(receiver));
+        let halts = Halts::new(rereads.clone(), service.health.check(format!("entries of writer {number}")));
+        writers.spawn(Writer::new(plan.clone(), pool.clone(), producer, halts, watch, service.shutdown.clone()).run(receiver));
     }
     let config = kafka::group_consumer(settings, "registry", GROUP);
     let progress = service.health.watch("progress of the consumer");
     let handle = tokio::runtime::Handle::current();
-    let mut consumer = tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, &progress, &stopped));
+    let mut consumer =
+        tokio::task::spawn_blocking(move || consume::consume(config, handle, pool, senders, rereads, &progress, &stopped));
     let mut ended = None;
     tokio::select! {
         () = shutdown.wait() => {}

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::give::Cache;
 use crate::write;
 use crate::{owner, writer};
-use domain::batch::{Effects, PersonKey, Rules, ShardRow};
+use domain::batch::{Effects, Halving, PersonKey, Rules, ShardRow};
 use domain::date::Timestamp;
 use domain::finding::About;
 use domain::ids::{AnchorId, PersonId};
@@ -17,7 +17,9 @@ use domain::release::{Cause, Event, EventKind, Told};
 use domain::restore::{self, Known};
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
+use runtime::store::log::SKIPPED;
 use runtime::store::read::{self, ReadError};
+use runtime::store::refused;
 use runtime::store::{decode, encode};
 use sqlx::{Connection, PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +30,22 @@ const MADE_ANEW: &str = "truncate store.person, store.directory, store.enrolment
      store.pending, store.carried, store.decision, store.guest, store.message, store.pass";
 /// Entries of the source log that are applied together.
 const AT_A_TIME: &str = "fetch 5000 from restored_log";
+
+/// What an operator had stepped over when the base was made anew before, and was applied in an earlier life, counts as stepped over.
+const NOW_SKIPPED: &str = "with changed as (
+         update store.source_log l set outcome = 5
+         from (select shard, position, outcome from store.source_log join store.refused_entry using (shard, position)
+               where skipped_at is not null and outcome <> 5) as b
+         where l.shard = b.shard and l.position = b.position
+         returning l.shard, l.agency, l.city, l.\"table\", l.partition, b.outcome as before
+     ), moved as (
+         select shard, agency, city, \"table\", partition, before as outcome, -1 as value from changed where agency is not null
+         union all
+         select shard, agency, city, \"table\", partition, 5, 1 from changed where agency is not null
+     )
+     insert into store.books as b (shard, agency, city, \"table\", partition, outcome, value)
+     select shard, agency, city, \"table\", partition, outcome, sum(value) from moved group by 1, 2, 3, 4, 5, 6
+     on conflict (shard, agency, city, \"table\", partition, outcome) do update set value = b.value + excluded.value";
 
 /// How a restored base goes on.
 #[derive(Debug)]
@@ -199,10 +217,11 @@ pub async fn replay(
     let backend = owner::backend(connection).await?;
     let rulings = Cache::default();
     let mut reading = reader.begin().await?;
+    sqlx::query(NOW_SKIPPED).execute(&mut *connection).await?;
     // Completeness is not kept in it, so that its positions have gaps.
     sqlx::query(
         "declare restored_log no scroll cursor for
-         select shard, position, (extract(epoch from logged_at) * 1000)::bigint as logged_at, body
+         select shard, position, (extract(epoch from logged_at) * 1000)::bigint as logged_at, body, outcome
          from store.source_log order by shard, position",
     )
     .execute(&mut *reading)
@@ -224,13 +243,19 @@ pub async fn replay(
                 follows,
                 logged_at: row.try_get("logged_at")?,
                 body: row.try_get("body")?,
+                is_skipped: row.try_get::<i16, _>("outcome")? == SKIPPED,
             });
         }
         let beside = Beside {
             is_logged: true,
             ..Beside::default()
         };
-        batch::apply(connection, rules, &rulings, backend, beside, &entries).await?;
+        match batch::apply(connection, rules, &rulings, backend, beside.clone(), &entries).await {
+            Err(failure) if failure.is_of_an_entry() => {
+                apply_halved(connection, rules, &rulings, backend, &beside, &entries).await?;
+            }
+            applied => drop(applied?),
+        }
         total += entries.len() as u64;
         applied(total);
     }
@@ -241,4 +266,35 @@ pub async fn replay(
         .execute(&mut *connection)
         .await?;
     Ok(total)
+}
+
+/// Applies what was refused for good in halves, up to the entry at fault: it is kept with its cause, and nothing goes on behind it.
+async fn apply_halved(
+    connection: &mut PgConnection,
+    rules: &Arc<Rules>,
+    rulings: &Cache,
+    backend: i32,
+    beside: &Beside,
+    entries: &[Entry],
+) -> Result<(), Failure> {
+    let mut halving = Halving::new(entries.iter().map(|entry| entry.shard));
+    while let Some(piece) = halving.to_try() {
+        let piece: Vec<Entry> = piece.iter().map(|at| entries[*at].clone()).collect();
+        match batch::apply(connection, rules, rulings, backend, beside.clone(), &piece).await {
+            Ok(_) => halving.done(),
+            Err(failure) if failure.is_of_an_entry() => {
+                let Some(at) = halving.failed() else { continue };
+                let refused = entries[at].refused(failure.cause());
+                refused::keep(&mut *connection, &refused).await?;
+                return Err(Failure::At {
+                    shard: refused.shard,
+                    position: refused.position,
+                    command: refused::command(refused.shard, refused.position),
+                    cause: refused.cause,
+                });
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(())
 }

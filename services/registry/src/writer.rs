@@ -4,9 +4,10 @@ use crate::batch::{self, Applied, Beside};
 use crate::entries::{Entry, Handed};
 use crate::failure::Failure;
 use crate::give::Cache;
+use crate::halts::Halts;
 use crate::{behind, owner, relay};
 use anyhow::Context;
-use domain::batch::Rules;
+use domain::batch::{Halving, Rules};
 use domain::date::{Day, Month};
 use domain::shard::Shard;
 use rdkafka::producer::FutureProducer;
@@ -68,13 +69,14 @@ pub struct Writer {
     passes: BTreeSet<Shard>,
     /// Months whose part of the source log exists.
     months: BTreeSet<Month>,
+    halts: Halts,
     watch: Watch,
     shutdown: Shutdown,
 }
 
 impl Writer {
     /// A writer without shards yet.
-    pub fn new(plan: Plan, pool: PgPool, producer: FutureProducer, watch: Watch, shutdown: Shutdown) -> Self {
+    pub fn new(plan: Plan, pool: PgPool, producer: FutureProducer, halts: Halts, watch: Watch, shutdown: Shutdown) -> Self {
         Self {
             plan,
             pool,
@@ -85,6 +87,7 @@ impl Writer {
             due: BTreeSet::new(),
             passes: BTreeSet::new(),
             months: BTreeSet::new(),
+            halts,
             watch,
             shutdown,
         }
@@ -93,18 +96,22 @@ impl Writer {
     /// Works until the consumer has gone.
     ///
     /// # Errors
-    /// When another process owns one of the shards, entries are missing, or the database refuses a batch for good.
+    /// When another process owns one of the shards, entries are missing, or the database refuses for good what is no entry's fault.
     pub async fn run(mut self, mut handed: mpsc::Receiver<Handed>) -> anyhow::Result<()> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
+            self.try_again().await?;
             let next = if self.due.is_empty() && self.passes.is_empty() {
-                handed.recv().await
+                match tokio::time::timeout(self.halts.pause(), handed.recv()).await {
+                    Ok(next) => next,
+                    Err(_) => continue,
+                }
             } else {
                 // Dates and passes are worked off behind live traffic: whatever waits in the log goes first.
                 match handed.try_recv() {
                     Ok(next) => Some(next),
                     Err(mpsc::error::TryRecvError::Empty) => {
-                        self.apply(&[]).await?;
+                        self.work().await?;
                         continue;
                     }
                     Err(mpsc::error::TryRecvError::Disconnected) => None,
@@ -116,6 +123,7 @@ impl Writer {
                 Handed::Entry(entry) => {
                     entries.push(entry);
                     after = collect(&mut handed, &mut entries, &self.plan).await;
+                    entries.retain(|entry| !self.halts.leaves_alone(entry.shard));
                 }
                 other => after = after.or(Some(other)),
             }
@@ -126,12 +134,14 @@ impl Writer {
             match after {
                 Some(Handed::Assigned(shards)) => self.assigned(shards).await?,
                 Some(Handed::Revoked(shards, done)) => self.revoked(&shards, done),
+                Some(Handed::Again(shard)) => self.halts.read_again(shard),
                 Some(Handed::Entry(_)) | None => {}
             }
         }
     }
 
     async fn assigned(&mut self, shards: BTreeSet<Shard>) -> anyhow::Result<()> {
+        self.halts.forget(&shards);
         self.due.extend(&shards);
         self.passes.extend(&shards);
         self.shards.extend(shards);
@@ -161,6 +171,7 @@ impl Writer {
     }
 
     fn revoked(&mut self, shards: &BTreeSet<Shard>, done: oneshot::Sender<()>) {
+        self.halts.forget(shards);
         self.shards.retain(|shard| !shards.contains(shard));
         self.due.retain(|shard| !shards.contains(shard));
         self.passes.retain(|shard| !shards.contains(shard));
@@ -168,21 +179,80 @@ impl Writer {
         let _ = done.send(());
     }
 
-    /// Applies entries; tries again on a new connection while database or brokers are not able to.
+    /// Applies entries. Where they are refused for good they are halved, until the entry at fault fails alone: its shard waits there, all
+    /// else is applied.
     async fn apply(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        if self.patiently(entries, self.beside(entries.len())).await?.is_ok() {
+            return Ok(());
+        }
+        // Without what was done beside them: that may be at fault.
+        let mut halving = Halving::new(entries.iter().map(|entry| entry.shard));
+        while let Some(piece) = halving.to_try() {
+            let piece: Vec<Entry> = piece.iter().map(|at| entries[*at].clone()).collect();
+            let applied = self.patiently(&piece, Beside::default()).await?;
+            match applied {
+                Ok(()) => halving.done(),
+                Err(failure) => {
+                    if let Some(at) = halving.failed() {
+                        self.wait_at(&entries[at], failure.cause()).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Dates and passes, beside no entries.
+    async fn work(&mut self) -> anyhow::Result<()> {
+        let done = self.patiently(&[], self.beside(0)).await?;
+        Ok(done.context("dates and passes are not worked off")?)
+    }
+
+    /// Tries the entries that shards wait at, where that may help.
+    async fn try_again(&mut self) -> anyhow::Result<()> {
+        let entries = match self.halts.to_try(&self.pool).await {
+            Err(error) if session::is_passing(&error) => return Ok(()),
+            entries => entries.context("looking for statements on entries that cannot be applied")?,
+        };
+        for entry in entries {
+            match self.patiently(std::slice::from_ref(&entry), Beside::default()).await? {
+                Ok(()) => self.halts.go_on(&entry),
+                Err(failure) => self.wait_at(&entry, failure.cause()).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A shard waits at an entry from now on; waits for a database that is away.
+    async fn wait_at(&mut self, entry: &Entry, cause: String) -> anyhow::Result<()> {
+        let mut attempts = Attempts::new(Instant::now());
+        while let Err(error) = self.halts.wait_at(&self.pool, entry, cause.clone()).await {
+            self.again(error.into(), &mut attempts, "an entry that cannot be applied is not kept")
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Applies entries as one batch; tries again on a new connection while database or brokers are not able to. What may be one entry's
+    /// fault is handed back.
+    async fn patiently(&mut self, entries: &[Entry], beside: Beside) -> anyhow::Result<Result<(), Failure>> {
         let mut attempts = Attempts::new(Instant::now());
         loop {
             self.watch.begin("a batch is applied");
-            match self.attempt(entries).await {
+            let failure = match self.attempt(entries, &beside).await {
                 Ok(()) => {
                     self.watch.moved();
-                    return Ok(());
+                    return Ok(Ok(()));
                 }
-                Err(failure) => {
-                    metrics::counter!("canbao_registry_batch_retries_total").increment(1);
-                    self.again(failure, &mut attempts, "a batch is not applied").await?;
+                Err(failure) if failure.is_of_an_entry() => {
+                    self.watch.rest();
+                    self.link = None;
+                    return Ok(Err(failure));
                 }
-            }
+                Err(failure) => failure,
+            };
+            metrics::counter!("canbao_registry_batch_retries_total").increment(1);
+            self.again(failure, &mut attempts, "a batch is not applied").await?;
         }
     }
 
@@ -212,7 +282,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn attempt(&mut self, entries: &[Entry]) -> Result<(), Failure> {
+    async fn attempt(&mut self, entries: &[Entry], beside: &Beside) -> Result<(), Failure> {
         for entry in entries {
             let month = Day(entry.logged_at.div_euclid(86_400_000) as i32).month();
             if !self.months.contains(&month) {
@@ -222,7 +292,6 @@ impl Writer {
         }
         runtime::failpoint::reach("registry.begun");
         let started = Instant::now();
-        let beside = self.beside(entries.len());
         let mut link = self.link().await?;
         let (rules, rulings) = (&self.plan.rules, &self.plan.rulings);
         let applied = batch::apply(&mut link.connection, rules, rulings, link.backend, beside.clone(), entries).await?;

@@ -6,6 +6,7 @@ use domain::date::Day;
 use domain::division::City;
 use domain::finding::AlertKind;
 use domain::ids::RecordId;
+use domain::shard::Shard;
 use domain::source::Source;
 use runtime::kafka::topics::parse_source;
 use runtime::statements::GoLiveRegion;
@@ -81,6 +82,20 @@ pub(super) enum Command {
     },
     /// Rows behind, completeness and age per agency and region
     Lag,
+    /// Step over an entry of person.records that the registry cannot apply and waits at; it is kept, with who and why
+    Skip {
+        /// The shard, as readiness and `canbao lag` show it
+        #[arg(value_parser = shard)]
+        shard: Shard,
+        /// The entry's offset in its partition of person.records
+        offset: i64,
+        /// Why, for whoever asks later
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Seconds to wait until the registry has stepped over it
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
     /// Begin to announce findings of a region; refused while a source in scope is incomplete
     GoLive {
         /// City code, or `all`
@@ -172,6 +187,11 @@ pub(super) enum SourceAction {
 
 fn source(text: &str) -> Result<Source, &'static str> {
     parse_source(text).ok_or("expected <agency>.<city>, such as human-resources.3201")
+}
+
+fn shard(text: &str) -> Result<Shard, &'static str> {
+    let number = text.parse().ok();
+    number.and_then(Shard::new).ok_or("expected the number of a shard, 0 to 63")
 }
 
 fn alert_kind(text: &str) -> Result<AlertKind, String> {

@@ -2,6 +2,7 @@
 //!
 //! The unit is the message of the source topic; one message can become several records (a correction). A message is
 //! - *applied* when any of its records was applied, else *superseded* when any was, else *repeated*;
+//! - *skipped* when an operator had it stepped over ([`crate::skip`]);
 //! - *dead-lettered* when its coordinates stand in the dead letters, and its record, if its person was readable, in the log;
 //! - *control* when it carries no record: tombstones, completeness rows, truncations;
 //! - *in flight* when a record of it still stands between the normaliser and the base;
@@ -15,6 +16,7 @@
 use super::log::Logged;
 use domain::epoch::Epochs;
 use domain::ids::RecordId;
+use runtime::store::log::SKIPPED;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::ops::AddAssign;
@@ -41,6 +43,8 @@ pub struct Page {
     pub superseded: u64,
     /// The same versions were there first.
     pub repeated: u64,
+    /// Stepped over, by an operator's statement.
+    pub skipped: u64,
     /// In the dead letters.
     pub dead_lettered: u64,
     /// Without a record.
@@ -60,7 +64,8 @@ pub struct Page {
 impl Page {
     /// Every message is accounted for and nothing else is in the log.
     pub fn balances(&self) -> bool {
-        let accounted = self.applied + self.superseded + self.repeated + self.dead_lettered + self.control + self.in_flight;
+        let in_log = self.applied + self.superseded + self.repeated + self.skipped;
+        let accounted = in_log + self.dead_lettered + self.control + self.in_flight;
         self.missing == 0 && self.unexplained == 0 && accounted == self.read
     }
 }
@@ -71,6 +76,7 @@ impl AddAssign for Page {
         self.applied += other.applied;
         self.superseded += other.superseded;
         self.repeated += other.repeated;
+        self.skipped += other.skipped;
         self.dead_lettered += other.dead_lettered;
         self.control += other.control;
         self.in_flight += other.in_flight;
@@ -84,7 +90,7 @@ impl AddAssign for Page {
 /// Where a record of a message was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Found {
-    /// In the log, with the lowest outcome of its copies: 1 applied, 2 superseded, 3 repeated.
+    /// In the log, with the lowest outcome of its copies: 1 applied, 2 superseded, 3 repeated, 5 stepped over.
     Logged(i16),
     InFlight,
     Nowhere,
@@ -183,6 +189,7 @@ impl<'a> Ledger<'a> {
         match outcome {
             1 => self.page.applied += 1,
             2 => self.page.superseded += 1,
+            SKIPPED => self.page.skipped += 1,
             _ => self.page.repeated += 1,
         }
     }
@@ -270,6 +277,10 @@ mod tests {
             logged(2, 4, 1),
             logged(2, 5, 1),
             logged(4, 6, 1),
+            logged(7, 8, SKIPPED),
+            // Its repetition was applied.
+            logged(8, 9, 1),
+            logged(8, 9, SKIPPED),
         ];
         let messages = [
             (0, Expected::Records(vec![record(1)])),
@@ -279,12 +290,15 @@ mod tests {
             (4, Expected::DeadLetter(Some(record(6)))),
             (5, Expected::DeadLetter(None)),
             (6, Expected::Records(vec![record(7)])),
+            (7, Expected::Records(vec![record(8)])),
+            (8, Expected::Records(vec![record(9)])),
         ];
-        let (page, missing) = page(&rows, &[(6, 7)], &[4, 5], &messages, 8);
+        let (page, missing) = page(&rows, &[(6, 7)], &[4, 5], &messages, 10);
         let expected = Page {
-            read: 7,
-            applied: 2,
+            read: 9,
+            applied: 3,
             superseded: 1,
+            skipped: 1,
             control: 1,
             dead_lettered: 2,
             in_flight: 1,

@@ -12,7 +12,7 @@ use domain::record::{Change, EntityChange};
 use domain::shard::{SHARDS, Shard};
 use domain::source::Source;
 use indicatif::ProgressBar;
-use runtime::store::log::{BookKey, LogRow};
+use runtime::store::log::{BookKey, LogRow, SKIPPED};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -54,7 +54,7 @@ pub(crate) struct Logged {
     pub offset: u64,
     pub record: RecordId,
     pub epoch: i16,
-    /// As stored: 1 applied, 2 superseded, 3 repeated.
+    /// As stored: 1 applied, 2 superseded, 3 repeated, 5 stepped over.
     pub outcome: i16,
 }
 
@@ -91,8 +91,8 @@ pub(crate) type SourcePartition = (Source, String, u16);
 pub(crate) struct SourceLog {
     /// Rows read.
     pub rows: u64,
-    /// Rows that cannot be decoded.
-    pub undecodable: u64,
+    /// Rows of what was stepped over: shard and position.
+    pub skipped: BTreeSet<(Shard, i64)>,
     /// Rows whose columns do not go with their contents.
     pub uneven: Option<Problems>,
     /// By sending shard, the messages that stand in the logs of others.
@@ -176,16 +176,22 @@ impl SourceLog {
         let position: i64 = row.try_get("position")?;
         self.rows += 1;
         let body: &[u8] = row.try_get("body")?;
-        let input = schemas::codec::decode_input(body).ok();
+        let input = schemas::codec::decode_entry(shard, body).ok();
         if let Some(problem) = uneven(row, shard, position, body, input.as_ref())? {
             self.note_uneven(shard, position, problem);
         }
-        let Some(input) = input else {
-            self.undecodable += 1;
-            return Ok(());
-        };
-        self.note_origin(shard, row.try_get("outcome")?, &input);
-        self.take(shard, input);
+        let outcome: i16 = row.try_get("outcome")?;
+        if outcome == SKIPPED {
+            self.skipped.insert((shard, position));
+        }
+        let Some(input) = input else { return Ok(()) };
+        self.note_origin(shard, outcome, &input);
+        match input {
+            // It stands in a log, so that it is not missing, and nobody heard it.
+            Input::Message(message) if outcome == SKIPPED => self.note_message(&message),
+            _ if outcome == SKIPPED => {}
+            input => self.take(shard, input),
+        }
         Ok(())
     }
 
@@ -228,11 +234,15 @@ impl SourceLog {
             .entry(message.from)
             .or_default();
         *heard = (*heard).max(message.sequence + 1);
-        if message.sequence < FURTHEST {
-            self.messages.entry(message.from).or_default().note(message.sequence);
-        }
+        self.note_message(message);
         if let MessageBody::Carry { to, about } = &message.body {
             self.carried.extend(about.iter().map(|about| (shard, *to, *about)));
+        }
+    }
+
+    fn note_message(&mut self, message: &Message) {
+        if message.sequence < FURTHEST {
+            self.messages.entry(message.from).or_default().note(message.sequence);
         }
     }
 
@@ -352,7 +362,8 @@ fn uneven(row: &PgRow, shard: Shard, position: i64, body: &[u8], input: Option<&
     }
     let outcome: i16 = row.try_get("outcome")?;
     let possible = match kind {
-        0 => outcome == 5,
+        _ if outcome == SKIPPED => true,
+        0 => false,
         1 | 2 => (1..=3).contains(&outcome),
         _ => outcome == 4,
     };

@@ -7,15 +7,16 @@ use anyhow::Context;
 use domain::date::{Day, Timestamp};
 use domain::decision::Decision;
 use domain::division::City;
+use domain::input::{Control, Input};
 use domain::source::{Agency, Source};
 use runtime::statements::Statement;
-use runtime::store::read::{StoredShard, day};
+use runtime::store::read::{self, StoredShard, day};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Compares `store.clock`, `store.completeness`, `store.statement` and `store.source_topic`.
+/// Compares `store.clock`, `store.completeness`, `store.statement`, `store.source_topic` and `store.refused_entry`.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -32,6 +33,7 @@ pub(super) async fn compare(
         completeness(connection, shards, show).await?,
         statements(connection, log, agreed, show).await?,
         source_topics(connection, topics, show).await?,
+        refused_entries(connection, shards, log, show).await?,
     ])
 }
 
@@ -192,6 +194,51 @@ async fn source_topics(connection: &mut PgConnection, topics: &[SourceTopic], sh
             }
             Some(_) => (),
         }
+    }
+    Ok(problems.report())
+}
+
+/// What was stepped over was stated, and what was stated was stepped over once the shard was there.
+async fn refused_entries(
+    connection: &mut PgConnection,
+    shards: &[StoredShard],
+    log: &SourceLog,
+    show: u32,
+) -> anyhow::Result<TableReport> {
+    let rows =
+        sqlx::query("select shard, position, body, skipped_at is not null as stated from store.refused_entry order by 1, 2")
+            .fetch_all(connection)
+            .await
+            .context("reading what could not be applied: was `canbao migrate` run?")?;
+    let mut problems = Problems::new("refused_entry", show);
+    problems.rows = rows.len() as u64;
+    let mut unstated = log.skipped.clone();
+    for row in &rows {
+        let (shard, position): (_, i64) = (read::shard(row)?, row.try_get("position")?);
+        if !row.try_get::<bool, _>("stated")? {
+            continue;
+        }
+        let is_logged = unstated.remove(&(shard, position));
+        let is_passed = shards
+            .iter()
+            .any(|stored| stored.shard == shard && stored.position > position);
+        // Vectors of completeness are never logged.
+        let is_vector = || {
+            let said = row
+                .try_get::<&[u8], _>("body")
+                .ok()
+                .map(|body| schemas::codec::decode_entry(shard, body));
+            matches!(said, Some(Ok(Input::Control(Control::Completeness(_)))))
+        };
+        if is_passed && !is_logged && !is_vector() {
+            problems.note(
+                format!("{shard}/{position}"),
+                "is stated to be stepped over, and the source log has it otherwise",
+            );
+        }
+    }
+    for (shard, position) in unstated {
+        problems.note(format!("{shard}/{position}"), "was stepped over, and nobody stated it");
     }
     Ok(problems.report())
 }

@@ -14,8 +14,8 @@ use std::fmt::Write as _;
 pub struct BaseReport {
     /// Rows of the source log.
     pub log_rows: u64,
-    /// Rows of it that cannot be decoded: they were kept and took no effect.
-    pub undecodable: u64,
+    /// Rows of it that were stepped over (`canbao skip`): they are kept and took no effect.
+    pub skipped: u64,
     /// The business date compared on.
     pub business_date: Option<String>,
     /// Persons recomputed.
@@ -123,11 +123,11 @@ fn render_into(report: &Report, text: &mut String) -> std::fmt::Result {
         base.log_rows, base.persons, base.findings
     )?;
     render_tables(["table", "rows", "differences"], &base.tables, text)?;
-    if base.undecodable > 0 {
+    if base.skipped > 0 {
         writeln!(
             text,
-            "{} rows of the source log cannot be decoded; they took no effect",
-            base.undecodable
+            "{} entries were stepped over and took no effect: store.refused_entry says by whom and why",
+            base.skipped
         )?;
     }
 
@@ -181,7 +181,7 @@ fn render_tables(heading: [&str; 3], tables: &[TableReport], text: &mut String) 
 fn render_books(books: &BooksReport, text: &mut String) -> std::fmt::Result {
     writeln!(
         text,
-        "\nBooks: read = applied + superseded + repeated + dead letters + control (+ in flight), per source"
+        "\nBooks: read = applied + superseded + repeated + skipped + dead letters + control (+ in flight), per source"
     )?;
     let heading = [
         "source",
@@ -189,6 +189,7 @@ fn render_books(books: &BooksReport, text: &mut String) -> std::fmt::Result {
         "applied",
         "superseded",
         "repeated",
+        "skipped",
         "dead",
         "control",
         "in flight",
@@ -225,12 +226,13 @@ fn render_books(books: &BooksReport, text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn cells(name: &str, page: &Page) -> [String; 12] {
+fn cells(name: &str, page: &Page) -> [String; 13] {
     let Page {
         read,
         applied,
         superseded,
         repeated,
+        skipped,
         dead_lettered,
         control,
         in_flight,
@@ -244,6 +246,7 @@ fn cells(name: &str, page: &Page) -> [String; 12] {
         applied,
         superseded,
         repeated,
+        skipped,
         dead_lettered,
         control,
         in_flight,
@@ -268,8 +271,9 @@ fn render_rest(rest: &Rest, text: &mut String) -> std::fmt::Result {
     }
     writeln!(
         text,
-        "\nUnder way: {} records and {} statements not applied, {} events not published, {} persons waiting for a source",
-        rest.records_behind, rest.controls_behind, rest.outbox, rest.pending
+        "\nUnder way: {} records and {} statements not applied, {} events not published, {} persons waiting for a source, {} shards waiting \
+         at an entry",
+        rest.records_behind, rest.controls_behind, rest.outbox, rest.pending, rest.refused
     )
 }
 
@@ -305,7 +309,7 @@ mod tests {
             rest: Rest::default(),
             base: BaseReport {
                 log_rows: 5,
-                undecodable: 0,
+                skipped: 0,
                 business_date: None,
                 persons: 3,
                 findings: 0,

@@ -43,6 +43,8 @@ pub struct Rest {
     pub outbox: u64,
     /// Persons whose findings wait for a source to be complete.
     pub pending: u64,
+    /// Shards that wait at an entry which cannot be applied.
+    pub refused: u64,
 }
 
 impl Rest {
@@ -60,6 +62,10 @@ impl Rest {
             (self.passes, "passes through a shard"),
             (self.statements, "statements not sent"),
             (self.controls_behind, "statements not applied"),
+            (
+                self.refused,
+                "shards waiting at an entry that cannot be applied (`canbao lag` names them)",
+            ),
         ];
         let some = named.iter().filter(|(count, _)| *count > 0);
         some.map(|(count, what)| format!("{count} {what}"))
@@ -69,7 +75,7 @@ impl Rest {
 
     /// Nothing is under way at all, but for findings that wait for a source.
     pub fn is_at_rest(&self) -> bool {
-        self.is_comparable() && self.records_behind == 0 && self.controls_behind == 0 && self.outbox == 0
+        self.is_comparable() && self.records_behind == 0 && self.controls_behind == 0 && self.outbox == 0 && self.refused == 0
     }
 }
 
@@ -81,7 +87,8 @@ pub(crate) async fn look(connection: &mut PgConnection) -> anyhow::Result<(Vec<S
     let counts = sqlx::query(
         "select (select count(*) from store.outbox) as outbox, (select count(*) from store.message) as messages,
                 (select count(*) from store.pending) as pending,
-                (select count(*) from store.statement where sent_at is null and refused is null) as statements",
+                (select count(*) from store.statement where sent_at is null and refused is null) as statements,
+                (select count(*) from store.refused_entry r join store.shard s on s.shard = r.shard and s.position <= r.position) as refused",
     )
     .fetch_one(&mut *connection)
     .await
@@ -92,6 +99,7 @@ pub(crate) async fn look(connection: &mut PgConnection) -> anyhow::Result<(Vec<S
         messages: count("messages")?,
         pending: count("pending")?,
         statements: count("statements")?,
+        refused: count("refused")?,
         passes: shards.iter().map(|shard| shard.state.passes.len() as u64).sum(),
         ..Rest::default()
     };

@@ -1,6 +1,6 @@
 //! The entries of a batch: what they will most likely need, loaded in bulk; then one after the other.
 
-use super::{Batch, Need, Phase, Place, Refused, Step};
+use super::{Batch, Need, Phase, Place, Refused, Said, Step};
 use crate::engine::{Missing, Outcome};
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::input::{Control, Input, Message, MessageBody};
@@ -30,6 +30,13 @@ impl Batch {
                     shard: entry.shard,
                     expected: row.position,
                     found: entry.follows,
+                });
+            }
+            if let Said::Unreadable(why) = &entry.said {
+                return Err(Refused::Unreadable {
+                    shard: entry.shard,
+                    position: entry.position,
+                    why: why.clone(),
                 });
             }
             let was_silent = !row.is_caught_up();
@@ -119,7 +126,7 @@ impl Batch {
     pub(super) fn apply(&mut self) -> Step {
         while let Some(at) = self.fresh.get(self.applied).copied() {
             let entry = &self.order.entries[at];
-            let Some(input) = &entry.input else {
+            let Some(input) = entry.input() else {
                 self.outcomes.push((at, None));
                 self.applied += 1;
                 continue;
@@ -150,7 +157,7 @@ impl Batch {
         let mut newest: BTreeMap<(Shard, RecordId), &EntityChange> = BTreeMap::new();
         for (at, outcome) in &self.outcomes {
             let entry = &self.order.entries[*at];
-            if let (Some(Outcome::Applied), Some(Input::Entity(entity))) = (outcome, &entry.input) {
+            if let (Some(Outcome::Applied), Some(Input::Entity(entity))) = (outcome, entry.input()) {
                 newest.insert((entry.shard, entity.id), entity);
             }
         }
@@ -160,7 +167,7 @@ impl Batch {
 
     fn fresh(&self) -> impl Iterator<Item = (Shard, &Input)> {
         let entries = self.fresh.iter().map(|at| &self.order.entries[*at]);
-        entries.filter_map(|entry| Some((entry.shard, entry.input.as_ref()?)))
+        entries.filter_map(|entry| Some((entry.shard, entry.input()?)))
     }
 
     /// The record whose directory entry an input needs: not among the members where it belongs, or going away.

@@ -46,7 +46,7 @@ pub struct Effects {
     pub forgotten: BTreeMap<Shard, Timestamp>,
     /// Messages to other shards, with their receivers, in order per sender.
     pub messages: Vec<(Shard, Message)>,
-    /// What became of the entries, by their place in the batch; those that the base had before are absent.
+    /// What became of the entries, by their place in the batch (`None`: stepped over); those that the base had before are absent.
     pub outcomes: Vec<(usize, Option<Outcome>)>,
     /// The rows of the shards.
     pub shards: BTreeMap<Shard, ShardRow>,

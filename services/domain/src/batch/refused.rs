@@ -25,6 +25,16 @@ pub enum Refused {
         /// Where the log was read on from.
         found: i64,
     },
+    /// An entry says nothing that this program can read.
+    #[error("shard {shard}: the entry at {position} cannot be read: {why}")]
+    Unreadable {
+        /// The shard.
+        shard: Shard,
+        /// The entry's position.
+        position: i64,
+        /// Why it cannot be read.
+        why: String,
+    },
     /// The base has not sent what its own log holds as sent by it: it went back behind what it relayed.
     #[error(
         "shard {shard}: the log holds message {sequence} of shard {from} from life {life}, and this base, in life {present}, has sent {sent}: \

@@ -48,14 +48,14 @@ pub(super) async fn entries(
     for (at, outcome) in outcomes {
         let (entry, body) = (&order.entries[*at], &bodies[*at].body);
         // The latest vector of completeness is in the shard's state; it only gates release and says nothing about the base.
-        if matches!(entry.input, Some(Input::Control(Control::Completeness(_)))) {
+        if matches!(entry.content(), Some(Input::Control(Control::Completeness(_)))) {
             continue;
         }
         let row = LogRow {
             shard: entry.shard,
             position: entry.position,
             logged_at: entry.logged_at.0,
-            input: entry.input.as_ref(),
+            input: entry.content(),
             outcome: *outcome,
             body,
         };

@@ -36,25 +36,28 @@ pub struct LogRow<'a> {
     pub position: i64,
     /// When the broker appended it, ms.
     pub logged_at: i64,
-    /// What it says; `None` when it cannot be decoded.
+    /// What it says, also when it was stepped over; `None` when it cannot be decoded.
     pub input: Option<&'a Input>,
-    /// What it came to; `None` when it cannot be decoded.
+    /// What it came to; `None` when it was stepped over.
     pub outcome: Option<Outcome>,
     /// The message as framed.
     pub body: &'a [u8],
 }
 
+/// The stored code of what was stepped over by an operator's statement ([`super::refused`]).
+pub const SKIPPED: i16 = 5;
+
 /// What the books count by: shard, source, table, partition and outcome.
 pub type BookKey = (Shard, Source, String, u16, i16);
 
-/// The stored code of an outcome; 5 for what cannot be decoded.
+/// The stored code of an outcome.
 pub fn outcome_code(outcome: Option<Outcome>) -> i16 {
     match outcome {
         Some(Outcome::Applied) => 1,
         Some(Outcome::Superseded) => 2,
         Some(Outcome::Repeated) => 3,
         Some(Outcome::Control) => 4,
-        None => 5,
+        None => SKIPPED,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod mapping;
 mod migrate;
 pub mod person;
 pub mod read;
+pub mod refused;
 pub mod session;
 pub mod table;
 
