@@ -21,6 +21,7 @@ use runtime::store::read;
 use schemas::event::{AlertEvent, FindingState, decode};
 use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Runs every story in one base, in the order that a seed draws within each date, and checks what the base and the topics hold.
 ///
@@ -123,7 +124,7 @@ impl Run<'_> {
                 let chain = match step {
                     Step::Publish(message) => message.chain.clone(),
                     Step::Snapshot { source, table, .. } => format!("{source} {table}"),
-                    Step::Silence { .. } | Step::Decide { .. } | Step::Undecide { .. } => String::new(),
+                    Step::Silence { .. } | Step::Decide { .. } | Step::Undecide { .. } | Step::Policy { .. } => String::new(),
                 };
                 chains.entry((at, chain)).or_default().push_back((at, step));
             }
@@ -205,6 +206,7 @@ impl Run<'_> {
                 let id = self.decided[&(story, *decision)];
                 self.servers.state(&Statement::Undecide(id)).await?;
             }
+            Step::Policy { edition, .. } => drop(self.servers.state(&Statement::Policy(Arc::clone(edition))).await?),
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use crate::decision::Rulings;
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::input::{Input, Message, MessageBody, SnapshotFloor};
 use crate::neighbourhood::Member;
+use crate::policy::Edition;
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
 use crate::shard_state::ShardState;
@@ -81,9 +82,9 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Adds a shard with its state and the rulings of its decisions.
-    pub fn open(&mut self, shard: Shard, state: ShardState, rulings: Arc<Rulings>) {
-        self.shards.insert(shard, ShardWork::new(state, rulings));
+    /// Adds a shard with its state, the rulings of its decisions and the policy in force.
+    pub fn open(&mut self, shard: Shard, state: ShardState, rulings: Arc<Rulings>, policy: Option<Arc<Edition>>) {
+        self.shards.insert(shard, ShardWork::new(state, rulings, policy));
     }
 
     /// Gives the members of a neighbourhood, as stored.

@@ -9,10 +9,10 @@ use crate::failure::Failure;
 use crate::give::Cache;
 use crate::write;
 use crate::{owner, writer};
-use domain::batch::{Effects, PersonKey, Rules, ShardRow};
+use domain::batch::{Effects, PersonKey, ShardRow};
 use domain::date::Timestamp;
 use domain::finding::About;
-use domain::ids::{AnchorId, PersonId};
+use domain::ids::{AnchorId, IdKey, PersonId};
 use domain::release::{Cause, Event, EventKind, Told};
 use domain::restore::{self, Known};
 use domain::shard::Shard;
@@ -21,11 +21,10 @@ use runtime::store::read::{self, ReadError};
 use runtime::store::{decode, encode};
 use sqlx::{Connection, PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-/// What follows from the source log and the decisions in it, and is made anew from them.
+/// What follows from the source log, the decisions and policies in it, and is made anew from them.
 const MADE_ANEW: &str = "truncate store.person, store.directory, store.enrolment, store.employer, store.due, store.counter, store.announced, \
-     store.pending, store.carried, store.decision, store.guest, store.message, store.pass";
+     store.pending, store.carried, store.decision, store.policy, store.guest, store.message, store.pass";
 /// Entries of the source log that are applied together.
 const AT_A_TIME: &str = "fetch 5000 from restored_log";
 
@@ -70,7 +69,7 @@ pub struct Begun {
 /// When the store does not answer or holds what cannot be read; nothing has changed then.
 pub async fn begin(
     connection: &mut PgConnection,
-    rules: &Rules,
+    key: &IdKey,
     course: &Course,
     published: &Published,
 ) -> Result<Begun, Failure> {
@@ -100,11 +99,11 @@ pub async fn begin(
         ..Effects::default()
     };
     let mut untold = Vec::new();
-    for (key, told) in changes {
-        effects.pending.insert(key, Some(restore::waiting(course.newest)));
+    for (finding, told) in changes {
+        effects.pending.insert(finding, Some(restore::waiting(course.newest)));
         match told {
-            Some(told) => drop(effects.told.insert(key, event(key.0, told, rules))),
-            None => untold.push(key),
+            Some(told) => drop(effects.told.insert(finding, event(finding.0, told, key))),
+            None => untold.push(finding),
         }
     }
     write::restored(&mut transaction, &effects, &untold).await?;
@@ -150,10 +149,10 @@ async fn taken(connection: &mut PgConnection) -> Result<Known, Failure> {
 }
 
 /// The event after which subscribers know this much.
-fn event((_, anchor, person): PersonKey, told: Told, rules: &Rules) -> Event {
-    let finding_id = told.finding.id(person, anchor, &rules.key);
+fn event((_, anchor, person): PersonKey, told: Told, key: &IdKey) -> Event {
+    let finding_id = told.finding.id(person, anchor, key);
     Event {
-        id: rules.key.event(finding_id, told.revision),
+        id: key.event(finding_id, told.revision),
         finding_id,
         kind: if told.open { EventKind::Open } else { EventKind::Clear },
         cause: Cause::News,
@@ -191,13 +190,13 @@ async fn note_unknown(connection: &mut PgConnection, states: &BTreeSet<PersonKey
 pub async fn replay(
     reader: &mut PgConnection,
     connection: &mut PgConnection,
-    rules: &Arc<Rules>,
+    key: &IdKey,
     applied: impl Fn(u64),
 ) -> Result<u64, Failure> {
     writer::prepare(connection).await?;
     owner::take(connection, &Shard::all().collect()).await?;
     let backend = owner::backend(connection).await?;
-    let rulings = Cache::default();
+    let cache = Cache::default();
     let mut reading = reader.begin().await?;
     // Completeness is not kept in it, so that its positions have gaps.
     sqlx::query(
@@ -230,7 +229,7 @@ pub async fn replay(
             is_logged: true,
             ..Beside::default()
         };
-        batch::apply(connection, rules, &rulings, backend, beside, &entries).await?;
+        batch::apply(connection, key, &cache, backend, beside, &entries).await?;
         total += entries.len() as u64;
         applied(total);
     }
