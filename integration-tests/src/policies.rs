@@ -60,7 +60,10 @@ pub fn changed(policy: &Edition, version: u32, set: &toml::Table) -> anyhow::Res
         let (section, name) = key.rsplit_once('.').with_context(unknown)?;
         let mut table = &mut file;
         for part in section.split('.') {
-            table = table.get_mut(part).and_then(toml::Value::as_table_mut).with_context(unknown)?;
+            table = table
+                .get_mut(part)
+                .and_then(toml::Value::as_table_mut)
+                .with_context(unknown)?;
         }
         *table.get_mut(name).with_context(unknown)? = value.clone();
     }

@@ -260,7 +260,9 @@ fn message() -> impl Strategy<Value = Message> {
 /// The policy that is carried, in some version.
 pub fn edition() -> impl Strategy<Value = Arc<Edition>> {
     (1..=1_000_000_u32).prop_map(|version| {
-        let text = Edition::embedded().text().replacen("version = 1 ", &format!("version = {version} "), 1);
+        let text = Edition::embedded()
+            .text()
+            .replacen("version = 1 ", &format!("version = {version} "), 1);
         Arc::new(Edition::parse(text).expect("a policy"))
     })
 }

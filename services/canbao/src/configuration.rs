@@ -81,12 +81,7 @@ mod tests {
             ..Settings::default()
         };
         let text = check(&settings).await.unwrap_err().to_string();
-        for word in [
-            "CANBAO_DATABASE_URL",
-            "CANBAO_ID_KEY",
-            "CANBAO_DIALECTS",
-            "schema registry",
-        ] {
+        for word in ["CANBAO_DATABASE_URL", "CANBAO_ID_KEY", "CANBAO_DIALECTS", "schema registry"] {
             assert!(text.contains(word), "{text}");
         }
     }

@@ -198,7 +198,9 @@ async fn state(connection: &mut PgConnection, shard: Shard) -> anyhow::Result<Sh
         .await
         .context("reading the shards: was `canbao migrate` run?")?;
     let stored = shards.into_iter().find(|stored| stored.shard == shard);
-    stored.map(|stored| stored.state).context("the shard has no row: was `canbao migrate` run?")
+    stored
+        .map(|stored| stored.state)
+        .context("the shard has no row: was `canbao migrate` run?")
 }
 
 /// What subscribers were told, and whether something waits.

@@ -230,7 +230,10 @@ mod tests {
         assert_eq!(decided(&embedded, &situation(false, 1, 1)), sent(&embedded), "the first");
         assert_eq!(decided(&embedded, &at(&embedded)), sent(&embedded), "after a restart");
         assert_eq!(decided(&newer, &at(&embedded)), sent(&newer));
-        for (offered, known) in [(&embedded, &newer), (&changed("grace_days = 30", "grace_days = 60"), &embedded)] {
+        for (offered, known) in [
+            (&embedded, &newer),
+            (&changed("grace_days = 30", "grace_days = 60"), &embedded),
+        ] {
             let Decision::Refuse(why) = decided(offered, &at(known)) else {
                 panic!("must be refused");
             };

@@ -19,14 +19,11 @@ pub use shard_work::ShardWork;
 use guests::guest_messages;
 
 use crate::date::Timestamp;
-use crate::decision::Rulings;
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::input::{Input, Message, MessageBody, SnapshotFloor};
 use crate::neighbourhood::Member;
-use crate::policy::Edition;
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
-use crate::shard_state::ShardState;
 use crate::source::{Source, TableName, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -82,9 +79,9 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Adds a shard with its state, the rulings of its decisions and the policy in force.
-    pub fn open(&mut self, shard: Shard, state: ShardState, rulings: Arc<Rulings>, policy: Option<Arc<Edition>>) {
-        self.shards.insert(shard, ShardWork::new(state, rulings, policy));
+    /// Adds a shard, of which nothing is loaded yet.
+    pub fn open(&mut self, shard: Shard, work: ShardWork) {
+        self.shards.insert(shard, work);
     }
 
     /// Gives the members of a neighbourhood, as stored.
@@ -183,13 +180,7 @@ impl Workspace {
         Ok(())
     }
 
-    fn upsert(
-        &mut self,
-        shard: Shard,
-        record: &Arc<SourceRecord>,
-        at: Timestamp,
-        key: &IdKey,
-    ) -> Result<Outcome, Missing> {
+    fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, at: Timestamp, key: &IdKey) -> Result<Outcome, Missing> {
         let (anchor, version) = (record.anchor(key), record.version);
         if self.work(shard).state.is_retired(record, key) {
             return Ok(Outcome::Superseded);

@@ -75,7 +75,10 @@ pub fn has_control(text: &str) -> bool {
 /// Whether a text of several lines can be stored and shown: of the control characters it has line ends and tabs only.
 #[must_use]
 pub fn is_text_of_lines(text: &str) -> bool {
-    !has_control(text) || !text.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t'))
+    !has_control(text)
+        || !text
+            .chars()
+            .any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t'))
 }
 
 /// Whether a text can be the name of a table: the characters that Kafka allows in the last part of a topic's name.

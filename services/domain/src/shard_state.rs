@@ -210,3 +210,36 @@ impl ShardState {
 fn slot(shard: Shard) -> usize {
     usize::from(shard.number())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::PolicyDigest;
+
+    #[test]
+    fn the_highest_policy_is_in_force_whatever_the_order() {
+        let id = |version, text| PolicyId {
+            version,
+            digest: PolicyDigest::of(text),
+        };
+        let heard = [id(1, "a"), id(2, "b"), id(2, "c")];
+        let highest = heard.into_iter().max();
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut state = ShardState::default();
+            for at in order.into_iter().chain(order) {
+                state.adopt_policy(heard[at]);
+            }
+            assert_eq!(state.policy, highest, "{order:?}");
+            assert_eq!(
+                state.passes,
+                [PassWork::Policy(2).pass()],
+                "{order:?}: one pass that has not begun serves all"
+            );
+        }
+        let mut begun = ShardState::default();
+        assert!(begun.adopt_policy(heard[0]));
+        begun.passes[0].after = Some(AnchorId([1; 16]));
+        assert!(begun.adopt_policy(heard[1]) && !begun.adopt_policy(heard[0]));
+        assert_eq!(begun.passes.len(), 2, "who was described under the first is described again");
+    }
+}

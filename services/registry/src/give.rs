@@ -140,7 +140,8 @@ impl Cache {
         } else {
             policies::read(connection, &missing).await?
         };
-        let known: BTreeMap<PolicyId, Arc<Edition>> = held.into_iter().chain(read).filter(|(id, _)| wanted.contains(id)).collect();
+        let known: BTreeMap<PolicyId, Arc<Edition>> =
+            held.into_iter().chain(read).filter(|(id, _)| wanted.contains(id)).collect();
         // Only those in use stay: shards hear of a policy one after the other, so two or three are.
         let mut held = self.policies.lock().expect("no panic holds this lock");
         if !missing.is_empty() {

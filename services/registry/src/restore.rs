@@ -67,12 +67,7 @@ pub struct Begun {
 ///
 /// # Errors
 /// When the store does not answer or holds what cannot be read; nothing has changed then.
-pub async fn begin(
-    connection: &mut PgConnection,
-    key: &IdKey,
-    course: &Course,
-    published: &Published,
-) -> Result<Begun, Failure> {
+pub async fn begin(connection: &mut PgConnection, key: &IdKey, course: &Course, published: &Published) -> Result<Begun, Failure> {
     let mut transaction = connection.begin().await?;
     let mut rows: BTreeMap<Shard, ShardRow> = BTreeMap::new();
     for stored in read::lock_shards(&mut transaction, &Shard::all().collect::<Vec<_>>()).await? {

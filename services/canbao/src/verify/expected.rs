@@ -173,9 +173,7 @@ fn describe_all(slice: &[Neighbourhood], rules: &Rules) -> Vec<Described> {
             .map(|part| {
                 scope.spawn(move || -> Vec<Described> {
                     part.iter()
-                        .map(|((_, anchor), members)| {
-                            describe(*anchor, members, &rules.rulings, policy, rules.today, &rules.key)
-                        })
+                        .map(|((_, anchor), members)| describe(*anchor, members, &rules.rulings, policy, rules.today, &rules.key))
                         .collect()
                 })
             })

@@ -1,7 +1,7 @@
 //! The entries of a batch: what they will most likely need, loaded in bulk; then one after the other.
 
 use super::{Batch, Need, Phase, Place, Refused, Step};
-use crate::engine::{Missing, Outcome};
+use crate::engine::{Missing, Outcome, ShardWork};
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::input::{Control, Input, Message, MessageBody};
 use crate::lives::Origin;
@@ -17,7 +17,7 @@ impl Batch {
         for (shard, row) in &self.shards {
             let rulings = self.rulings.remove(shard).expect("rulings of every shard were given");
             let policy = row.state.policy.map(|id| Arc::clone(&self.policies[&id]));
-            self.workspace.open(*shard, row.state.clone(), rulings, policy);
+            self.workspace.open(*shard, ShardWork::new(row.state.clone(), rulings, policy));
         }
         for (at, entry) in self.order.entries.iter().enumerate() {
             let row = self

@@ -34,7 +34,8 @@ pub struct ShardWork {
 }
 
 impl ShardWork {
-    pub(super) fn new(state: ShardState, rulings: Arc<Rulings>, policy: Option<Arc<Edition>>) -> Self {
+    /// A shard with its state, the rulings of its decisions and the policy in force.
+    pub fn new(state: ShardState, rulings: Arc<Rulings>, policy: Option<Arc<Edition>>) -> Self {
         Self {
             state,
             rulings,

@@ -109,7 +109,7 @@ impl PolicyId {
 }
 
 /// A policy with the text it was read from (政策文本). Read once per text, then shared.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Edition {
     id: PolicyId,
     text: String,
@@ -124,6 +124,13 @@ impl PartialEq for Edition {
 }
 
 impl Eq for Edition {}
+
+/// Its name stands for it: the text is long.
+impl fmt::Debug for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy {}", self.id)
+    }
+}
 
 impl Edition {
     /// Reads and checks a text.
@@ -186,7 +193,12 @@ mod tests {
         assert_eq!(first.id().may_follow(first.id()), Ok(()), "the same again is harmless");
         assert_eq!(newer.id().may_follow(first.id()), Ok(()));
         let refused = changed.id().may_follow(first.id()).expect_err("changed").to_string();
-        for word in [&first.id().digest.to_string(), &changed.id().digest.to_string(), "to 2", "canbao policy adopt"] {
+        for word in [
+            &first.id().digest.to_string(),
+            &changed.id().digest.to_string(),
+            "to 2",
+            "canbao policy adopt",
+        ] {
             assert!(refused.contains(word), "{refused}");
         }
         let refused = first.id().may_follow(newer.id()).expect_err("older").to_string();

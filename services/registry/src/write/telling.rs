@@ -14,11 +14,7 @@ use schemas::event::{self, AlertEvent, Context, Evidence, FindingState};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Encodes what is published into the shards' outboxes.
-pub(super) async fn outbox(
-    connection: &mut PgConnection,
-    key: &IdKey,
-    outbox: &[(Shard, i64, Publication)],
-) -> sqlx::Result<()> {
+pub(super) async fn outbox(connection: &mut PgConnection, key: &IdKey, outbox: &[(Shard, i64, Publication)]) -> sqlx::Result<()> {
     let mut rows = CopyRows::new(6);
     for (shard, sequence, publication) in outbox {
         let (topic, row_key, headers, value) = message(*shard, publication, key);

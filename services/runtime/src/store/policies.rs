@@ -40,7 +40,10 @@ pub fn edition(row: &PgRow) -> Result<Edition, ReadError> {
 ///
 /// # Errors
 /// When one is missing or cannot be read, or the store does not answer.
-pub async fn read(connection: &mut PgConnection, wanted: &BTreeSet<PolicyId>) -> Result<BTreeMap<PolicyId, Arc<Edition>>, ReadError> {
+pub async fn read(
+    connection: &mut PgConnection,
+    wanted: &BTreeSet<PolicyId>,
+) -> Result<BTreeMap<PolicyId, Arc<Edition>>, ReadError> {
     let rows = sqlx::query(
         "select p.version, p.digest, p.text from unnest($1::integer[], $2::bytea[]) as k(version, digest)
          join store.policy p on p.version = k.version and p.digest = k.digest",
@@ -49,7 +52,9 @@ pub async fn read(connection: &mut PgConnection, wanted: &BTreeSet<PolicyId>) ->
     .bind(wanted.iter().map(|id| id.digest.bytes().as_slice()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
-    let editions = rows.iter().map(|row| edition(row).map(|edition| (edition.id(), Arc::new(edition))));
+    let editions = rows
+        .iter()
+        .map(|row| edition(row).map(|edition| (edition.id(), Arc::new(edition))));
     let editions: BTreeMap<PolicyId, Arc<Edition>> = editions.collect::<Result<_, _>>()?;
     if editions.len() == wanted.len() {
         Ok(editions)
@@ -83,11 +88,13 @@ pub async fn newest(connection: &mut PgConnection, statement: Option<i64>) -> Re
         .fetch_optional(&mut *connection)
         .await?;
     known.extend(row.as_ref().map(edition).transpose()?);
-    let rows = sqlx::query("select body from store.statement where kind = $1 and refused is null and ($2 is null or id < $2) order by id")
-        .bind(statements::POLICY)
-        .bind(statement)
-        .fetch_all(connection)
-        .await?;
+    let rows = sqlx::query(
+        "select body from store.statement where kind = $1 and refused is null and ($2 is null or id < $2) order by id",
+    )
+    .bind(statements::POLICY)
+    .bind(statement)
+    .fetch_all(connection)
+    .await?;
     for row in &rows {
         let Json(body): Json<Value> = row.try_get("body")?;
         // What states nothing is refused by the clock.
