@@ -193,12 +193,8 @@ mod tests {
         assert_eq!(first.id().may_follow(first.id()), Ok(()), "the same again is harmless");
         assert_eq!(newer.id().may_follow(first.id()), Ok(()));
         let refused = changed.id().may_follow(first.id()).expect_err("changed").to_string();
-        for word in [
-            &first.id().digest.to_string(),
-            &changed.id().digest.to_string(),
-            "to 2",
-            "canbao policy adopt",
-        ] {
+        let (known, offered) = (first.id().digest.to_string(), changed.id().digest.to_string());
+        for word in [known.as_str(), offered.as_str(), "to 2", "canbao policy adopt"] {
             assert!(refused.contains(word), "{refused}");
         }
         let refused = first.id().may_follow(newer.id()).expect_err("older").to_string();
