@@ -186,7 +186,14 @@ pub fn survives(rules: &Rules, shard: Shard, input: &Input) -> anyhow::Result<()
     let Input::Change(change) = input else { return Ok(()) };
     let dates = [*limits::BUSINESS_DATES.start(), 20_783, *limits::BUSINESS_DATES.end()];
     for today in dates.map(Day) {
-        let base = domain::base::whole([change], &[], &Rulings::default(), &rules.policy, today, &rules.key);
+        let base = domain::base::whole(
+            [change],
+            &[],
+            &Rulings::default(),
+            Some(rules.policy.policy()),
+            today,
+            &rules.key,
+        );
         for ((at, anchor), described) in &base {
             for someone in &described.persons {
                 let mut rows = CopyRows::new(person::PERSON.columns());

@@ -13,9 +13,11 @@ use domain::date::{Day, Timestamp};
 use domain::decision::{Decision, Rulings};
 use domain::division::City;
 use domain::input::{Control, Input};
+use domain::policy::Edition;
 use domain::record::Change;
 use domain::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The dates on which something happens or is expected, and the day of go-live.
 pub fn dates(story: &Story) -> BTreeSet<Day> {
@@ -24,7 +26,9 @@ pub fn dates(story: &Story) -> BTreeSet<Day> {
         .iter()
         .flat_map(|decision| [Some(decision.on), decision.withdrawn]);
     let events = story.events.iter().map(|event| event.on).chain(decisions.flatten());
+    let policies = story.policies.iter().filter_map(|change| change.on);
     events
+        .chain(policies)
         .chain(story.expectations.iter().map(|expect| expect.on))
         .chain([go_live()])
         .collect()
@@ -52,6 +56,7 @@ fn time(day: Day, minute: i64) -> Timestamp {
 pub fn at_once(rules: &Rules, encoded: &Encoded, on: Day) -> anyhow::Result<Base> {
     let mut topics = Topics::new(rules);
     let (mut all, mut floors, mut rulings) = (Vec::new(), Vec::new(), Rulings::default());
+    let mut policy: Option<Arc<Edition>> = None;
     for (minute, step) in (0..).zip(encoded.steps.iter().filter(|step| step.on() <= on)) {
         match step {
             Step::Publish(message) => all.extend(changes(topics.publish(message, time(message.on, minute)).1.1)),
@@ -70,9 +75,11 @@ pub fn at_once(rules: &Rules, encoded: &Encoded, on: Day) -> anyhow::Result<Base
             Step::Silence { .. } => {}
             Step::Decide { decision, .. } => rulings = rulings.with([(decision.id, Some(decision.clone()))]),
             Step::Undecide { decision, .. } => rulings = rulings.with([(*decision, None)]),
+            Step::Policy { edition, .. } => policy = Some(Arc::clone(edition)),
         }
     }
-    Ok(whole(&all, &floors, &rulings, &rules.policy, on, &rules.key))
+    let policy = policy.as_deref().map(Edition::policy);
+    Ok(whole(&all, &floors, &rulings, policy, on, &rules.key))
 }
 
 /// Checks a story on the function: every expectation at the end of its date.
@@ -100,7 +107,9 @@ pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Resu
     }
     let mut topics = Topics::new(rules);
     let mut traffic = Traffic::default();
-    let mut registry = Registry::new(rules.batch());
+    let mut registry = Registry::new(rules.key.clone());
+    let first = encoded.steps.iter().filter(|step| Some(&step.on()) < dates.first());
+    first.for_each(|step| tell_policy(&mut traffic, step, Timestamp(0)));
     let mut complete: BTreeMap<Source, Timestamp> = sources().into_iter().map(|source| (source, Timestamp(0))).collect();
     let mut silent = BTreeSet::new();
     for day in dates {
@@ -149,6 +158,7 @@ pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Resu
                 }
                 Step::Decide { decision, .. } => traffic.tell(time(day, minute), Control::Decide(decision.clone())),
                 Step::Undecide { decision, .. } => traffic.tell(time(day, minute), Control::Undecide(*decision)),
+                Step::Policy { .. } => tell_policy(&mut traffic, step, time(day, minute)),
             }
             traffic.run(&mut registry, None);
         }
@@ -190,7 +200,7 @@ fn shuffle(rules: &Rules, story: &Story, seed: u64, mut traffic: Traffic) -> any
     let expected = at_once(rules, &encoded, end)?;
     let mut draw = Draw::new(seed);
     let mut topics = Topics::new(rules);
-    let mut registry = Registry::unreliable(rules.batch(), seed);
+    let mut registry = Registry::unreliable(rules.key.clone(), seed);
     traffic.tell(go_live().start_in_shanghai(), Control::BusinessDate(go_live()));
     City::all().for_each(|city| traffic.tell(go_live().start_in_shanghai(), Control::GoLive(city)));
 
@@ -224,6 +234,7 @@ fn shuffle(rules: &Rules, story: &Story, seed: u64, mut traffic: Traffic) -> any
             Step::Silence { .. } => {}
             Step::Decide { decision, .. } => traffic.tell(now, Control::Decide(decision.clone())),
             Step::Undecide { decision, .. } => traffic.tell(now, Control::Undecide(*decision)),
+            Step::Policy { .. } => tell_policy(&mut traffic, step, now),
         }
         // A connector that crashed sends some rows again and runs through to the end.
         if let Some(messages) = step_source(step).and_then(|source| sent.get(&source))
@@ -264,7 +275,7 @@ fn same(story: &Story, found: &Base, expected: &Base) -> anyhow::Result<()> {
         for described in base.values_mut() {
             let members = described.persons.iter_mut().flat_map(|person| person.members.iter_mut());
             for member in members.chain(described.away.iter_mut()) {
-                let record = std::sync::Arc::make_mut(&mut member.record);
+                let record = Arc::make_mut(&mut member.record);
                 record.version = domain::source::Version::default();
                 record.appended_at = Timestamp(0);
             }
@@ -282,11 +293,17 @@ fn same(story: &Story, found: &Base, expected: &Base) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn tell_policy(traffic: &mut Traffic, step: &Step, at: Timestamp) {
+    if let Step::Policy { edition, .. } = step {
+        traffic.tell(at, Control::Policy(Arc::clone(edition)));
+    }
+}
+
 fn step_source(step: &Step) -> Option<Source> {
     match step {
         Step::Publish(message) => Some(message.source),
         Step::Snapshot { source, .. } | Step::Silence { source, .. } => Some(*source),
-        Step::Decide { .. } | Step::Undecide { .. } => None,
+        Step::Decide { .. } | Step::Undecide { .. } | Step::Policy { .. } => None,
     }
 }
 
@@ -303,6 +320,7 @@ fn shuffled<'a>(encoded: &'a Encoded, draw: &mut Draw) -> Vec<&'a Step> {
                 ..
             }
             | Step::Undecide { decision: id, .. } => format!("decision {id}"),
+            Step::Policy { .. } => "policy".to_owned(),
         };
         chains.entry(chain).or_default().push(step);
     }

@@ -1,16 +1,19 @@
 //! From a story's events to messages as Debezium writes them: JSON keys and envelopes in the topics of each source.
 
+use crate::policies;
 use crate::story::{Event, Op, Story, day_of, identity_columns};
 use anyhow::{Context, bail, ensure};
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
 use domain::decision::{Decision, kept};
 use domain::ids::{IdKey, RecordId};
+use domain::policy::Edition;
 use domain::source::{Source, TableName};
 use runtime::debezium::Key;
 use runtime::dialect::Dialects;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Partitions of a source topic in memory.
 pub const PARTITIONS: u16 = 3;
@@ -73,6 +76,13 @@ pub enum Step {
         /// Its number.
         decision: u64,
     },
+    /// A policy comes into force.
+    Policy {
+        /// The date; the first one is there before anything happens.
+        on: Day,
+        /// The policy.
+        edition: Arc<Edition>,
+    },
 }
 
 impl Step {
@@ -80,7 +90,11 @@ impl Step {
     pub fn on(&self) -> Day {
         match self {
             Self::Publish(message) => message.on,
-            Self::Snapshot { on, .. } | Self::Silence { on, .. } | Self::Decide { on, .. } | Self::Undecide { on, .. } => *on,
+            Self::Snapshot { on, .. }
+            | Self::Silence { on, .. }
+            | Self::Decide { on, .. }
+            | Self::Undecide { on, .. }
+            | Self::Policy { on, .. } => *on,
         }
     }
 }
@@ -118,6 +132,7 @@ pub fn encode(story: &Story, dialects: &Dialects, key: &IdKey) -> anyhow::Result
             .with_context(|| format!("{}, event {}", story.name, at + 1))?;
     }
     encoder.decisions()?;
+    encoder.policies()?;
     let Encoded { mut steps, labels } = encoder.encoded;
     // A table with a snapshot keeps its order as a whole: what came before it stays before it.
     let snapshots: Vec<(Source, String)> = steps
@@ -193,6 +208,15 @@ impl Encoder<'_> {
             self.encoded.steps.extend(withdrawn);
         }
         self.encoded.steps.sort_by_key(Step::on);
+        Ok(())
+    }
+
+    fn policies(&mut self) -> anyhow::Result<()> {
+        for (on, edition) in policies::of(&self.story.policies)?.into_iter().rev() {
+            let on = on.unwrap_or(Day(i32::MIN));
+            let at = self.encoded.steps.partition_point(|step| step.on() < on);
+            self.encoded.steps.insert(at, Step::Policy { on, edition });
+        }
         Ok(())
     }
 

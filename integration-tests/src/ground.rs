@@ -1,10 +1,10 @@
 //! What every run of the tests rests on: dialects, policy, key, sources in scope, and when regions go live.
 
-use domain::batch;
+use crate::policies;
 use domain::date::Day;
 use domain::division::City;
 use domain::ids::IdKey;
-use domain::policy::Policy;
+use domain::policy::Edition;
 use domain::source::{Agency, Source};
 use runtime::dialect::Dialects;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct Rules {
     /// The default dialects.
     pub dialects: Dialects,
     /// The embedded policy.
-    pub policy: Policy,
+    pub policy: Arc<Edition>,
     /// A key for tests.
     pub key: IdKey,
 }
@@ -37,16 +37,8 @@ impl Rules {
             .collect();
         Ok(Self {
             dialects: Dialects::load(&folders)?,
-            policy: Policy::embedded(),
+            policy: policies::embedded(),
             key: IdKey::new(1, &[42; 32]),
-        })
-    }
-
-    /// What a batch needs of them.
-    pub fn batch(&self) -> Arc<batch::Rules> {
-        Arc::new(batch::Rules {
-            key: self.key.clone(),
-            policy: self.policy.clone(),
         })
     }
 }

@@ -17,6 +17,7 @@ pub mod kills;
 pub mod memory;
 pub mod on_demand;
 pub mod on_servers;
+pub mod policies;
 pub mod registry;
 pub mod servers;
 pub mod shuffles;

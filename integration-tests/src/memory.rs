@@ -16,6 +16,7 @@ use domain::finding::About;
 use domain::ids::{AnchorId, PersonId, RecordId};
 use domain::input::Message;
 use domain::neighbourhood::Member;
+use domain::policy::{Edition, PolicyId};
 use domain::release::{Event, Told};
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
@@ -52,6 +53,7 @@ pub struct Memory {
     guests: BTreeSet<(Shard, RecordId, AnchorId)>,
     employers: BTreeMap<(Shard, RecordId), Version>,
     decisions: BTreeMap<Shard, BTreeMap<u64, Option<Decision>>>,
+    policies: BTreeMap<PolicyId, Arc<Edition>>,
     told: BTreeMap<(PersonKey, About), Told>,
     pending: BTreeMap<PendingKey, Pending>,
     carried: BTreeMap<(Place, About), Timestamp>,
@@ -82,6 +84,7 @@ impl Default for Memory {
             guests: BTreeSet::new(),
             employers: BTreeMap::new(),
             decisions: BTreeMap::new(),
+            policies: BTreeMap::new(),
             told: BTreeMap::new(),
             pending: BTreeMap::new(),
             carried: BTreeMap::new(),
@@ -132,6 +135,9 @@ impl Memory {
                     })
                     .collect(),
             ),
+            Need::Policies(wanted) => {
+                Given::Policies(wanted.into_iter().map(|id| (id, Arc::clone(&self.policies[&id]))).collect())
+            }
             Need::Sent(shards) => {
                 let sent = |shard: Shard| (shard, self.state(shard).messages_sent());
                 Given::Sent(shards.into_iter().map(sent).collect())
@@ -237,6 +243,7 @@ impl Memory {
                 Some(decision) => drop(known.entry(id).or_insert(Some(decision))),
             }
         }
+        self.policies.extend(effects.policies);
         for (shard, _, publication) in effects.outbox {
             self.left.extend(match publication {
                 Publication::Finding(telling) => {

@@ -4,6 +4,7 @@ use crate::check::{self, Seen, ToldLines, event_text, finding_line, line};
 use crate::drive::dates;
 use crate::encode::{Encoded, Message, Step, encode};
 use crate::ground::{Rules, go_live};
+use crate::policies;
 use crate::servers::Servers;
 use crate::story::{Story, is_statement};
 use crate::traffic::Draw;
@@ -21,6 +22,7 @@ use runtime::store::read;
 use schemas::event::{AlertEvent, FindingState, decode};
 use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Runs every story in one base, in the order that a seed draws within each date, and checks what the base and the topics hold.
 ///
@@ -49,7 +51,11 @@ pub async fn run(servers: &mut Servers, rules: &Rules, stories: &[Story], seed: 
     };
     let calendar: BTreeSet<Day> = stories.iter().flat_map(dates).collect();
     let mut failures = Vec::new();
+    let midway = calendar.iter().copied().nth(calendar.len() / 2);
     for day in calendar {
+        if Some(day) == midway {
+            adopt_policy(run.servers)?;
+        }
         run.day(day, &encoded).await.with_context(|| format!("on {day}"))?;
         let persons = persons(run.servers).await?;
         for (story, encoded) in stories.iter().zip(&encoded) {
@@ -97,6 +103,24 @@ pub async fn run(servers: &mut Servers, rules: &Rules, stories: &[Story], seed: 
     Ok(())
 }
 
+/// A newer policy that says the same comes into force: everybody is described anew, and nobody is told anything. A changed one under the
+/// same version is refused.
+fn adopt_policy(servers: &Servers) -> anyhow::Result<()> {
+    let first = policies::embedded();
+    let path = servers.services.logs().join("policy.toml");
+    let file = path.to_str().context("a path that can be written down")?;
+    let longer = toml::Table::from_iter([("never_enrolled.grace_days".to_owned(), 60.into())]);
+    for (version, set, is_taken) in [(1, longer, false), (2, toml::Table::new(), true)] {
+        std::fs::write(&path, policies::changed(&first, version, &set)?.text())?;
+        let taken = servers.services.canbao(&["policy", "adopt", file])?;
+        ensure!(
+            taken == is_taken,
+            "policy version {version}: taken is {taken}, see canbao.log"
+        );
+    }
+    Ok(())
+}
+
 struct Run<'a> {
     servers: &'a mut Servers,
     draw: Draw,
@@ -123,7 +147,7 @@ impl Run<'_> {
                 let chain = match step {
                     Step::Publish(message) => message.chain.clone(),
                     Step::Snapshot { source, table, .. } => format!("{source} {table}"),
-                    Step::Silence { .. } | Step::Decide { .. } | Step::Undecide { .. } => String::new(),
+                    Step::Silence { .. } | Step::Decide { .. } | Step::Undecide { .. } | Step::Policy { .. } => String::new(),
                 };
                 chains.entry((at, chain)).or_default().push_back((at, step));
             }
@@ -205,6 +229,7 @@ impl Run<'_> {
                 let id = self.decided[&(story, *decision)];
                 self.servers.state(&Statement::Undecide(id)).await?;
             }
+            Step::Policy { edition, .. } => drop(self.servers.state(&Statement::Policy(Arc::clone(edition))).await?),
         }
         Ok(())
     }

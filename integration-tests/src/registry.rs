@@ -6,21 +6,20 @@
 use crate::memory::Memory;
 use crate::traffic::Draw;
 use anyhow::ensure;
-use domain::batch::{Asked, Batch, Effects, Entry, Halving, Order, Refused, Rules, Said};
+use domain::batch::{Asked, Batch, Effects, Entry, Halving, Order, Refused, Said};
 use domain::division::City;
 use domain::finding::Finding;
-use domain::ids::FindingId;
+use domain::ids::{FindingId, IdKey};
 use domain::release::{Event, EventKind};
 use domain::shard::Shard;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A registry.
 #[derive(Debug)]
 pub struct Registry {
     /// Its store.
     pub store: Memory,
-    rules: Arc<Rules>,
+    key: IdKey,
     /// Neighbourhoods that one batch works off.
     slice: usize,
     /// Draws what fails; `None`: nothing does.
@@ -33,10 +32,10 @@ pub struct Registry {
 
 impl Registry {
     /// An empty one, which nothing happens to.
-    pub fn new(rules: Arc<Rules>) -> Self {
+    pub fn new(key: IdKey) -> Self {
         Self {
             store: Memory::default(),
-            rules,
+            key,
             slice: 1_000,
             faults: None,
             refused: BTreeSet::new(),
@@ -45,26 +44,17 @@ impl Registry {
     }
 
     /// An empty one on an unreliable store, which works off dates and passes in small slices.
-    pub fn unreliable(rules: Arc<Rules>, seed: u64) -> Self {
+    pub fn unreliable(key: IdKey, seed: u64) -> Self {
         Self {
             slice: 1 + (seed % 3) as usize,
             faults: Some(Draw::new(seed ^ 0x5eed)),
-            ..Self::new(rules)
+            ..Self::new(key)
         }
-    }
-
-    /// From now on under other rules.
-    pub fn adopt(&mut self, rules: Arc<Rules>) {
-        self.rules = rules;
     }
 
     /// Shards in which there is something to do beside entries.
     pub fn at_work(&self) -> Vec<Shard> {
-        let version = self.rules.policy.version;
-        let works = |shard: &Shard| {
-            let state = self.store.state(*shard);
-            self.store.row(*shard).has_passes() || self.store.is_due(*shard) || (state.policy != 0 && state.policy != version)
-        };
+        let works = |shard: &Shard| self.store.row(*shard).has_passes() || self.store.is_due(*shard);
         Shard::all().filter(works).collect()
     }
 
@@ -142,7 +132,7 @@ impl Registry {
             pass: beside,
             slice: self.slice,
         };
-        let mut batch = Batch::new(order, Arc::clone(&self.rules));
+        let mut batch = Batch::new(order, self.key.clone());
         loop {
             match batch.proceed() {
                 Ok(Asked::Need(need)) => batch.give(self.store.give(need)),
@@ -194,7 +184,7 @@ impl Registry {
                     continue;
                 };
                 for finding in &person.findings {
-                    let other = open.insert(finding.id(person.id, person.anchor, &self.rules.key), (region, finding));
+                    let other = open.insert(finding.id(person.id, person.anchor, &self.key), (region, finding));
                     ensure!(other.is_none(), "{:?} of {} is open twice", finding.rule, person.id);
                 }
             }

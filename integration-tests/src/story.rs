@@ -1,5 +1,6 @@
 //! Life stories: TOML files that an official can read, checked to the last key (`stories/README.md` explains the format).
 
+use crate::policies;
 use anyhow::{Context, bail, ensure};
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
@@ -33,6 +34,9 @@ pub struct Story {
     /// What reviewers decided, in order.
     #[serde(default, rename = "decision")]
     pub decisions: Vec<Decided>,
+    /// What changes in the policy, in order.
+    #[serde(default, rename = "policy")]
+    pub policies: Vec<policies::Change>,
     /// What the base must hold at the end of certain dates.
     #[serde(rename = "expect")]
     pub expectations: Vec<Expectation>,
@@ -246,7 +250,7 @@ pub fn day_of(date: &toml::value::Datetime) -> Option<Day> {
     Day::from_ymd(i32::from(day.year), u32::from(day.month), u32::from(day.day))
 }
 
-fn some_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Day>, D::Error> {
+pub(crate) fn some_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Day>, D::Error> {
     day(deserializer).map(Some)
 }
 
@@ -336,7 +340,9 @@ impl Story {
             .iter()
             .flat_map(|decision| [Some(decision.on), decision.withdrawn]);
         let events = self.events.iter().map(|event| event.on).chain(decisions.flatten());
+        let policies = self.policies.iter().filter_map(|change| change.on);
         events
+            .chain(policies)
             .chain(self.expectations.iter().map(|expect| expect.on))
             .max()
             .unwrap_or(Day(0))

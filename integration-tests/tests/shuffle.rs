@@ -2,7 +2,6 @@
 //! function gives for everything at once.
 
 use domain::base::neighbourhoods;
-use domain::batch::Rules;
 use domain::citizen_id::CitizenId;
 use domain::correction::{self, Statement};
 use domain::date::{Day, Timestamp};
@@ -14,10 +13,10 @@ use domain::input::{Control, Input, SnapshotFloor};
 use domain::name::Name;
 use domain::neighbourhood::Member;
 use domain::personal::Personal;
-use domain::policy::Policy;
 use domain::record::{Change, Deletion, Identity, SourceRecord};
 use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
+use integration_tests::policies;
 use integration_tests::registry::Registry;
 use integration_tests::traffic::{Draw, Traffic};
 use proptest::prelude::*;
@@ -96,18 +95,6 @@ fn name(index: usize) -> Name {
 
 fn key() -> IdKey {
     IdKey::new(1, &[7; 32])
-}
-
-/// One policy for all runs: it takes longer to read than a run does.
-fn rules() -> Arc<Rules> {
-    static RULES: std::sync::OnceLock<Arc<Rules>> = std::sync::OnceLock::new();
-    let rules = RULES.get_or_init(|| {
-        Arc::new(Rules {
-            key: key(),
-            policy: Policy::embedded(),
-        })
-    });
-    Arc::clone(rules)
 }
 
 /// The sources as they run: partitions of messages, and what each row last said.
@@ -390,6 +377,7 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
     let expected = neighbourhoods(changes, &sources.floors, &rulings, &key());
 
     let mut traffic = Traffic::default();
+    traffic.tell(Timestamp(0), Control::Policy(policies::embedded()));
     for (partition, messages) in sources.partitions.iter().enumerate() {
         for (_, inputs) in messages {
             traffic.publish(partition, (Timestamp(0), inputs.clone()));
@@ -402,7 +390,7 @@ fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
         let control = decision.clone().map_or(Control::Undecide(*id), Control::Decide);
         traffic.tell(Timestamp(0), control);
     }
-    let mut registry = Registry::unreliable(rules(), seed);
+    let mut registry = Registry::unreliable(key(), seed);
     traffic.run(&mut registry, Some(&mut Draw::new(seed)));
     registry
         .store

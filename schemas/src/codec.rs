@@ -3,15 +3,18 @@
 mod control;
 mod facts;
 mod message;
+mod policy;
 mod record;
 
 use crate::framing::{Codec, DecodeError};
 use crate::registry::Kind;
-use control::ControlRecord;
-use domain::input::Input;
+use control::{ControlRecord, Stated};
+use domain::input::{Control, Input};
 use domain::shard::Shard;
 use message::ShardMessage;
+use policy::PolicyRecord;
 use record::{EntityRecord, PersonRecord};
+use std::sync::Arc;
 
 /// Encodes an input under the ids of this process; see [`Codec::encode_input`].
 pub fn encode_input(input: &Input) -> Vec<u8> {
@@ -35,7 +38,10 @@ impl Codec {
             Input::Change(change) => self.encode(&PersonRecord::from(change)),
             Input::Entity(change) => self.encode(&EntityRecord::from(change)),
             Input::Message(message) => self.encode(&ShardMessage::from(message)),
-            Input::Control(control) => self.encode(&ControlRecord::from(control)),
+            Input::Control(control) => match Stated::from(control) {
+                Stated::Control(statement) => self.encode(&statement),
+                Stated::Policy(policy) => self.encode(&policy),
+            },
         }
     }
 
@@ -59,6 +65,12 @@ impl Codec {
                 let control = self.decode::<ControlRecord>(bytes)?.into_control();
                 control
                     .map(Input::Control)
+                    .map_err(|what| DecodeError::Value { record, what })
+            }
+            Kind::Policy => {
+                let edition = self.decode::<PolicyRecord>(bytes)?.into_edition();
+                edition
+                    .map(|edition| Input::Control(Control::Policy(Arc::new(edition))))
                     .map_err(|what| DecodeError::Value { record, what })
             }
             _ => Err(DecodeError::Unexpected { record }),

@@ -30,6 +30,8 @@ pub enum Kind {
     ShardMessage,
     /// A statement of the clock or of an operator (控制消息).
     Control,
+    /// A policy that comes into force (政策).
+    Policy,
     /// An alert (预警事件).
     AlertEvent,
     /// The latest announced state of a finding (疑点).
@@ -42,15 +44,25 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PersonRecord,
         Self::EntityRecord,
         Self::ShardMessage,
         Self::Control,
+        Self::Policy,
         Self::AlertEvent,
         Self::FindingState,
         Self::PersonState,
         Self::DeadLetter,
+    ];
+
+    /// Those that stand in the shards' logs.
+    const LOG: [Self; 5] = [
+        Self::PersonRecord,
+        Self::EntityRecord,
+        Self::ShardMessage,
+        Self::Control,
+        Self::Policy,
     ];
 
     /// The full name of its Avro record.
@@ -60,6 +72,7 @@ impl Kind {
             Self::EntityRecord => "cn.canbao.EntityRecord",
             Self::ShardMessage => "cn.canbao.ShardMessage",
             Self::Control => "cn.canbao.Control",
+            Self::Policy => "cn.canbao.Policy",
             Self::AlertEvent => "cn.canbao.AlertEvent",
             Self::FindingState => "cn.canbao.FindingState",
             Self::PersonState => "cn.canbao.PersonState",
@@ -70,8 +83,7 @@ impl Kind {
     /// The kind of value under a subject; `None` for a subject of no topic of Canbao.
     pub fn of_subject(subject: &str) -> Option<Self> {
         if let Some(record) = subject.strip_prefix(PERSON_RECORDS).and_then(|rest| rest.strip_prefix('-')) {
-            let log = [Self::PersonRecord, Self::EntityRecord, Self::ShardMessage, Self::Control];
-            return log.into_iter().find(|kind| kind.record_name() == record);
+            return Self::LOG.into_iter().find(|kind| kind.record_name() == record);
         }
         let topic = subject.strip_suffix("-value")?;
         match topic {
@@ -118,6 +130,7 @@ const SHIPPED: &[(Kind, u32, u32, &str)] = &[
     (Kind::PersonState, 1, 7, include_str!("../avro/person-state.avsc")),
     (Kind::DeadLetter, 1, 8, include_str!("../avro/dead-letter.avsc")),
     (Kind::ShardMessage, 2, 9, include_str!("../avro/shard-message.avsc")),
+    (Kind::Policy, 1, 10, include_str!("../avro/policy.avsc")),
 ];
 
 static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {
@@ -168,8 +181,7 @@ pub fn newest(kind: Kind) -> &'static SchemaVersion {
 
 /// Every subject, sorted.
 pub fn subjects() -> Vec<String> {
-    let log = [Kind::PersonRecord, Kind::EntityRecord, Kind::ShardMessage, Kind::Control];
-    let mut subjects: Vec<String> = log
+    let mut subjects: Vec<String> = Kind::LOG
         .iter()
         .map(|kind| format!("{PERSON_RECORDS}-{}", kind.record_name()))
         .collect();

@@ -29,6 +29,7 @@ const STORED: &[(u32, &str, u32, &str)] = &[
     (7, "cn.canbao.PersonState", 1, "44ffbe6416fb75c6"),
     (8, "cn.canbao.DeadLetter", 1, "f0e65ca36670f3a6"),
     (9, "cn.canbao.ShardMessage", 2, "d22deca567ae25d8"),
+    (10, "cn.canbao.Policy", 1, "0360d51bebcca44e"),
 ];
 
 #[test]
@@ -102,7 +103,7 @@ fn a_field_that_may_be_null_defaults_to_null() {
 #[test]
 fn subjects_are_the_topics() {
     let subjects = registry::subjects();
-    assert_eq!(subjects.len(), 4 + 2 + 14 * (4 + 3));
+    assert_eq!(subjects.len(), 5 + 2 + 14 * (4 + 3));
     for subject in [
         "person.records-cn.canbao.Control",
         "alerts.after-death.3213-value",

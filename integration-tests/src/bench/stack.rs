@@ -108,7 +108,6 @@ impl Stack {
             ("CANBAO_DATABASE_URL", database),
             ("CANBAO_ID_KEY", key),
             ("CANBAO_DIALECTS", dialects.join(":")),
-            ("CANBAO_POLICY", policy.canonicalize()?.display().to_string()),
             ("CANBAO_HTTP", "127.0.0.1:0".to_owned()),
             // The simulator sends a completeness row when all before it is appended, like an exactly-once connector.
             ("CANBAO_CLOCK__ROWS_HOLD", "at-once".to_owned()),
@@ -125,7 +124,10 @@ impl Stack {
             floor_database,
             today: today.to_string(),
         };
-        stack.run("canbao", &["migrate"], Duration::from_secs(60)).await?;
+        let policy = policy.canonicalize()?.display().to_string();
+        stack
+            .run("canbao", &["migrate", "--policy", &policy], Duration::from_secs(60))
+            .await?;
         Ok(stack)
     }
 

@@ -4,6 +4,7 @@ use super::mutate::{self, Random};
 use super::{Report, source};
 use crate::bad_inputs::survives;
 use crate::ground::Rules;
+use crate::policies;
 use anyhow::{Context, ensure};
 use domain::date::{Day, Timestamp};
 use domain::decision::{Decision, Rulings, Verdict};
@@ -11,6 +12,7 @@ use domain::division::City;
 use domain::ids::{AnchorId, RecordId};
 use domain::input::{Control, Guest, Input, Message, MessageBody, SnapshotFloor};
 use domain::limits;
+use domain::policy::Edition;
 use domain::record::{Change, SourceRecord};
 use domain::shard::Shard;
 use runtime::debezium::table_of_topic;
@@ -115,6 +117,7 @@ fn about(at: usize, record: &Arc<SourceRecord>) -> Vec<Input> {
         Control::Snapshot(floor),
         Control::Decide(decision),
         Control::Undecide(at as u64),
+        Control::Policy(policies::embedded()),
     ];
     messages.map(Input::Message).chain(controls.map(Input::Control)).collect()
 }
@@ -176,6 +179,9 @@ fn statement(control: &Control) -> anyhow::Result<()> {
         Control::Decide(decision) => {
             let rulings = Rulings::new(BTreeMap::from([(decision.id, Some(decision.clone()))]));
             let _ = (rulings.digest(), rulings.cases().len());
+        }
+        Control::Policy(edition) => {
+            ensure!(Edition::parse(edition.text())? == **edition, "a policy does not read back");
         }
         Control::Completeness(_) | Control::GoLive(_) | Control::Snapshot(_) | Control::Undecide(_) => (),
     }

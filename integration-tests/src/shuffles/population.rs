@@ -78,7 +78,14 @@ impl Population {
         }
         messages.extend(cases::messages(today, &messages)?);
         let changes = changes(rules, &messages);
-        let base = whole(&changes, &[], &Rulings::default(), &rules.policy, today, &rules.key);
+        let base = whole(
+            &changes,
+            &[],
+            &Rulings::default(),
+            Some(rules.policy.policy()),
+            today,
+            &rules.key,
+        );
         let mut counts = count(&messages, &changes)?;
         let persons = base.values().flat_map(|described| &described.persons);
         let records = base

@@ -2,7 +2,6 @@
 
 use crate::state::{Copied, Place};
 use domain::base::neighbourhoods;
-use domain::batch::Rules;
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Timestamp};
 use domain::decision::Rulings;
@@ -13,7 +12,6 @@ use domain::input::SnapshotFloor;
 use domain::name::Name;
 use domain::neighbourhood::Member;
 use domain::personal::Personal;
-use domain::policy::Policy;
 use domain::record::{Change, Deletion, Identity, SourceRecord};
 use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
@@ -37,8 +35,6 @@ pub enum Said {
 pub struct Ground {
     /// The key of identifiers.
     pub key: IdKey,
-    /// What batches need.
-    pub rules: Arc<Rules>,
     /// The shards.
     pub shards: [Shard; 3],
     /// Numbers: two of the first shard, one of the second, one of the third, to which a delete by key alone goes too.
@@ -67,10 +63,6 @@ impl Ground {
             shards: [first, second, last].map(Shard::of_birth_date),
             anchors: numbers.iter().map(|number| key.number(*number)).collect(),
             numbers,
-            rules: Arc::new(Rules {
-                key: key.clone(),
-                policy: Policy::embedded(),
-            }),
             key,
         }
     }

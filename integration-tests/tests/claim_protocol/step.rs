@@ -53,7 +53,7 @@ impl Claims {
 
     /// Runs a batch; says in which shards there are passes to do.
     fn run(&self, state: &mut State, order: Order) -> BTreeSet<Shard> {
-        let mut batch = Batch::new(order, Arc::clone(&self.ground.rules));
+        let mut batch = Batch::new(order, self.ground.key.clone());
         let effects = loop {
             match batch.proceed().expect("the batch is in order") {
                 Asked::Need(need) => batch.give(self.give(state, need)),

@@ -54,6 +54,11 @@ const BOOKS: &[Case] = &[
         &[("decision", "differs from what its shard's log says")],
     ),
     case(
+        "the text of a policy changed",
+        "update store.policy set text = text || '#' where version = 1",
+        &[("policy", "its text is not the one that is named")],
+    ),
+    case(
         "messages ever sent + 5",
         "update store.shard set messages = messages + 5 where shard = 3",
         &[("shard", "messages sent, its state has")],
@@ -170,6 +175,7 @@ const LOG: &[Case] = &[
     case("a business date lost in one shard", "delete from store.source_log where (shard, position) = (select shard, max(position) from store.source_log
          where kind = 4 and shard = 20 group by shard)", &[("person.records", "is missing in the source log")]),
     case("every statement lost in one shard", "delete from store.source_log where kind = 4 and shard = 21", &[("shard", "its log lacks a business date that the logs of other shards have")]),
+    case("a policy lost in one shard", "delete from store.source_log where kind = 4 and shard = 26 and length(body) > 4000", &[("shard", "its log lacks a policy that the logs of other shards have")]),
     case("a row twice", "insert into store.source_log select * from store.source_log where kind = 4 and shard = 22 order by position limit 1", &[("person.records", "stands twice in the source log")]),
     case("a row moved in time", "update store.source_log set logged_at = logged_at + interval '1 millisecond'
          where (shard, position) = (select shard, min(position) from store.source_log where shard = 23 group by shard)", &[("person.records", "has another time in the source log")]),

@@ -1,5 +1,6 @@
 //! Statements of the clock and of operators as `control.avsc` has them.
 
+use super::policy::PolicyRecord;
 use crate::framing::Payload;
 use crate::registry::Kind;
 use crate::wire::{list, opt, plain, rank};
@@ -96,7 +97,15 @@ impl Payload for ControlRecord {
     const KIND: Kind = Kind::Control;
 }
 
-impl From<&Control> for ControlRecord {
+/// A statement as it is written: a policy has a schema of its own.
+pub enum Stated {
+    /// Every other.
+    Control(ControlRecord),
+    /// A policy.
+    Policy(PolicyRecord),
+}
+
+impl From<&Control> for Stated {
     fn from(control: &Control) -> Self {
         let statement = match control {
             Control::BusinessDate(date) => Statement::BusinessDate(BusinessDate { date: *date }),
@@ -126,8 +135,9 @@ impl From<&Control> for ControlRecord {
                 number: decision.number,
             }),
             Control::Undecide(id) => Statement::Undecide(Undecide { id: *id }),
+            Control::Policy(edition) => return Self::Policy(PolicyRecord::from(&**edition)),
         };
-        Self { statement }
+        Self::Control(ControlRecord { statement })
     }
 }
 

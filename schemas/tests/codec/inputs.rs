@@ -16,6 +16,7 @@ use domain::input::{Control, Guest, Input, Message, MessageBody, SnapshotFloor};
 use domain::limits::{BUSINESS_DATES, INSTANTS, LARGEST_RANK};
 use domain::name::Name;
 use domain::personal::Personal;
+use domain::policy::Edition;
 use domain::record::{Change, Deletion, Employer, EntityChange, Identity, SourceRecord};
 use domain::scheme::Scheme;
 use domain::sex::Sex;
@@ -256,6 +257,16 @@ fn message() -> impl Strategy<Value = Message> {
     })
 }
 
+/// The policy that is carried, in some version.
+pub fn edition() -> impl Strategy<Value = Arc<Edition>> {
+    (1..=1_000_000_u32).prop_map(|version| {
+        let text = Edition::embedded()
+            .text()
+            .replacen("version = 1 ", &format!("version = {version} "), 1);
+        Arc::new(Edition::parse(text).expect("a policy"))
+    })
+}
+
 fn control() -> impl Strategy<Value = Control> {
     let offsets = proptest::collection::vec(0..=i64::MAX as u64, 0..5);
     prop_oneof![
@@ -285,6 +296,7 @@ fn control() -> impl Strategy<Value = Control> {
                 number,
             })),
         (0..=i64::MAX as u64).prop_map(Control::Undecide),
+        edition().prop_map(Control::Policy),
     ]
 }
 

@@ -178,7 +178,7 @@ fn survives(input: &Input) {
             [&Change::Upsert(record.clone())],
             &[],
             &Rulings::default(),
-            &policy,
+            Some(&policy),
             today,
             &key(),
         );

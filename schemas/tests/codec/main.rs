@@ -3,7 +3,8 @@
 mod inputs;
 mod limits;
 
-use domain::input::Input;
+use domain::input::{Control, Input};
+use domain::policy::Edition;
 use domain::record::Change;
 use inputs::{enrolment, input, record};
 use proptest::prelude::*;
@@ -11,6 +12,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use schemas::codec::{decode_input, encode_input};
 use schemas::{Codec, DecodeError, registry};
+use std::sync::Arc;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
@@ -43,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_do_not_panic(id in 0..10_u8, datum in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_do_not_panic(id in 0..11_u8, datum in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes: Vec<u8> = [0, 0, 0, 0, id].into_iter().chain(datum).collect();
         let _ = decode_input(&bytes);
     }
@@ -62,6 +64,24 @@ fn what_is_no_frame_is_refused() {
             record: "cn.canbao.AlertEvent"
         })
     );
+}
+
+#[test]
+fn a_policy_is_the_text_that_is_named() {
+    let edition = Arc::new(Edition::embedded());
+    let bytes = encode_input(&Input::Control(Control::Policy(edition)));
+    let changed = |from: &str, to: &str| {
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes());
+        let at = at.expect("it is in the text");
+        [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat()
+    };
+    for (damaged, what) in [
+        (changed("grace_days = 30", "grace_days = 60"), "name of a policy"),
+        (changed("grace_days = 30", "grace_days = xx"), "policy"),
+    ] {
+        let record = "cn.canbao.Policy";
+        assert_eq!(decode_input(&damaged), Err(DecodeError::Value { record, what }));
+    }
 }
 
 #[test]

@@ -5,11 +5,11 @@ mod command;
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{configuration, decide, exec, lag, output, person, register, restore, skip, source, statements, store};
+use crate::{configuration, decide, exec, lag, output, person, policy, register, restore, skip, source, statements, store};
 use anyhow::Context;
 use clap::{Args, Parser};
 pub(crate) use command::DecideAction;
-use command::{Command, SourceAction};
+use command::{Command, PolicyAction, SourceAction};
 use domain::decision;
 use runtime::config::{Settings, SharedArgs};
 use runtime::normaliser::accept::Acceptance;
@@ -180,10 +180,11 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
 async fn with_store(settings: &Settings, command: Command, format: Format) -> anyhow::Result<Verdict> {
     let pool = store::connect(settings).await?;
     match command {
-        Command::Migrate => {
+        Command::Migrate { policy } => {
             runtime::store::migrate(&pool).await.context("migrating the database")?;
-            format.print(&serde_json::json!({ "migrated": true }), |_| {
-                "the database is at the version of this program".to_owned()
+            let policy = policy::state_first(&pool, policy.as_deref()).await?;
+            format.print(&serde_json::json!({ "migrated": true, "policy": policy.version }), |_| {
+                format!("the database is at the version of this program; policy {policy}\n")
             })?;
         }
         Command::Verify {
@@ -262,6 +263,7 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
+        Command::Policy { action } => of_policy(&pool, action, format).await?,
         Command::Source { action } => return of_source(settings, &pool, action, format).await,
         // Those that need no store have been run.
         Command::Run { .. }
@@ -272,6 +274,22 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
         | Command::Alerts { .. } => {}
     }
     Ok(Verdict::Good)
+}
+
+async fn of_policy(pool: &sqlx::PgPool, action: PolicyAction, format: Format) -> anyhow::Result<()> {
+    match action {
+        PolicyAction::Adopt { file, wait } => {
+            let stated = policy::adopt(pool, &file, Duration::from_secs(wait)).await?;
+            format.print(&stated, statements::render)
+        }
+        PolicyAction::Show => {
+            let edition = policy::in_force(pool).await?;
+            let id = edition.id();
+            let shown = serde_json::json!({ "version": id.version, "sha256": id.digest.to_string(), "text": edition.text() });
+            format.print(&shown, |_| edition.text().to_owned())
+        }
+        PolicyAction::List => format.print(&policy::list(pool).await?, |listed| policy::render(listed)),
+    }
 }
 
 async fn of_source(settings: &Settings, pool: &sqlx::PgPool, action: SourceAction, format: Format) -> anyhow::Result<Verdict> {

@@ -9,15 +9,15 @@ mod text;
 pub use report::{Announcement, Enrolled, Field, Known, Member, OpenFinding};
 pub use text::render;
 
-use crate::configuration;
+use crate::policy;
 use anyhow::Context;
 use domain::base::describe;
 use domain::citizen_id::CitizenId;
-use domain::date::Day;
 use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
 use domain::neighbourhood::Member as Placed;
-use domain::policy::Policy;
+use domain::policy::Edition;
 use domain::shard::Shard;
+use domain::shard_state::ShardState;
 use runtime::config::Settings;
 use runtime::store::{decisions, person::version, read};
 use serde::Serialize;
@@ -78,7 +78,6 @@ pub async fn find(settings: &Settings, pool: &PgPool, who: &str) -> anyhow::Resu
     let mut connection = pool.acquire().await.context("taking a connection")?;
     let mut search = Search {
         key,
-        policy: configuration::policy(settings)?,
         asked,
         found: Found {
             persons: Vec::new(),
@@ -92,7 +91,6 @@ pub async fn find(settings: &Settings, pool: &PgPool, who: &str) -> anyhow::Resu
 
 struct Search {
     key: IdKey,
-    policy: Policy,
     asked: Asked,
     found: Found,
 }
@@ -151,12 +149,15 @@ impl Search {
             if !seen.insert((shard, anchor)) {
                 continue;
             }
-            let today = business_date(connection, shard).await?;
+            let state = state(connection, shard).await?;
+            let today = state.business_date();
+            let policy = policy::of_shard(connection, state.policy).await?;
+            let policy = policy.as_deref().map(Edition::policy);
             let rows = read::neighbourhoods(connection, &[(shard, anchor)]).await?;
             let mut members: Vec<Placed> = rows.into_iter().flat_map(|row| row.members).collect();
             members.sort_by_key(Placed::slot);
             let rulings = decisions::rulings(connection, shard).await?;
-            let described = describe(anchor, &members, &rulings, &self.policy, today, &self.key);
+            let described = describe(anchor, &members, &rulings, policy, today, &self.key);
             for person in described.persons.iter().filter(|person| self.asked.is(person)) {
                 let told = announcements(connection, shard, person.anchor, person.id).await?;
                 self.found.persons.push(Known::new(shard, person, &told, today, &self.key));
@@ -192,15 +193,14 @@ fn shard(number: i16) -> anyhow::Result<Shard> {
         .with_context(|| format!("the store has a shard {number}"))
 }
 
-async fn business_date(connection: &mut PgConnection, shard: Shard) -> anyhow::Result<Day> {
+async fn state(connection: &mut PgConnection, shard: Shard) -> anyhow::Result<ShardState> {
     let shards = read::shards(connection)
         .await
         .context("reading the shards: was `canbao migrate` run?")?;
-    let today = shards
-        .into_iter()
-        .find(|stored| stored.shard == shard)
-        .map(|stored| stored.state.business_date());
-    today.context("the shard has no row: was `canbao migrate` run?")
+    let stored = shards.into_iter().find(|stored| stored.shard == shard);
+    stored
+        .map(|stored| stored.state)
+        .context("the shard has no row: was `canbao migrate` run?")
 }
 
 /// What subscribers were told, and whether something waits.

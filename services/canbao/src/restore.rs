@@ -11,8 +11,6 @@ use crate::output::Table;
 use crate::source::{Accepted, render_accepted};
 use crate::{source, topics};
 use anyhow::{Context, ensure};
-use domain::batch::Rules;
-use domain::policy::Policy;
 use domain::shard::Shard;
 use registry::restore::{Course, begin, replay};
 use runtime::config::Settings;
@@ -24,7 +22,6 @@ use runtime::store::read;
 use serde::Serialize;
 use sqlx::{PgPool, Row};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use takeover::Publisher;
 
@@ -61,7 +58,7 @@ pub async fn restore(settings: &Settings, pool: &PgPool, from_log: bool) -> anyh
     admin::ensure_topics(settings, &wanted)
         .await
         .context("preparing the topics")?;
-    let rules = rules(settings)?;
+    let key = settings.id_key()?;
 
     // From here on no publisher of this name publishes, and its last transaction is settled.
     let publisher = tokio::task::block_in_place(|| Publisher::take_over(settings))?;
@@ -106,13 +103,13 @@ pub async fn restore(settings: &Settings, pool: &PgPool, from_log: bool) -> anyh
         anew: from_log,
         ends,
     };
-    let begun = begin(&mut connection, &rules, &course, &published).await?;
+    let begun = begin(&mut connection, &key, &course, &published).await?;
     let reread = source::accept_forgotten(settings, pool, &tail.epochs).await?;
     let mut made_of = None;
     if from_log {
         let mut reader = pool.acquire().await.context("taking a second connection")?;
         let bar = crate::verify::bar("making the base anew", "entries");
-        made_of = Some(replay(&mut reader, &mut connection, &rules, |applied| bar.set_position(applied)).await?);
+        made_of = Some(replay(&mut reader, &mut connection, &key, |applied| bar.set_position(applied)).await?);
         bar.finish_and_clear();
     }
     let shards = read::shards(&mut connection).await.context("reading the shards")?;
@@ -125,15 +122,6 @@ pub async fn restore(settings: &Settings, pool: &PgPool, from_log: bool) -> anyh
         reread,
         made_of,
     })
-}
-
-fn rules(settings: &Settings) -> anyhow::Result<Arc<Rules>> {
-    let policy = match &settings.policy {
-        Some(file) => Policy::parse(&std::fs::read_to_string(file).context("the policy file cannot be read")?)?,
-        None => Policy::embedded(),
-    };
-    let key = settings.id_key()?;
-    Ok(Arc::new(Rules { key, policy }))
 }
 
 /// Refuses while services are connected that would go on with what is being changed under them. Normalisers only write to the logs.

@@ -84,7 +84,6 @@ pub struct Plan {
 /// When something that would make a difference stays under way, settings are missing, or brokers or store do not answer.
 pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::Result<Report> {
     let key = settings.id_key()?;
-    let policy = configuration::policy(settings)?;
     let dialects = plan.books.then(|| configuration::dialects(settings)).transpose()?;
     let stretches = if plan.books {
         tokio::task::block_in_place(|| books::stretches(settings))?
@@ -95,7 +94,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
     let mut still = stand_still(settings, pool, plan).await?;
     let rules = Rules {
         key: key.clone(),
-        policy,
+        policy: still.agreed.policy.clone(),
         today: still.agreed.today.unwrap_or(domain::shard_state::BEFORE_TIME),
         floors: still.agreed.floors.clone(),
         rulings: still.agreed.rulings.clone(),

@@ -2,6 +2,7 @@
 
 use domain::date::Day;
 use domain::input::Control;
+use domain::policy::PolicyId;
 use domain::source::Source;
 use runtime::statements::Statement;
 
@@ -75,6 +76,8 @@ pub struct Situation {
     pub business_date: Option<Day>,
     /// The day by the wall clock.
     pub today: Day,
+    /// The newest policy that was stated before, or is in force.
+    pub policy: Option<PolicyId>,
     /// Sources in scope that are not complete yet.
     pub incomplete: Vec<Source>,
 }
@@ -125,6 +128,10 @@ pub fn decide(id: u64, statement: Statement, situation: &Situation) -> Decision 
             None,
         ),
         Statement::Undecide(decision) => Decision::Send(vec![Control::Undecide(decision)], None),
+        Statement::Policy(edition) => match situation.policy.map_or(Ok(()), |known| edition.id().may_follow(known)) {
+            Ok(()) => Decision::Send(vec![Control::Policy(edition)], None),
+            Err(refused) => Decision::Refuse(refused.to_string()),
+        },
     }
 }
 
@@ -132,8 +139,10 @@ pub fn decide(id: u64, statement: Statement, situation: &Situation) -> Decision 
 mod tests {
     use super::*;
     use domain::division::City;
+    use domain::policy::Edition;
     use domain::source::Agency;
     use runtime::statements::GoLiveRegion;
+    use std::sync::Arc;
 
     #[test]
     fn every_day_ticks_in_turn_and_the_last_one_again() {
@@ -164,6 +173,7 @@ mod tests {
             is_manual,
             business_date: Some(Day(sent)),
             today: Day(today),
+            policy: None,
             incomplete: Vec::new(),
         }
     }
@@ -204,6 +214,31 @@ mod tests {
         assert!(stated(&at, 101, false).is_err());
         assert_eq!(stated(&at, 114, true), Ok(114), "the machine was off for two weeks");
         assert!(stated(&at, 115, true).is_err(), "never beyond it");
+    }
+
+    #[test]
+    fn a_policy_follows_an_older_one_or_itself() {
+        let embedded = Arc::new(Edition::embedded());
+        let changed = |from: &str, to: &str| Arc::new(Edition::parse(embedded.text().replacen(from, to, 1)).expect("a policy"));
+        let newer = changed("version = 1 ", "version = 2 ");
+        let at = |policy: &Arc<Edition>| Situation {
+            policy: Some(policy.id()),
+            ..situation(false, 1, 1)
+        };
+        let decided = |policy: &Arc<Edition>, situation: &Situation| decide(9, Statement::Policy(Arc::clone(policy)), situation);
+        let sent = |policy: &Arc<Edition>| Decision::Send(vec![Control::Policy(Arc::clone(policy))], None);
+        assert_eq!(decided(&embedded, &situation(false, 1, 1)), sent(&embedded), "the first");
+        assert_eq!(decided(&embedded, &at(&embedded)), sent(&embedded), "after a restart");
+        assert_eq!(decided(&newer, &at(&embedded)), sent(&newer));
+        for (offered, known) in [
+            (&embedded, &newer),
+            (&changed("grace_days = 30", "grace_days = 60"), &embedded),
+        ] {
+            let Decision::Refuse(why) = decided(offered, &at(known)) else {
+                panic!("must be refused");
+            };
+            assert!(why.contains("`canbao policy adopt`"), "{why}");
+        }
     }
 
     #[test]

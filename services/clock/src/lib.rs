@@ -23,13 +23,16 @@ pub mod why;
 
 use anyhow::Context;
 use domain::date::Timestamp;
-use domain::policy::Policy;
+use domain::policy::{Edition, PolicyId};
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
+use runtime::health::Check;
 use runtime::kafka::admin::ensure_topics_patiently;
 use runtime::kafka::{topics, watch_brokers};
 use runtime::patience::wait_out;
 use runtime::service::Service;
+use runtime::shutdown::Shutdown;
+use runtime::store::read::ReadError;
 use runtime::store::session;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -43,76 +46,98 @@ struct Shared {
     store: store::Store,
     log: log::ShardLog,
     ends: ends::Ends,
+    /// The policy that scope and tolerance are of.
+    policy: PolicyId,
     scope: Arc<Vec<domain::source::Source>>,
     /// How far a source's clock may be ahead of ours, in milliseconds.
     tolerance: i64,
 }
 
-/// Runs until shutdown.
+/// Runs until shutdown: under the policy that is in force, and from the start again when a newer one is.
 ///
 /// # Errors
 /// When settings, policy, dialects, database or topics are not as they must be, or a loop cannot go on.
 pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let settings = service.settings.clone();
-    let policy = read_policy(&settings)?;
     let dialects = Arc::new(Dialects::load(&settings.dialects)?);
-    let scope = Arc::new(scope::sources(&settings.clock.sources, &policy));
-    anyhow::ensure!(
-        !scope.is_empty(),
-        "no source is in scope: see clock.sources and the policy's [scope]"
-    );
     settings.database_url()?;
     watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
     let postgres = service.health.check("postgres");
     let Some(store) = store::Store::connect(&settings, postgres, &mut service.shutdown).await? else {
         return Ok(());
     };
-    let known = wait_out(
-        "reading the clock's tables",
-        &mut service.shutdown,
-        session::is_passing,
-        async || Ok((store.progress().await?, store.business_date().await?)),
-    );
-    let known = known.await.context("reading the clock's tables: is the database migrated?")?;
-    let Some((progress, date)) = known else { return Ok(()) };
     let prepared = ensure_topics_patiently(&settings, &[topics::person_records()], &mut service.shutdown).await;
     if !prepared.context("preparing person.records")? {
         return Ok(());
     }
-    let shared = Shared {
-        log: log::ShardLog::new(&settings, service.health.watch("progress"))?,
-        ends: ends::Ends::new(&settings, dialects.clone())?,
-        dialects,
-        store,
-        scope,
-        tolerance: i64::from(policy.release.tolerance_millis),
-        settings,
-    };
-    tracing::info!(sources = shared.scope.len(), "sources in scope");
+    let log = log::ShardLog::new(&settings, service.health.watch("progress"))?;
+    let ends = ends::Ends::new(&settings, dialects.clone())?;
+    let date_check = service.health.check("business date");
+    while !service.shutdown.requested() {
+        let Some(policy) = policy(&store, &mut service.shutdown).await? else {
+            break;
+        };
+        let scope = scope::sources(&settings.clock.sources, policy.policy());
+        anyhow::ensure!(
+            !scope.is_empty(),
+            "no source is in scope: see clock.sources and [scope] of policy version {}",
+            policy.id().version
+        );
+        tracing::info!(sources = scope.len(), policy = policy.id().version, "sources in scope");
+        let shared = Shared {
+            settings: settings.clone(),
+            dialects: dialects.clone(),
+            store: store.clone(),
+            log: log.clone(),
+            ends: ends.clone(),
+            policy: policy.id(),
+            scope: Arc::new(scope),
+            tolerance: i64::from(policy.policy().release.tolerance_millis),
+        };
+        under_one_policy(shared, &date_check, &mut service.shutdown).await?;
+    }
+    Ok(())
+}
 
+/// The newest policy that was stated; `None` when asked to end before it is known.
+async fn policy(store: &store::Store, shutdown: &mut Shutdown) -> anyhow::Result<Option<Arc<Edition>>> {
+    let passes = |error: &ReadError| matches!(error, ReadError::Database(error) if session::is_passing(error));
+    let read = wait_out("reading the policy", shutdown, passes, async || store.policy(None).await);
+    match read.await.context("reading the policy: is the database migrated?")? {
+        Some(stated) => stated.map(Some).context("no policy was stated yet: run `canbao migrate`"),
+        None => Ok(None),
+    }
+}
+
+/// Runs the loops until shutdown, or until every shard stands under a newer policy.
+async fn under_one_policy(shared: Shared, date_check: &Check, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+    let known = wait_out("reading the clock's tables", shutdown, session::is_passing, async || {
+        Ok((shared.store.progress().await?, shared.store.business_date().await?))
+    });
+    let known = known.await.context("reading the clock's tables: is the database migrated?")?;
+    let Some((progress, date)) = known else { return Ok(()) };
+    let (end, until) = Shutdown::manual();
+    let rows = rows::start(&shared, &until)?;
     let mut loops = JoinSet::new();
-    let rows = rows::start(&shared, &service.shutdown)?;
-    loops.spawn(completeness::run(shared.clone(), progress, rows, service.shutdown.clone()));
-    let check = service.health.check("business date");
-    loops.spawn(date::run(shared.clone(), date, check, service.shutdown.clone()));
-    loops.spawn(statements::run(shared.clone(), service.shutdown.clone()));
-    loops.spawn(snapshots::run(shared, service.shutdown.clone()));
+    loops.spawn(completeness::run(shared.clone(), progress, rows, until.clone()));
+    loops.spawn(date::run(shared.clone(), date, date_check.clone(), until.clone()));
+    loops.spawn(statements::run(shared.clone(), end.clone(), until.clone()));
+    loops.spawn(snapshots::run(shared, until));
     let mut result = Ok(());
-    while let Some(ended) = loops.join_next().await {
+    loop {
+        let ended = tokio::select! {
+            () = shutdown.wait(), if !shutdown.requested() => {
+                end.request();
+                continue;
+            }
+            ended = loops.join_next() => ended,
+        };
+        let Some(ended) = ended else { return result };
         // One loop's failure ends the process: the others must not go on as if all were well.
-        service.trigger.request();
+        end.request();
         let ended = ended.context("a loop of the clock panicked").and_then(|result| result);
         result = result.and(ended);
     }
-    result
-}
-
-fn read_policy(settings: &Settings) -> anyhow::Result<Policy> {
-    let Some(file) = &settings.policy else {
-        return Ok(Policy::embedded());
-    };
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading the policy {}", file.display()))?;
-    Policy::parse(&text).with_context(|| format!("reading the policy {}", file.display()))
 }
 
 /// The wall clock.

@@ -4,8 +4,10 @@ use crate::decide::{Decision, Situation, decide};
 use crate::store::OpenStatement;
 use crate::{Shared, now};
 use domain::date::Timestamp;
+use domain::input::Control;
+use domain::policy::PolicyId;
 use runtime::config::BusinessDateSource;
-use runtime::shutdown::Shutdown;
+use runtime::shutdown::{Shutdown, ShutdownTrigger};
 use runtime::statements::Statement;
 use std::time::Duration;
 
@@ -22,15 +24,23 @@ struct Sent {
 
 /// Statements that not every shard is known to have applied.
 #[derive(Default)]
-struct UnderWay(Vec<Sent>);
+struct UnderWay {
+    sent: Vec<Sent>,
+    /// The newest policy among what was sent.
+    policy: Option<PolicyId>,
+}
 
-/// Runs until shutdown. Statements that were sent before a restart and not seen applied are sent again.
-pub(crate) async fn run(shared: Shared, mut shutdown: Shutdown) -> anyhow::Result<()> {
+/// Runs until shutdown, or asks for it once every shard stands under a newer policy than the clock itself. Statements that were sent before
+/// a restart and not seen applied are sent again.
+pub(crate) async fn run(shared: Shared, newer: ShutdownTrigger, mut shutdown: Shutdown) -> anyhow::Result<()> {
     let mut under_way = UnderWay::default();
     while !shutdown.requested() {
         if let Err(error) = under_way.step(&shared, &mut shutdown).await? {
             tracing::warn!(error = format!("{error:#}"), "statements wait for a server");
             shutdown.sleep(Duration::from_millis(500)).await;
+        }
+        if under_way.sent.is_empty() && under_way.policy > Some(shared.policy) {
+            newer.request();
         }
         shutdown.sleep(LOOK).await;
     }
@@ -44,25 +54,30 @@ impl UnderWay {
             Ok(open) => open,
             Err(error) => return Ok(Err(error.into())),
         };
-        self.0.retain(|sent| open.iter().any(|statement| statement.id == sent.id));
+        self.sent.retain(|sent| open.iter().any(|statement| statement.id == sent.id));
         for statement in open {
-            if self.0.iter().any(|sent| sent.id == statement.id) {
+            if self.sent.iter().any(|sent| sent.id == statement.id) {
                 continue;
             }
             let is_date = matches!(statement.statement, Ok(Statement::BusinessDate { .. }));
             // Dates one by one: after a restart an unconfirmed one is sent again, and must not be below a later one then.
-            if is_date && self.0.iter().any(|sent| sent.is_date) {
+            if is_date && self.sent.iter().any(|sent| sent.is_date) {
                 break;
             }
             match prepare(shared, &statement).await {
                 Err(error) => return Ok(Err(error)),
                 Ok(None) => {}
                 Ok(Some((controls, day))) => {
+                    let policies = controls.iter().filter_map(|control| match control {
+                        Control::Policy(edition) => Some(edition.id()),
+                        _ => None,
+                    });
+                    self.policy = self.policy.max(policies.max());
                     if !shared.log.send(controls, shutdown).await? {
                         return Ok(Ok(()));
                     }
                     match sent(shared, day).await {
-                        Ok(ends) => self.0.push(Sent {
+                        Ok(ends) => self.sent.push(Sent {
                             id: statement.id,
                             ends,
                             is_date,
@@ -77,14 +92,14 @@ impl UnderWay {
 
     /// Notes which statements every shard has applied.
     async fn settle(&mut self, shared: &Shared) -> anyhow::Result<()> {
-        if self.0.is_empty() {
+        if self.sent.is_empty() {
             return Ok(());
         }
         let shards = shared.store.shards().await?;
         let is_applied =
             |ends: &Vec<i64>| shards.len() == ends.len() && shards.iter().zip(ends).all(|(shard, end)| shard.position >= *end);
         let applied: Vec<i64> = self
-            .0
+            .sent
             .iter()
             .filter(|sent| is_applied(&sent.ends))
             .map(|sent| sent.id)
@@ -92,19 +107,24 @@ impl UnderWay {
         if !applied.is_empty() {
             shared.store.mark_sent(&applied).await?;
             tracing::info!(statements = ?applied, "every shard has applied these statements");
-            self.0.retain(|sent| !applied.contains(&sent.id));
+            self.sent.retain(|sent| !applied.contains(&sent.id));
         }
         Ok(())
     }
 }
 
-type ToSend = (Vec<domain::input::Control>, Option<domain::date::Day>);
+type ToSend = (Vec<Control>, Option<domain::date::Day>);
 
 /// Decides on a statement; what is not to be sent is dealt with at once.
 async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option<ToSend>> {
     let progress = shared.store.progress().await?;
     let is_complete = |source| progress.get(source).is_some_and(|progress| progress.until > Timestamp(0));
+    let policy = match &open.statement {
+        Ok(Statement::Policy(_)) => shared.store.policy(Some(open.id)).await?.map(|edition| edition.id()),
+        _ => None,
+    };
     let situation = Situation {
+        policy,
         is_manual: shared.settings.clock.business_date == BusinessDateSource::Manual,
         business_date: shared.store.business_date().await?,
         today: now().day_in_shanghai(),

@@ -4,18 +4,21 @@ use crate::pass::ShardView;
 use anyhow::Context;
 use domain::date::{Day, Timestamp};
 use domain::division::City;
+use domain::policy::Edition;
 use domain::source::{Agency, Source};
 use runtime::config::Settings;
 use runtime::health::Check;
 use runtime::normaliser::source_topic::{self, SourceTopic};
 use runtime::shutdown::Shutdown;
 use runtime::statements::{Statement, UnknownStatement};
-use runtime::store::session;
+use runtime::store::read::ReadError;
+use runtime::store::{policies, session};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::types::chrono::NaiveDate;
 use sqlx::{PgPool, Row};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -220,6 +223,12 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// The newest policy that is in force or was stated, before a statement if one is given.
+    pub(crate) async fn policy(&self, before: Option<i64>) -> std::result::Result<Option<Arc<Edition>>, ReadError> {
+        let mut connection = self.told(self.pool.acquire().await)?;
+        policies::newest(&mut connection, before).await
     }
 
     /// Notes that every shard has applied some statements.

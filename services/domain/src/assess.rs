@@ -66,6 +66,14 @@ pub fn assess(person: &PersonView<'_>, policy: &Policy, today: Day) -> Assessmen
     }
 }
 
+/// What is said of a person before there is a policy: nothing, until the golden record changes by itself.
+pub fn unjudged(golden: &Golden, today: Day) -> Assessment {
+    Assessment {
+        open: Vec::new(),
+        next_due: golden.changes_on.filter(|day| *day > today),
+    }
+}
+
 /// A short code of what would clear a finding of a rule (消除条件), for work lists and alerts.
 pub fn clears_when(rule: Rule) -> &'static str {
     match rule {

@@ -3,7 +3,7 @@
 //! [`describe`] is the one function behind the registry (incremental), `canbao verify` and the tests; [`whole`] applies it to the
 //! latest version of every record at once, without shards, messages or order.
 
-use crate::assess::assess;
+use crate::assess::{assess, unjudged};
 use crate::citizen_id::CitizenId;
 use crate::date::Day;
 use crate::decision::Rulings;
@@ -69,8 +69,16 @@ pub struct Described {
     pub away: Vec<Member>,
 }
 
-/// Derives the persons of a neighbourhood on a date.
-pub fn describe(anchor: AnchorId, members: &[Member], rulings: &Rulings, policy: &Policy, today: Day, key: &IdKey) -> Described {
+/// Derives the persons of a neighbourhood on a date, under the policy in force; before the first one nobody owes anything, and nobody counts
+/// anywhere.
+pub fn describe(
+    anchor: AnchorId,
+    members: &[Member],
+    rulings: &Rulings,
+    policy: Option<&Policy>,
+    today: Day,
+    key: &IdKey,
+) -> Described {
     let placement = place(anchor, members, rulings, key);
     let mut here = vec![false; members.len()];
     let persons = placement
@@ -86,7 +94,7 @@ pub fn describe(anchor: AnchorId, members: &[Member], rulings: &Rulings, policy:
                 members: &records,
                 conflicting: &placed.conflicting,
             };
-            let assessment = assess(&view, policy, today);
+            let assessment = policy.map_or_else(|| unjudged(&golden, today), |policy| assess(&view, policy, today));
             let mut enrolments: Vec<(RecordId, Enrolment)> = records
                 .iter()
                 .filter_map(|record| match &record.facts {
@@ -96,7 +104,8 @@ pub fn describe(anchor: AnchorId, members: &[Member], rulings: &Rulings, policy:
                 .collect();
             enrolments.sort_unstable_by_key(|(record, _)| *record);
             let former_numbers = former_numbers(placed.members.iter().map(|at| &members[*at]), placed.number, rulings);
-            let region = region(&golden, enrolments.iter().map(|(_, enrolment)| enrolment), policy);
+            let stated = enrolments.iter().map(|(_, enrolment)| enrolment);
+            let region = policy.and_then(|policy| region(&golden, stated, policy));
             Person {
                 id: placed.id,
                 anchor,
@@ -142,7 +151,7 @@ pub fn whole<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
     floors: &[SnapshotFloor],
     rulings: &Rulings,
-    policy: &Policy,
+    policy: Option<&Policy>,
     today: Day,
     key: &IdKey,
 ) -> Base {

@@ -5,7 +5,7 @@
 //! with a store that fails before or after its commit. What was not committed left no trace; what was lies below the position and is
 //! skipped, so a batch may be repeated whatever became of it.
 //!
-//! Steps: lock and compare positions; load; apply; take up decisions and policy; work off what is due, or a slice of a pass; settle
+//! Steps: lock and compare positions; load; apply; take up decisions; work off what is due, or a slice of a pass; settle
 //! guests; describe the touched neighbourhoods; carry over, release; raise positions.
 
 mod announce;
@@ -34,7 +34,7 @@ use crate::engine::{Outcome, Workspace};
 use crate::finding::About;
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::neighbourhood::Member;
-use crate::policy::Policy;
+use crate::policy::{Edition, PolicyId};
 use crate::release::{Told, facts_at_start_of};
 use crate::shard::Shard;
 use crate::source::Version;
@@ -45,15 +45,6 @@ use std::sync::Arc;
 
 /// A neighbourhood of a shard.
 pub type Place = (Shard, AnchorId);
-
-/// What every batch needs besides its entries.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// The key of identifiers.
-    pub key: IdKey,
-    /// The policy in force.
-    pub policy: Policy,
-}
 
 /// What a batch is to do.
 #[derive(Debug, Clone, Default)]
@@ -94,6 +85,7 @@ enum Step {
 enum Phase {
     Lock,
     Rulings,
+    Policies,
     Open,
     Sent,
     Seats,
@@ -103,7 +95,6 @@ enum Phase {
     Apply,
     Rule,
     Reached,
-    Adopt,
     Due,
     DueGiven,
     Pass,
@@ -120,13 +111,14 @@ enum Phase {
 /// A batch on its way from its order to its effects.
 #[derive(Debug)]
 pub struct Batch {
-    rules: Arc<Rules>,
+    key: IdKey,
     order: Order,
     phase: Phase,
     /// What was asked last and not yet given.
     asked: Option<Need>,
     shards: BTreeMap<Shard, ShardRow>,
     rulings: BTreeMap<Shard, Arc<Rulings>>,
+    policies: BTreeMap<PolicyId, Arc<Edition>>,
     workspace: Workspace,
     /// The rows behind the workspace's neighbourhoods, as they were.
     rows: BTreeMap<Place, Vec<StoredPerson>>,
@@ -150,15 +142,16 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch that has not begun.
-    pub fn new(order: Order, rules: Arc<Rules>) -> Self {
+    /// A batch that has not begun; `key` is that of the identifiers.
+    pub fn new(order: Order, key: IdKey) -> Self {
         Self {
-            rules,
+            key,
             order,
             phase: Phase::Lock,
             asked: None,
             shards: BTreeMap::new(),
             rulings: BTreeMap::new(),
+            policies: BTreeMap::new(),
             workspace: Workspace::default(),
             rows: BTreeMap::new(),
             employers: BTreeMap::new(),
@@ -185,7 +178,11 @@ impl Batch {
                 Phase::Lock => Step::Ask(Need::Shards(self.order.shards.clone()), Phase::Rulings),
                 Phase::Rulings => {
                     let digests = self.shards.iter().map(|(shard, row)| (*shard, row.state.decisions));
-                    Step::Ask(Need::Rulings(digests.collect()), Phase::Open)
+                    Step::Ask(Need::Rulings(digests.collect()), Phase::Policies)
+                }
+                Phase::Policies => {
+                    let policies = self.shards.values().filter_map(|row| row.state.policy);
+                    Step::Ask(Need::Policies(policies.collect()), Phase::Open)
                 }
                 Phase::Open => self.open()?,
                 Phase::Sent => self.compare_sent()?,
@@ -196,7 +193,6 @@ impl Batch {
                 Phase::Apply => self.apply(),
                 Phase::Rule => self.rule(),
                 Phase::Reached => self.reached(),
-                Phase::Adopt => self.adopt()?,
                 Phase::Due => self.due(),
                 Phase::DueGiven => self.due_given(),
                 Phase::Pass => self.pass(),
@@ -232,6 +228,7 @@ impl Batch {
         match (self.asked.take(), given) {
             (Some(Need::Shards(_)), Given::Shards(shards)) => self.shards = shards,
             (Some(Need::Rulings(_)), Given::Rulings(rulings)) => self.rulings = rulings,
+            (Some(Need::Policies(_)), Given::Policies(policies)) => self.policies = policies,
             (Some(Need::Sent(_)), Given::Sent(sent)) => self.sent.extend(sent),
             (Some(Need::Neighbourhoods(places)), Given::Neighbourhoods(rows)) => self.take_rows(places, rows),
             (Some(Need::Directory(wanted)), Given::Directory(entries)) => {
@@ -313,6 +310,8 @@ impl Batch {
         for (shard, work) in workspace.shards {
             let decided = work.decided.into_iter().map(|(id, decision)| (shard, id, decision));
             effects.decisions.extend(decided);
+            let adopted = work.policy.filter(|_| work.has_adopted);
+            effects.policies.extend(adopted.map(|edition| (edition.id(), edition)));
             for (anchor, loaded) in work.neighbourhoods.iter().filter(|(_, loaded)| loaded.touched.is_some()) {
                 let (before, now) = (guests(&loaded.before), guests(&loaded.members));
                 let come = now.difference(&before).map(|record| ((shard, *record, *anchor), true));

@@ -19,13 +19,11 @@ pub use shard_work::ShardWork;
 use guests::guest_messages;
 
 use crate::date::Timestamp;
-use crate::decision::Rulings;
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::input::{Input, Message, MessageBody, SnapshotFloor};
 use crate::neighbourhood::Member;
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
-use crate::shard_state::ShardState;
 use crate::source::{Source, TableName, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -81,9 +79,9 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Adds a shard with its state and the rulings of its decisions.
-    pub fn open(&mut self, shard: Shard, state: ShardState, rulings: Arc<Rulings>) {
-        self.shards.insert(shard, ShardWork::new(state, rulings));
+    /// Adds a shard, of which nothing is loaded yet.
+    pub fn open(&mut self, shard: Shard, work: ShardWork) {
+        self.shards.insert(shard, work);
     }
 
     /// Gives the members of a neighbourhood, as stored.

@@ -4,6 +4,7 @@ use crate::date::{Day, Timestamp};
 use crate::decision::Decision;
 use crate::division::City;
 use crate::ids::{AnchorId, IdKey, RecordId};
+use crate::policy::Edition;
 use crate::record::{Change, EntityChange, SourceRecord};
 use crate::shard::Shard;
 use crate::source::{Source, TableName, Version};
@@ -92,7 +93,7 @@ pub struct Guest {
 }
 
 /// A statement of the clock or of an operator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     /// The business date (业务日期) has begun; only rises.
     BusinessDate(Day),
@@ -106,6 +107,8 @@ pub enum Control {
     Decide(Decision),
     /// A decision is withdrawn (撤销): as if it had never been. Names the statement that made it.
     Undecide(u64),
+    /// A policy (政策) is in force from here on, unless a higher one is already.
+    Policy(Arc<Edition>),
 }
 
 /// Begin offsets of a complete full snapshot (全量快照).

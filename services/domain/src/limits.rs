@@ -29,6 +29,9 @@ pub const LONGEST_TABLE: usize = 249;
 /// Most things in a list of a log entry: partitions of a snapshot, neighbourhoods that a copy has passed.
 pub const LONGEST_LIST: usize = 16_384;
 
+/// Longest text of a policy, in bytes: many times the one that is carried, and far below what a topic takes.
+pub const LONGEST_POLICY: usize = 1 << 18;
+
 /// Largest epoch and mapping revision: they are compared in the database as `smallint`.
 pub const LARGEST_RANK: u16 = i16::MAX as u16;
 
@@ -67,6 +70,15 @@ pub fn has_control(text: &str) -> bool {
     // In UTF-8 those above ASCII begin with the byte C2.
     let suspect = |byte: u8| byte < b' ' || byte == 0x7f || byte == 0xc2;
     text.bytes().any(suspect) && text.chars().any(char::is_control)
+}
+
+/// Whether a text of several lines can be stored and shown: of the control characters it has line ends and tabs only.
+#[must_use]
+pub fn is_text_of_lines(text: &str) -> bool {
+    !has_control(text)
+        || !text
+            .chars()
+            .any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t'))
 }
 
 /// Whether a text can be the name of a table: the characters that Kafka allows in the last part of a topic's name.

@@ -3,6 +3,7 @@
 //! `services/domain/data/policy.toml` holds the values with their sources; [`Policy::parse`] reads and checks such a file, so that
 //! a province changes a threshold, an exemption or the mandatory matrix without a release.
 
+mod edition;
 mod file;
 mod retirement;
 
@@ -14,10 +15,12 @@ use crate::date::Day;
 use crate::division::City;
 use crate::facts::{BenefitKind, HukouStatus, coded};
 use crate::finding::Rule;
+use crate::limits::LONGEST_POLICY;
 use crate::population::Population;
 use crate::scheme::Scheme;
 use crate::source::{Agency, Source};
 
+pub use edition::{Edition, NotNewer, PolicyDigest, PolicyId};
 pub use retirement::{RetirementPath, RetirementRules};
 
 /// The policy that the crate carries.
@@ -53,8 +56,17 @@ coded! {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// Not TOML, or a key is missing, unknown or of the wrong kind.
-    #[error("the policy file cannot be read")]
+    #[error("the policy cannot be read")]
     Toml(#[from] toml::de::Error),
+    /// Longer than a log's entry takes.
+    #[error("the policy has {bytes} bytes, and at most {LONGEST_POLICY} are taken")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Holds a control character other than line ends and tabs.
+    #[error("the policy holds a control character")]
+    Control,
     /// A value does not fit.
     #[error("policy: {key}: {problem}")]
     Value {

@@ -5,6 +5,7 @@ use crate::division::City;
 use crate::ids::{AnchorId, IdKey};
 use crate::input::{Message, SnapshotFloor};
 use crate::lives::{Lives, Origin};
+use crate::policy::PolicyId;
 use crate::record::SourceRecord;
 use crate::shard::{SHARDS, Shard};
 use crate::source::Source;
@@ -18,8 +19,8 @@ pub struct ShardState {
     pub today: Option<Day>,
     /// Up to when each source in scope is complete; 0 before its first full snapshot has passed.
     pub complete: BTreeMap<Source, Timestamp>,
-    /// Version of the policy that its persons were described under; 0 before the first.
-    pub policy: u32,
+    /// The policy that its persons are described under; before the first one nobody owes anything.
+    pub policy: Option<PolicyId>,
     /// Digest of the decisions its persons were placed under, see [`Rulings::digest`](crate::decision::Rulings::digest).
     pub decisions: u64,
     /// Regions whose findings are announced.
@@ -77,7 +78,7 @@ impl Default for ShardState {
         Self {
             today: None,
             complete: BTreeMap::new(),
-            policy: 0,
+            policy: None,
             decisions: 0,
             live: BTreeSet::new(),
             floors: Vec::new(),
@@ -173,10 +174,20 @@ impl ShardState {
         self.live.contains(&region) && !self.passes.iter().any(is_ahead)
     }
 
-    /// Takes up a newer policy: everybody is described under it from now on, who is not touched in a pass.
-    pub(crate) fn adopt_policy(&mut self, version: u32) {
-        self.policy = version;
-        self.passes.push(PassWork::Policy(version).pass());
+    /// Takes up a policy, if it is higher than the one in force: everybody is described under it from now on, who is not touched in a pass.
+    /// Says whether it is.
+    pub(crate) fn adopt_policy(&mut self, policy: PolicyId) -> bool {
+        let is_newer = self.policy < Some(policy);
+        if is_newer {
+            self.policy = Some(policy);
+            let not_begun = |pass: &&mut Pass| matches!(pass.work, PassWork::Policy(_)) && pass.after.is_none();
+            match self.passes.iter_mut().find(not_begun) {
+                // It describes everybody under whatever is in force.
+                Some(pass) => pass.work = PassWork::Policy(policy.version),
+                None => self.passes.push(PassWork::Policy(policy.version).pass()),
+            }
+        }
+        is_newer
     }
 
     /// A complete snapshot: what it no longer has is removed in a pass, unless everything it says is known.
@@ -198,4 +209,37 @@ impl ShardState {
 
 fn slot(shard: Shard) -> usize {
     usize::from(shard.number())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::PolicyDigest;
+
+    #[test]
+    fn the_highest_policy_is_in_force_whatever_the_order() {
+        let id = |version, text| PolicyId {
+            version,
+            digest: PolicyDigest::of(text),
+        };
+        let heard = [id(1, "a"), id(2, "b"), id(2, "c")];
+        let highest = heard.into_iter().max();
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut state = ShardState::default();
+            for at in order.into_iter().chain(order) {
+                state.adopt_policy(heard[at]);
+            }
+            assert_eq!(state.policy, highest, "{order:?}");
+            assert_eq!(
+                state.passes,
+                [PassWork::Policy(2).pass()],
+                "{order:?}: one pass that has not begun serves all"
+            );
+        }
+        let mut begun = ShardState::default();
+        assert!(begun.adopt_policy(heard[0]));
+        begun.passes[0].after = Some(AnchorId([1; 16]));
+        assert!(begun.adopt_policy(heard[1]) && !begun.adopt_policy(heard[0]));
+        assert_eq!(begun.passes.len(), 2, "who was described under the first is described again");
+    }
 }

@@ -7,9 +7,10 @@ use crate::entries::Entry;
 use crate::failure::Failure;
 use crate::give::{Cache, give};
 use crate::write::write;
-use domain::batch::{Asked, Batch, Need, Order, Publication, Rules, Said};
+use domain::batch::{Asked, Batch, Need, Order, Publication, Said};
 use domain::date::Timestamp;
 use domain::engine::Outcome;
+use domain::ids::IdKey;
 use domain::shard::Shard;
 use sqlx::{Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,27 +52,27 @@ pub struct Beside {
 /// See [`Failure`]; the transaction is rolled back.
 pub async fn apply(
     connection: &mut PgConnection,
-    rules: &Arc<Rules>,
-    rulings: &Cache,
+    key: &IdKey,
+    cache: &Cache,
     backend: i32,
     beside: Beside,
     entries: &[Entry],
 ) -> Result<Applied, Failure> {
     let is_logged = beside.is_logged;
-    let mut batch = Batch::new(order(beside, entries), Arc::clone(rules));
+    let mut batch = Batch::new(order(beside, entries), key.clone());
     let mut transaction = connection.begin().await?;
     let effects = loop {
         match proceed(&mut batch)? {
             Asked::Need(need) => {
                 let point = point_after(&need);
-                batch.give(give(&mut transaction, rulings, backend, need).await?);
+                batch.give(give(&mut transaction, cache, backend, need).await?);
                 runtime::failpoint::reach(point);
             }
             Asked::Done(effects) => break effects,
         }
     };
     runtime::failpoint::reach("registry.applied");
-    write(&mut transaction, rules, batch.order(), entries, &effects, is_logged).await?;
+    write(&mut transaction, key, batch.order(), entries, &effects, is_logged).await?;
     transaction.commit().await?;
     runtime::failpoint::reach("registry.committed");
 

@@ -111,7 +111,7 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Database(error) => error.into(),
-            ReadError::Unreadable(_) | ReadError::Unknown { .. } => Self::Unreadable(error),
+            ReadError::Unreadable(_) | ReadError::Unknown { .. } | ReadError::Policy { .. } => Self::Unreadable(error),
         }
     }
 }

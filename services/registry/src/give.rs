@@ -7,12 +7,13 @@ use domain::decision::Rulings;
 use domain::division::City;
 use domain::finding::About;
 use domain::ids::{AnchorId, PersonId, RecordId};
+use domain::policy::{Edition, PolicyId};
 use domain::release::Told;
 use domain::shard::Shard;
 use domain::source::{Agency, Source};
 use runtime::store::person::{about_code, about_of, version};
 use runtime::store::read::{self, ReadError, naive};
-use runtime::store::{decisions, decode};
+use runtime::store::{decisions, decode, policies};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,24 +22,30 @@ use std::sync::{Arc, Mutex};
 /// Rulings held in memory: shards hear of a decision one after the other, so two or three sets are in use at a time.
 const HELD: usize = 8;
 
-/// Rulings by the digest of their decisions: equal sets are read once, not with every batch and not once per shard.
+/// What shards stand under, shared by the writers of a process: read once, not with every batch and not once per shard.
 #[derive(Debug, Default, Clone)]
-pub struct Cache(Arc<Mutex<BTreeMap<u64, Arc<Rulings>>>>);
+pub struct Cache {
+    /// Rulings by the digest of their decisions.
+    rulings: Arc<Mutex<BTreeMap<u64, Arc<Rulings>>>>,
+    /// Policies by name.
+    policies: Arc<Mutex<BTreeMap<PolicyId, Arc<Edition>>>>,
+}
 
 /// Answers a batch of the process whose connection is `backend`.
 ///
 /// # Errors
 /// When the store does not answer, holds what cannot be read, or another process owns a shard.
-pub(crate) async fn give(connection: &mut PgConnection, rulings: &Cache, backend: i32, need: Need) -> Result<Given, Failure> {
+pub(crate) async fn give(connection: &mut PgConnection, cache: &Cache, backend: i32, need: Need) -> Result<Given, Failure> {
     Ok(match need {
         Need::Shards(shards) => Given::Shards(lock_shards(connection, &shards, backend).await?),
         Need::Rulings(digests) => {
             let mut given = BTreeMap::new();
             for (shard, digest) in digests {
-                given.insert(shard, rulings.of(connection, shard, digest).await?);
+                given.insert(shard, cache.rulings(connection, shard, digest).await?);
             }
             Given::Rulings(given)
         }
+        Need::Policies(wanted) => Given::Policies(cache.policies(connection, wanted).await?),
         Need::Sent(shards) => Given::Sent(sent(connection, &shards).await?),
         Need::Neighbourhoods(places) => {
             let places: Vec<Place> = places.into_iter().collect();
@@ -107,17 +114,43 @@ async fn sent(connection: &mut PgConnection, shards: &BTreeSet<Shard>) -> Result
 
 impl Cache {
     /// The rulings of a shard whose decisions have this digest.
-    async fn of(&self, connection: &mut PgConnection, shard: Shard, digest: u64) -> Result<Arc<Rulings>, ReadError> {
-        if let Some(held) = self.0.lock().expect("no panic holds this lock").get(&digest) {
+    async fn rulings(&self, connection: &mut PgConnection, shard: Shard, digest: u64) -> Result<Arc<Rulings>, ReadError> {
+        if let Some(held) = self.rulings.lock().expect("no panic holds this lock").get(&digest) {
             return Ok(Arc::clone(held));
         }
         let rulings = Arc::new(decisions::rulings(connection, shard).await?);
-        let mut held = self.0.lock().expect("no panic holds this lock");
+        let mut held = self.rulings.lock().expect("no panic holds this lock");
         if held.len() >= HELD {
             held.clear();
         }
         held.insert(digest, Arc::clone(&rulings));
         Ok(rulings)
+    }
+
+    /// The policies of these names.
+    async fn policies(
+        &self,
+        connection: &mut PgConnection,
+        wanted: BTreeSet<PolicyId>,
+    ) -> Result<BTreeMap<PolicyId, Arc<Edition>>, ReadError> {
+        let held = self.policies.lock().expect("no panic holds this lock").clone();
+        let missing: BTreeSet<PolicyId> = wanted.iter().filter(|id| !held.contains_key(id)).copied().collect();
+        let read = if missing.is_empty() {
+            BTreeMap::new()
+        } else {
+            policies::read(connection, &missing).await?
+        };
+        let known: BTreeMap<PolicyId, Arc<Edition>> =
+            held.into_iter().chain(read).filter(|(id, _)| wanted.contains(id)).collect();
+        // Only those in use stay: shards hear of a policy one after the other, so two or three are.
+        let mut held = self.policies.lock().expect("no panic holds this lock");
+        if !missing.is_empty() {
+            held.extend(known.clone());
+            while held.len() > HELD {
+                held.pop_first();
+            }
+        }
+        Ok(known)
     }
 }
 

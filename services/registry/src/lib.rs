@@ -21,8 +21,6 @@ mod write;
 pub mod writer;
 
 use anyhow::Context;
-use domain::batch::Rules;
-use domain::policy::Policy;
 use give::Cache;
 use halts::{Halts, Rereads};
 use runtime::kafka;
@@ -47,18 +45,11 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
     let mut shutdown = service.shutdown.clone();
     let database = session::options(settings, "canbao-registry")?;
     let aside = session::options(settings, "canbao-registry-aside")?;
-    let policy = match &settings.policy {
-        Some(file) => Policy::parse(&std::fs::read_to_string(file).context("the policy file cannot be read")?)?,
-        None => Policy::embedded(),
-    };
     let plan = Plan {
         batch_rows: settings.registry.batch_rows as usize,
         batch_wait: Duration::from_millis(u64::from(settings.registry.batch_millis)),
-        rules: Arc::new(Rules {
-            key: settings.id_key()?,
-            policy,
-        }),
-        rulings: Cache::default(),
+        key: settings.id_key()?,
+        cache: Cache::default(),
         database,
         settings: Arc::new(settings.clone()),
     };

@@ -9,10 +9,10 @@ use crate::failure::Failure;
 use crate::give::Cache;
 use crate::write;
 use crate::{owner, writer};
-use domain::batch::{Effects, Halving, PersonKey, Rules, ShardRow};
+use domain::batch::{Effects, Halving, PersonKey, ShardRow};
 use domain::date::Timestamp;
 use domain::finding::About;
-use domain::ids::{AnchorId, PersonId};
+use domain::ids::{AnchorId, IdKey, PersonId};
 use domain::release::{Cause, Event, EventKind, Told};
 use domain::restore::{self, Known};
 use domain::shard::Shard;
@@ -23,11 +23,10 @@ use runtime::store::refused;
 use runtime::store::{decode, encode};
 use sqlx::{Connection, PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-/// What follows from the source log and the decisions in it, and is made anew from them.
+/// What follows from the source log, the decisions and policies in it, and is made anew from them.
 const MADE_ANEW: &str = "truncate store.person, store.directory, store.enrolment, store.employer, store.due, store.counter, store.announced, \
-     store.pending, store.carried, store.decision, store.guest, store.message, store.pass";
+     store.pending, store.carried, store.decision, store.policy, store.guest, store.message, store.pass";
 /// Entries of the source log that are applied together.
 const AT_A_TIME: &str = "fetch 5000 from restored_log";
 
@@ -86,12 +85,7 @@ pub struct Begun {
 ///
 /// # Errors
 /// When the store does not answer or holds what cannot be read; nothing has changed then.
-pub async fn begin(
-    connection: &mut PgConnection,
-    rules: &Rules,
-    course: &Course,
-    published: &Published,
-) -> Result<Begun, Failure> {
+pub async fn begin(connection: &mut PgConnection, key: &IdKey, course: &Course, published: &Published) -> Result<Begun, Failure> {
     let mut transaction = connection.begin().await?;
     let mut rows: BTreeMap<Shard, ShardRow> = BTreeMap::new();
     for stored in read::lock_shards(&mut transaction, &Shard::all().collect::<Vec<_>>()).await? {
@@ -118,11 +112,11 @@ pub async fn begin(
         ..Effects::default()
     };
     let mut untold = Vec::new();
-    for (key, told) in changes {
-        effects.pending.insert(key, Some(restore::waiting(course.newest)));
+    for (finding, told) in changes {
+        effects.pending.insert(finding, Some(restore::waiting(course.newest)));
         match told {
-            Some(told) => drop(effects.told.insert(key, event(key.0, told, rules))),
-            None => untold.push(key),
+            Some(told) => drop(effects.told.insert(finding, event(finding.0, told, key))),
+            None => untold.push(finding),
         }
     }
     write::restored(&mut transaction, &effects, &untold).await?;
@@ -168,10 +162,10 @@ async fn taken(connection: &mut PgConnection) -> Result<Known, Failure> {
 }
 
 /// The event after which subscribers know this much.
-fn event((_, anchor, person): PersonKey, told: Told, rules: &Rules) -> Event {
-    let finding_id = told.finding.id(person, anchor, &rules.key);
+fn event((_, anchor, person): PersonKey, told: Told, key: &IdKey) -> Event {
+    let finding_id = told.finding.id(person, anchor, key);
     Event {
-        id: rules.key.event(finding_id, told.revision),
+        id: key.event(finding_id, told.revision),
         finding_id,
         kind: if told.open { EventKind::Open } else { EventKind::Clear },
         cause: Cause::News,
@@ -209,13 +203,13 @@ async fn note_unknown(connection: &mut PgConnection, states: &BTreeSet<PersonKey
 pub async fn replay(
     reader: &mut PgConnection,
     connection: &mut PgConnection,
-    rules: &Arc<Rules>,
+    key: &IdKey,
     applied: impl Fn(u64),
 ) -> Result<u64, Failure> {
     writer::prepare(connection).await?;
     owner::take(connection, &Shard::all().collect()).await?;
     let backend = owner::backend(connection).await?;
-    let rulings = Cache::default();
+    let cache = Cache::default();
     let mut reading = reader.begin().await?;
     sqlx::query(NOW_SKIPPED).execute(&mut *connection).await?;
     // Completeness is not kept in it, so that its positions have gaps.
@@ -250,9 +244,9 @@ pub async fn replay(
             is_logged: true,
             ..Beside::default()
         };
-        match batch::apply(connection, rules, &rulings, backend, beside.clone(), &entries).await {
+        match batch::apply(connection, key, &cache, backend, beside.clone(), &entries).await {
             Err(failure) if failure.is_of_an_entry() => {
-                apply_halved(connection, rules, &rulings, backend, &beside, &entries).await?;
+                apply_halved(connection, key, &cache, backend, &beside, &entries).await?;
             }
             applied => drop(applied?),
         }
@@ -271,8 +265,8 @@ pub async fn replay(
 /// Applies what was refused for good in halves, up to the entry at fault: it is kept with its cause, and nothing goes on behind it.
 async fn apply_halved(
     connection: &mut PgConnection,
-    rules: &Arc<Rules>,
-    rulings: &Cache,
+    key: &IdKey,
+    cache: &Cache,
     backend: i32,
     beside: &Beside,
     entries: &[Entry],
@@ -280,7 +274,7 @@ async fn apply_halved(
     let mut halving = Halving::new(entries.iter().map(|entry| entry.shard));
     while let Some(piece) = halving.to_try() {
         let piece: Vec<Entry> = piece.iter().map(|at| entries[*at].clone()).collect();
-        match batch::apply(connection, rules, rulings, backend, beside.clone(), &piece).await {
+        match batch::apply(connection, key, cache, backend, beside.clone(), &piece).await {
             Ok(_) => halving.done(),
             Err(failure) if failure.is_of_an_entry() => {
                 let Some(at) = halving.failed() else { continue };

@@ -5,7 +5,8 @@ mod log;
 mod telling;
 
 use crate::entries::Entry;
-use domain::batch::{Effects, Order, PendingKey, Rules};
+use domain::batch::{Effects, Order, PendingKey};
+use domain::ids::IdKey;
 use domain::shard::Shard;
 use sqlx::PgConnection;
 
@@ -15,7 +16,7 @@ use sqlx::PgConnection;
 /// When the database does not take it; the transaction is then rolled back by whoever began it.
 pub(crate) async fn write(
     connection: &mut PgConnection,
-    rules: &Rules,
+    key: &IdKey,
     order: &Order,
     bodies: &[Entry],
     effects: &Effects,
@@ -28,13 +29,14 @@ pub(crate) async fn write(
     base::guests(connection, effects).await?;
     base::employers(connection, &effects.employers).await?;
     runtime::failpoint::reach("registry.directory-written");
-    telling::outbox(connection, rules, &effects.outbox).await?;
+    telling::outbox(connection, key, &effects.outbox).await?;
     telling::told(connection, effects).await?;
     telling::pending(connection, effects).await?;
     runtime::failpoint::reach("registry.announced");
     telling::carried(connection, effects).await?;
     runtime::failpoint::reach("registry.carried");
     log::decisions(connection, effects).await?;
+    log::policies(connection, effects).await?;
     log::messages(connection, &effects.messages).await?;
     runtime::failpoint::reach("registry.messages-written");
     if !is_logged {

@@ -7,8 +7,9 @@ use crate::give::Cache;
 use crate::halts::Halts;
 use crate::{behind, owner, relay};
 use anyhow::Context;
-use domain::batch::{Halving, Rules};
+use domain::batch::Halving;
 use domain::date::{Day, Month};
+use domain::ids::IdKey;
 use domain::shard::Shard;
 use rdkafka::producer::FutureProducer;
 use runtime::config::Settings;
@@ -36,10 +37,10 @@ pub struct Plan {
     pub batch_rows: usize,
     /// How long the first entry of a batch waits for others.
     pub batch_wait: Duration,
-    /// Key and policy.
-    pub rules: Arc<Rules>,
-    /// What decisions come to.
-    pub rulings: Cache,
+    /// The key of identifiers.
+    pub key: IdKey,
+    /// What decisions come to, and policies.
+    pub cache: Cache,
     /// Where the store is.
     pub database: PgConnectOptions,
     /// Where the brokers are.
@@ -293,8 +294,8 @@ impl Writer {
         runtime::failpoint::reach("registry.begun");
         let started = Instant::now();
         let mut link = self.link().await?;
-        let (rules, rulings) = (&self.plan.rules, &self.plan.rulings);
-        let applied = batch::apply(&mut link.connection, rules, rulings, link.backend, beside.clone(), entries).await?;
+        let (key, cache) = (&self.plan.key, &self.plan.cache);
+        let applied = batch::apply(&mut link.connection, key, cache, link.backend, beside.clone(), entries).await?;
         self.due.retain(|shard| !beside.due.contains(shard));
         self.due.extend(&applied.due);
         self.passes.retain(|shard| Some(*shard) != beside.pass);

@@ -87,8 +87,6 @@ pub struct Settings {
     pub drain_seconds: u32,
     /// Regions (cities) this process serves.
     pub regions: Regions,
-    /// Policy file (政策参数); without one the embedded policy applies.
-    pub policy: Option<PathBuf>,
     /// Topics this system creates.
     pub topics: TopicSettings,
     /// Normalisers.
@@ -115,7 +113,6 @@ impl Default for Settings {
             log_format: LogFormat::Text,
             drain_seconds: 10,
             regions: Regions::default(),
-            policy: None,
             topics: TopicSettings::default(),
             normaliser: NormaliserSettings::default(),
             registry: RegistrySettings::default(),
@@ -226,9 +223,6 @@ impl Settings {
                 url.starts_with("http://") || url.starts_with("https://"),
                 "schema_registry: expected an address that begins with http:// or https://",
             );
-        }
-        if let Some(policy) = &self.policy {
-            require(policy.is_file(), &format!("policy: {} is no file", policy.display()));
         }
         require(
             tracing_subscriber::EnvFilter::try_new(&self.log).is_ok(),

@@ -9,6 +9,7 @@ use domain::decision::Verdict;
 use domain::division::City;
 use domain::ids::RecordId;
 use domain::input::SnapshotFloor;
+use domain::policy::Edition;
 use domain::source::{Source, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +17,11 @@ use sqlx::types::Json;
 use sqlx::{PgPool, Row};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The kind of statement that states a policy.
+pub const POLICY: &str = "policy";
 
 /// How often a waiting caller looks.
 const LOOK: Duration = Duration::from_millis(50);
@@ -90,13 +95,15 @@ pub enum Statement {
     },
     /// The decision of an earlier statement is withdrawn (撤销).
     Undecide(u64),
+    /// A policy (政策) comes into force.
+    Policy(Arc<Edition>),
 }
 
 /// Why a row of `store.statement` states nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStatement {
     /// No such kind.
-    #[error("unknown kind of statement: expected business-date, go-live, snapshot, snapshot-passed, decide or undecide")]
+    #[error("unknown kind of statement: expected business-date, go-live, snapshot, snapshot-passed, decide, undecide or policy")]
     Kind,
     /// The body lacks something or holds something else.
     #[error("the body must be {0}")]
@@ -141,6 +148,7 @@ impl Statement {
             Self::SnapshotPassed(_) => "snapshot-passed",
             Self::Decide { .. } => "decide",
             Self::Undecide(_) => "undecide",
+            Self::Policy(_) => POLICY,
         }
     }
 
@@ -168,6 +176,7 @@ impl Statement {
                 "number": number.map(CitizenId::digits),
             }),
             Self::Undecide(decision) => serde_json::json!({ "decision": decision }),
+            Self::Policy(edition) => serde_json::json!({ "text": edition.text() }),
         }
     }
 
@@ -220,6 +229,10 @@ impl Statement {
                 .and_then(Value::as_u64)
                 .map(Self::Undecide)
                 .ok_or(UnknownStatement::Body(r#"{"decision": 7}"#)),
+            POLICY => text("text")
+                .and_then(|text| Edition::parse(text).ok())
+                .map(|edition| Self::Policy(Arc::new(edition)))
+                .ok_or(UnknownStatement::Body(r#"{"text": "a policy of this program, as TOML"}"#)),
             _ => Err(UnknownStatement::Kind),
         }
     }
@@ -309,6 +322,7 @@ mod tests {
                 number: CitizenId::from_parts(320_102, Day(7_000), 11),
             },
             Statement::Undecide(7),
+            Statement::Policy(Arc::new(Edition::embedded())),
         ];
         for statement in statements {
             assert_eq!(Statement::parse(statement.kind(), &statement.body()), Ok(statement));
@@ -332,6 +346,7 @@ mod tests {
                 serde_json::json!({ "verdict": "perhaps", "record": "00", "other": "00" }),
             ),
             ("undecide", serde_json::json!({ "decision": "seven" })),
+            ("policy", serde_json::json!({ "text": "version = 1" })),
         ] {
             assert!(
                 matches!(Statement::parse(kind, &body), Err(UnknownStatement::Body(_))),

@@ -12,6 +12,7 @@ use runtime::kafka::topics::parse_source;
 use runtime::statements::GoLiveRegion;
 use secrecy::SecretString;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -30,9 +31,13 @@ pub(super) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
         arguments: Vec<OsString>,
     },
-    /// Bring the database to this version
-    Migrate,
-    /// Check settings, dialects, policy and key, and with a schema registry that it has every schema; changes nothing
+    /// Bring the database to this version; a new base gets its first policy
+    Migrate {
+        /// The first policy of a new base, as a file; without it the one that this program carries
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+    },
+    /// Check settings, dialects and key, and with a schema registry that it has every schema; changes nothing
     CheckConfig,
     /// Register this release's schemas with the configured schema registry, after its compatibility check
     RegisterSchemas,
@@ -124,6 +129,11 @@ pub(super) enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 120, global = true)]
         wait: u64,
     },
+    /// The policy: ages, grace, duties, scope, release
+    Policy {
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
     /// Source topics: what is recorded, and reading on after a hold
     Source {
         #[command(subcommand)]
@@ -153,6 +163,22 @@ pub(crate) enum DecideAction {
         decision: u64,
     },
     /// Show the decisions in force; exit code 1 when some contradict each other
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyAction {
+    /// Bring a policy into force: everybody is described under it, in slices beside live traffic
+    Adopt {
+        /// The policy, with a higher version than the one in force
+        file: PathBuf,
+        /// Seconds to wait for every shard
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
+    /// Print the text of the policy that was stated last
+    Show,
+    /// Show every policy that came into force, and how many shards stand under it
     List,
 }
 

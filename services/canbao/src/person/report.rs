@@ -337,7 +337,14 @@ mod tests {
         };
         let (key, policy) = (IdKey::new(1, &[7; 32]), Policy::embedded());
         let (shard, anchor) = (record.home(), record.anchor(&key));
-        let described = describe(anchor, &[Placed::home(record)], &Rulings::default(), &policy, Day(0), &key);
+        let described = describe(
+            anchor,
+            &[Placed::home(record)],
+            &Rulings::default(),
+            Some(&policy),
+            Day(0),
+            &key,
+        );
         let told = Told {
             rows: vec![(
                 513,

@@ -14,7 +14,7 @@ use domain::ids::{AnchorId, IdKey, RecordId};
 use domain::input::SnapshotFloor;
 use domain::measure;
 use domain::neighbourhood::Member;
-use domain::policy::Policy;
+use domain::policy::Edition;
 use domain::record::Change;
 use domain::shard::Shard;
 use indicatif::ProgressBar;
@@ -23,6 +23,7 @@ use runtime::store::person;
 use sqlx::{PgConnection, query};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
+use std::sync::Arc;
 
 /// Neighbourhoods described between two writes.
 const SLICE: usize = 4_000;
@@ -42,7 +43,7 @@ const TABLES: [(&str, &str); 8] = [
 /// What the function is applied with.
 pub(crate) struct Rules {
     pub key: IdKey,
-    pub policy: Policy,
+    pub policy: Option<Arc<Edition>>,
     pub today: Day,
     pub floors: Vec<SnapshotFloor>,
     pub rulings: Rulings,
@@ -165,15 +166,14 @@ type Neighbourhood = ((Shard, AnchorId), Vec<Member>);
 fn describe_all(slice: &[Neighbourhood], rules: &Rules) -> Vec<Described> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let part = slice.len().div_ceil(cores).max(1);
+    let policy = rules.policy.as_deref().map(Edition::policy);
     std::thread::scope(|scope| {
         let workers: Vec<_> = slice
             .chunks(part)
             .map(|part| {
                 scope.spawn(move || -> Vec<Described> {
                     part.iter()
-                        .map(|((_, anchor), members)| {
-                            describe(*anchor, members, &rules.rulings, &rules.policy, rules.today, &rules.key)
-                        })
+                        .map(|((_, anchor), members)| describe(*anchor, members, &rules.rulings, policy, rules.today, &rules.key))
                         .collect()
                 })
             })
@@ -350,7 +350,7 @@ mod tests {
     fn rules(floors: Vec<SnapshotFloor>) -> Rules {
         Rules {
             key: IdKey::new(1, &[7; 32]),
-            policy: Policy::embedded(),
+            policy: Some(Arc::new(Edition::embedded())),
             today: Day(0),
             floors,
             rulings: Rulings::default(),

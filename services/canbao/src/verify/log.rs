@@ -8,6 +8,7 @@ use domain::division::City;
 use domain::finding::About;
 use domain::ids::{AnchorId, RecordId};
 use domain::input::{Control, Input, Message, MessageBody, SnapshotFloor};
+use domain::policy::{Edition, PolicyId};
 use domain::record::{Change, EntityChange};
 use domain::shard::{SHARDS, Shard};
 use domain::source::Source;
@@ -16,6 +17,7 @@ use runtime::store::log::{BookKey, LogRow, SKIPPED};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// Rows fetched at a time.
 const FETCH: &str = "fetch 10000 from verify_log";
@@ -31,6 +33,8 @@ pub(crate) struct ShardLog {
     pub floors: Vec<SnapshotFloor>,
     /// What reviewers decided; `None` once withdrawn.
     pub decisions: BTreeMap<u64, Option<Decision>>,
+    /// The highest policy.
+    pub policy: Option<Arc<Edition>>,
     /// By sending shard, the sequence behind the last message heard of it.
     pub heard: BTreeMap<Shard, u64>,
 }
@@ -46,6 +50,8 @@ pub(crate) struct Agreed {
     pub decisions: BTreeMap<u64, Option<Decision>>,
     /// What that comes to.
     pub rulings: Rulings,
+    /// The policy in force.
+    pub policy: Option<Arc<Edition>>,
 }
 
 /// A version of a record at its place in the source topic, and what became of it.
@@ -103,12 +109,19 @@ pub(crate) struct SourceLog {
     pub latest: HashMap<RecordId, Box<Change>>,
     /// The newest version of every entity.
     pub entities: HashMap<RecordId, Box<EntityChange>>,
+    /// Every policy that a log has.
+    pub policies: BTreeSet<PolicyId>,
     /// By shard.
     pub shards: Vec<ShardLog>,
     /// What the books should say.
     pub books: BTreeMap<BookKey, i64>,
     /// Versions by where they came from.
     pub origins: HashMap<SourcePartition, Vec<Logged>>,
+}
+
+/// The policy that is in force of two.
+fn higher(one: Option<Arc<Edition>>, other: Option<Arc<Edition>>) -> Option<Arc<Edition>> {
+    one.into_iter().chain(other).max_by_key(|edition| edition.id())
 }
 
 /// A sender's sequence beyond this is damage, not a message: it would take the memory of the process.
@@ -282,6 +295,10 @@ impl SourceLog {
                     Control::Snapshot(_) | Control::Completeness(_) => (),
                     Control::Decide(decision) => drop(of_shard.decisions.entry(decision.id).or_insert(Some(decision))),
                     Control::Undecide(id) => drop(of_shard.decisions.insert(id, None)),
+                    Control::Policy(edition) => {
+                        self.policies.insert(edition.id());
+                        of_shard.policy = higher(of_shard.policy.take(), Some(edition));
+                    }
                 }
             }
         }
@@ -310,6 +327,7 @@ impl SourceLog {
         Agreed {
             today: self.shards.iter().filter_map(|shard| shard.today).max(),
             floors,
+            policy: self.shards.iter().map(|shard| shard.policy.clone()).fold(None, higher),
             rulings: Rulings::new(decisions.clone()),
             decisions,
         }
@@ -330,6 +348,7 @@ impl SourceLog {
             };
             note(shard.today != agreed.today, "a business date");
             note(shard.decisions != agreed.decisions, "a decision");
+            note(shard.policy != agreed.policy, "a policy");
             note(
                 agreed.floors.iter().any(|floor| !shard.floors.contains(floor)),
                 "a complete snapshot",

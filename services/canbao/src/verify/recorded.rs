@@ -168,6 +168,7 @@ fn is_logged(id: u64, statement: &Statement, agreed: &Agreed, live: &BTreeSet<Ci
             None => false,
         },
         Statement::Undecide(decision) => agreed.decisions.get(decision) == Some(&None),
+        Statement::Policy(stated) => agreed.policy.as_ref().is_some_and(|policy| policy.id() >= stated.id()),
     }
 }
 

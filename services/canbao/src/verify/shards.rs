@@ -4,11 +4,12 @@ use super::compare::{Problems, Sample, TableReport};
 use super::log::{Agreed, SourceLog};
 use anyhow::Context;
 use domain::input::{Input, Message};
+use domain::policy::PolicyId;
 use domain::shard::Shard;
 use domain::shard_state::{Pass, PassWork};
-use runtime::store::decisions;
 use runtime::store::log::BookKey;
 use runtime::store::read::StoredShard;
+use runtime::store::{decisions, policies};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,7 @@ pub(super) async fn compare(
     Ok(vec![
         states.report(),
         decided(connection, log, show).await?,
+        policies(connection, shards, log, show).await?,
         passes(connection, shards, show).await?,
         strays(connection, shards, show).await?.report(),
         books(connection, log, show).await?,
@@ -66,6 +68,8 @@ fn states(shards: &[StoredShard], log: &SourceLog, agreed: &Agreed, sent: &BTree
         note(state.today != logged.today, "differs in business date".to_owned());
         note(state.live != logged.live, "differs in live regions".to_owned());
         note(state.decisions != agreed.rulings.digest(), "differs in decisions".to_owned());
+        let policy = logged.policy.as_ref().map(|edition| edition.id());
+        note(state.policy != policy, "differs in policy".to_owned());
         let next = state.messages_sent();
         let counted = sent.get(&shard).copied().unwrap_or_default();
         note(
@@ -118,6 +122,37 @@ async fn decided(connection: &mut PgConnection, log: &SourceLog, show: u32) -> a
         for id in logged.decisions.keys().filter(|id| !known.contains(&(shard, **id))) {
             problems.note(format!("{shard}/{id}"), "missing");
         }
+    }
+    Ok(problems.report())
+}
+
+/// `store.policy`: the text of every policy that a shard stands under, and none that no log has.
+async fn policies(
+    connection: &mut PgConnection,
+    shards: &[StoredShard],
+    log: &SourceLog,
+    show: u32,
+) -> anyhow::Result<TableReport> {
+    let rows = sqlx::query("select version, digest, text from store.policy order by version, digest")
+        .fetch_all(connection)
+        .await
+        .context("reading the policies")?;
+    let mut problems = Problems::new("policy", show);
+    problems.rows = rows.len() as u64;
+    let mut known = BTreeSet::new();
+    for row in &rows {
+        let version: i32 = row.try_get("version")?;
+        match policies::edition(row) {
+            Err(_) => problems.note(version.to_string(), "its text is not the one that is named"),
+            Ok(edition) if !log.policies.contains(&edition.id()) => {
+                problems.note(version.to_string(), "unexpected: no log has such a policy");
+            }
+            Ok(edition) => drop(known.insert(edition.id())),
+        }
+    }
+    let in_force: BTreeSet<PolicyId> = shards.iter().filter_map(|stored| stored.state.policy).collect();
+    for missing in in_force.difference(&known) {
+        problems.note(missing.version.to_string(), "missing");
     }
     Ok(problems.report())
 }

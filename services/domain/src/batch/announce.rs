@@ -94,13 +94,13 @@ impl Batch {
             self.desk.pending.insert(*key, pending);
             self.desk.effects.pending.insert(*key, Some(pending));
         }
-        let at_once: BTreeSet<u8> = self.rules.policy.release.at_once.iter().map(|rule| rule.code()).collect();
         for (key, pending) in &self.desk.pending {
             let ((shard, ..), about) = key;
             let complete = &self.workspace.shards[shard].state.complete;
             let is_past = |source| complete.get(&source).is_none_or(|until| *until >= pending.facts_at);
             let heard = self.complete.contains(shard) && pending.waits_for.is_none_or(is_past);
-            let news = at_once.contains(&rule_code(*about)) && self.desk.noted.contains_key(key);
+            let at_once = self.workspace.shards[shard].at_once();
+            let news = at_once.iter().any(|rule| rule.code() == rule_code(*about)) && self.desk.noted.contains_key(key);
             if heard || (news && self.shards[shard].is_caught_up()) {
                 self.desk.wanted.entry(key.0).or_default().insert(*about, pending.facts_at);
             }
@@ -164,7 +164,7 @@ impl Batch {
             let subject = subject(&rows, &differences, &self.touched, key).unwrap_or_default();
             let sources = sources(subject.members);
             let open = subject.open_side(key, (&sources, &none), &[], false);
-            for event in baseline(&open, self.desk.known(&key), region, &self.rules.key) {
+            for event in baseline(&open, self.desk.known(&key), region, &self.key) {
                 self.tell(key, subject, event);
             }
         }
@@ -197,8 +197,8 @@ impl Batch {
                 self.desk.known(&key),
                 &self.workspace.shards[&shard].state,
                 &pending,
-                &self.rules.policy.release.at_once,
-                &self.rules.key,
+                self.workspace.shards[&shard].at_once(),
+                &self.key,
             );
             for event in released.events {
                 self.tell(key, subject, event);

@@ -1,7 +1,7 @@
 //! The entries of a batch: what they will most likely need, loaded in bulk; then one after the other.
 
 use super::{Batch, Need, Phase, Place, Refused, Said, Step};
-use crate::engine::{Missing, Outcome};
+use crate::engine::{Missing, Outcome, ShardWork};
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::input::{Control, Input, Message, MessageBody};
 use crate::lives::Origin;
@@ -9,13 +9,15 @@ use crate::record::{Change, EntityChange};
 use crate::shard::Shard;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Batch {
     /// Compares positions and finds the entries that the base does not have yet.
     pub(super) fn open(&mut self) -> Result<Step, Refused> {
         for (shard, row) in &self.shards {
             let rulings = self.rulings.remove(shard).expect("rulings of every shard were given");
-            self.workspace.open(*shard, row.state.clone(), rulings);
+            let policy = row.state.policy.map(|id| Arc::clone(&self.policies[&id]));
+            self.workspace.open(*shard, ShardWork::new(row.state.clone(), rulings, policy));
         }
         for (at, entry) in self.order.entries.iter().enumerate() {
             let row = self
@@ -90,7 +92,7 @@ impl Batch {
     pub(super) fn seats(&self) -> Step {
         let places: BTreeSet<Place> = self
             .fresh()
-            .filter_map(|(shard, input)| Some((shard, anchor_of(input, &self.rules.key)?)))
+            .filter_map(|(shard, input)| Some((shard, anchor_of(input, &self.key)?)))
             .collect();
         self.ask_rows(places, Phase::Directory)
     }
@@ -134,7 +136,7 @@ impl Batch {
             let outcome = match input {
                 // Entities are rows of their own, which compare versions themselves.
                 Input::Entity(entity) => rise(&mut self.employers, entity),
-                _ => match self.workspace.apply(entry.shard, input, entry.logged_at, &self.rules.key) {
+                _ => match self.workspace.apply(entry.shard, input, entry.logged_at, &self.key) {
                     Ok(outcome) => outcome,
                     Err(missing) => return Step::Ask(missing.into(), Phase::Apply),
                 },
@@ -174,7 +176,7 @@ impl Batch {
     fn unseated(&self, shard: Shard, input: &Input) -> Option<RecordId> {
         match input {
             Input::Change(Change::Upsert(record)) => {
-                let place = (shard, record.anchor(&self.rules.key));
+                let place = (shard, record.anchor(&self.key));
                 let loaded = self.workspace.shards.get(&shard)?.neighbourhoods.get(&place.1)?;
                 loaded.home(record.id).is_none().then_some(record.id)
             }

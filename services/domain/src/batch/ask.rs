@@ -6,6 +6,7 @@ use crate::decision::Rulings;
 use crate::engine::DirectoryEntry;
 use crate::finding::About;
 use crate::ids::{AnchorId, PersonId, RecordId};
+use crate::policy::{Edition, PolicyId};
 use crate::release::Told;
 use crate::shard::Shard;
 use crate::shard_state::ShardState;
@@ -58,6 +59,8 @@ pub enum Need {
     Shards(BTreeSet<Shard>),
     /// What the decisions of shards come to, by the digest that their states name.
     Rulings(BTreeMap<Shard, u64>),
+    /// Policies in force, by name.
+    Policies(BTreeSet<PolicyId>),
     /// How many messages shards have ever sent, as committed: read without a lock.
     Sent(BTreeSet<Shard>),
     /// The rows of neighbourhoods.
@@ -87,6 +90,8 @@ pub enum Given {
     Shards(BTreeMap<Shard, ShardRow>),
     /// To [`Need::Rulings`].
     Rulings(BTreeMap<Shard, Arc<Rulings>>),
+    /// To [`Need::Policies`]: every one of them.
+    Policies(BTreeMap<PolicyId, Arc<Edition>>),
     /// To [`Need::Sent`].
     Sent(BTreeMap<Shard, u64>),
     /// To [`Need::Neighbourhoods`].
@@ -115,6 +120,7 @@ impl Need {
         match self {
             Self::Shards(shards) | Self::Sent(shards) => shards.is_empty(),
             Self::Rulings(shards) => shards.is_empty(),
+            Self::Policies(policies) => policies.is_empty(),
             Self::Neighbourhoods(places) | Self::Told(places) | Self::Carried(places) => places.is_empty(),
             Self::Directory(records) | Self::Holding(_, records) => records.is_empty(),
             Self::Employers(records) => records.is_empty(),
@@ -128,6 +134,7 @@ impl Need {
         match self {
             Self::Shards(_) => "shards",
             Self::Rulings(_) => "rulings",
+            Self::Policies(_) => "policies",
             Self::Sent(_) => "sent",
             Self::Neighbourhoods(_) => "neighbourhoods",
             Self::Directory(_) => "directory",

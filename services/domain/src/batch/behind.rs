@@ -1,8 +1,8 @@
-//! What a batch does behind its entries: it takes up decisions and a newer policy, works off who is due, and does a slice of a pass; then
+//! What a batch does behind its entries: it takes up decisions, works off who is due, and does a slice of a pass; then
 //! it settles guests and describes whatever was touched.
 
 use super::difference::differences;
-use super::{Batch, Need, Phase, Place, Refused, Step};
+use super::{Batch, Need, Phase, Place, Step};
 use crate::base::describe;
 use crate::engine::Missing;
 use crate::ids::{AnchorId, RecordId};
@@ -72,22 +72,7 @@ impl Batch {
         for (shard, anchor) in std::mem::take(&mut self.behind.reached) {
             self.touch((shard, anchor), now);
         }
-        Step::Go(Phase::Adopt)
-    }
-
-    /// Takes up a newer policy.
-    pub(super) fn adopt(&mut self) -> Result<Step, Refused> {
-        let version = self.rules.policy.version;
-        for work in self.workspace.shards.values_mut() {
-            match work.state.policy {
-                known if known > version => return Err(Refused::OlderPolicy { known, version }),
-                // Nobody has been described yet.
-                0 => work.state.policy = version,
-                known if known < version => work.state.adopt_policy(version),
-                _ => {}
-            }
-        }
-        Ok(Step::Go(Phase::Due))
+        Step::Go(Phase::Due)
     }
 
     /// Asks who is due: where that is worked off, and where a pass goes on, since a baseline is what is open today.
@@ -139,7 +124,7 @@ impl Batch {
                 for (_, anchor) in &self.behind.slice.0 {
                     let loaded = &self.workspace.shards[&shard].neighbourhoods[anchor];
                     let homes = loaded.members.iter().filter(|member| !member.is_guest());
-                    let retired = homes.filter(|member| floor.retires_record(&member.record, &self.rules.key));
+                    let retired = homes.filter(|member| floor.retires_record(&member.record, &self.key));
                     gone.extend(retired.map(|member| (*anchor, member.record.id)));
                 }
                 // Together: one by one, each would be a round trip.
@@ -152,7 +137,7 @@ impl Batch {
                     return Step::Ask(Need::Directory(unknown), Phase::SliceGiven);
                 }
                 for (anchor, record) in gone {
-                    let retired = self.workspace.retire(shard, anchor, record, &floor, at, &self.rules.key);
+                    let retired = self.workspace.retire(shard, anchor, record, &floor, at, &self.key);
                     retired.expect("neighbourhood and directory entry were given");
                 }
             }
@@ -184,15 +169,15 @@ impl Batch {
 
     /// Settles guests, then describes what was touched.
     pub(super) fn settle(&mut self) -> Step {
-        let key = &self.rules.key;
+        let key = &self.key;
         self.workspace.settle(key);
         for (shard, work) in &self.workspace.shards {
             let today = work.state.business_date();
             for (anchor, loaded) in &work.neighbourhoods {
                 let Some(at) = loaded.touched else { continue };
-                let described = describe(*anchor, &loaded.members, &work.rulings, &self.rules.policy, today, key);
+                let described = describe(*anchor, &loaded.members, &work.rulings, work.policy(), today, key);
                 let before = self.rows.get(&(*shard, *anchor)).map_or(&[][..], Vec::as_slice);
-                let difference = differences((*shard, *anchor), before, described, at, today, &self.rules);
+                let difference = differences((*shard, *anchor), before, described, at, today, key);
                 self.differences.push(difference);
             }
         }

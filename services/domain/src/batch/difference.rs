@@ -1,12 +1,11 @@
 //! What a touched neighbourhood changes in the store: the rows it was, the persons it is, and what follows for the narrow tables.
 
-use super::Rules;
 use super::stored::{AWAY, StoredPerson, published};
 use crate::base::{Described, Person};
 use crate::date::{Day, Timestamp};
 use crate::facts::{Enrolment, Facts};
 use crate::finding::About;
-use crate::ids::{AnchorId, PersonId, RecordId};
+use crate::ids::{AnchorId, IdKey, PersonId, RecordId};
 use crate::measure;
 use crate::neighbourhood::Member;
 use crate::shard::Shard;
@@ -89,7 +88,7 @@ pub(super) fn differences(
     described: Described,
     touched: Timestamp,
     today: Day,
-    rules: &Rules,
+    key: &IdKey,
 ) -> Difference {
     let mut difference = Difference {
         shard,
@@ -126,7 +125,7 @@ pub(super) fn differences(
         let row = rows.get(&person.id).copied();
         difference.count(&person);
         difference.reopen(row, &person);
-        let digest = published(&person, &rules.key);
+        let digest = published(&person, key);
         difference.put.push(Put {
             exists: row.is_some(),
             changed: row.is_none_or(|row| !row.is_of(&person, digest, today)),

@@ -12,12 +12,14 @@ use crate::engine::{DirectoryEntry, Outcome};
 use crate::finding::{About, Evidence};
 use crate::ids::{AnchorId, PersonId, RecordId};
 use crate::input::Message;
+use crate::policy::{Edition, PolicyId};
 use crate::record::EntityChange;
 use crate::release::Event;
 use crate::shard::Shard;
 use crate::shard_state::Pass;
 use crate::source::{Source, TableName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a batch writes, by table.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub struct Effects {
     pub strays: BTreeSet<(Source, TableName)>,
     /// Decisions made (`None`: withdrawn for good).
     pub decisions: Vec<(Shard, u64, Option<Decision>)>,
+    /// Policies that came into force.
+    pub policies: BTreeMap<PolicyId, Arc<Edition>>,
     /// Guest copies that came to a neighbourhood (`true`) or left it.
     pub guests: BTreeMap<(Shard, RecordId, AnchorId), bool>,
     /// Employers whose row rises.

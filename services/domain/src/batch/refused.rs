@@ -5,14 +5,6 @@ use crate::shard::Shard;
 /// A batch must not be applied; nothing of it is to be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// This process has an older policy than the base.
-    #[error("the base stands under policy version {known}, this process has version {version}: give it the newer policy file")]
-    OlderPolicy {
-        /// The version the base was described under.
-        known: u32,
-        /// The version of this process.
-        version: u32,
-    },
     /// Entries are missing between the base and the log.
     #[error(
         "shard {shard}: the log goes on at {found}, the base stands at {expected}: entries are missing and must not be skipped"

@@ -3,8 +3,10 @@
 use super::Loaded;
 use crate::date::Timestamp;
 use crate::decision::{Decision, Rulings};
+use crate::finding::Rule;
 use crate::ids::AnchorId;
 use crate::input::{Control, Message, MessageBody};
+use crate::policy::{Edition, Policy};
 use crate::shard::Shard;
 use crate::shard_state::ShardState;
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +21,10 @@ pub struct ShardWork {
     pub rulings: Arc<Rulings>,
     /// Decisions made (`None`: withdrawn) in this batch, by number of the statement.
     pub decided: BTreeMap<u64, Option<Decision>>,
+    /// The policy in force.
+    pub policy: Option<Arc<Edition>>,
+    /// Whether it came into force in this batch.
+    pub has_adopted: bool,
     /// Neighbourhoods that were loaded.
     pub neighbourhoods: HashMap<AnchorId, Loaded>,
     /// Messages to send, with their receivers, in order.
@@ -28,11 +34,14 @@ pub struct ShardWork {
 }
 
 impl ShardWork {
-    pub(super) fn new(state: ShardState, rulings: Arc<Rulings>) -> Self {
+    /// A shard with its state, the rulings of its decisions and the policy in force.
+    pub fn new(state: ShardState, rulings: Arc<Rulings>, policy: Option<Arc<Edition>>) -> Self {
         Self {
             state,
             rulings,
             decided: BTreeMap::new(),
+            policy,
+            has_adopted: false,
             neighbourhoods: HashMap::new(),
             messages: Vec::new(),
             carried: Vec::new(),
@@ -48,7 +57,23 @@ impl ShardWork {
             Control::Snapshot(floor) => self.state.raise_floor(floor, at),
             Control::Decide(decision) => drop(self.decided.entry(decision.id).or_insert_with(|| Some(decision.clone()))),
             Control::Undecide(id) => drop(self.decided.insert(*id, None)),
+            Control::Policy(edition) => {
+                if self.state.adopt_policy(edition.id()) {
+                    self.policy = Some(Arc::clone(edition));
+                    self.has_adopted = true;
+                }
+            }
         }
+    }
+
+    /// What the policy in force says; before the first one there is none.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref().map(Edition::policy)
+    }
+
+    /// Rules that it releases without waiting.
+    pub fn at_once(&self) -> &[Rule] {
+        self.policy().map_or(&[], |policy| &policy.release.at_once)
     }
 
     pub(super) fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {

@@ -166,7 +166,7 @@ impl Rows {
             &self.changes,
             &[],
             &Rulings::default(),
-            &Policy::embedded(),
+            Some(&Policy::embedded()),
             Day(20_000),
             &key(),
         )

@@ -17,6 +17,8 @@ use crate::scheme::Scheme;
 
 /// The longest holiday a period in the calendar may be: a typing error should not make a year of them.
 const LONGEST_HOLIDAY: i32 = 31;
+/// The highest version: one more is always left, whatever a slip of the keyboard states.
+const LARGEST_VERSION: u32 = 1_000_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -315,6 +317,11 @@ fn scheme_lists(key: &str, file: &BTreeMap<String, Vec<String>>) -> Result<BTree
 /// Reads and checks a policy file.
 pub(super) fn parse(source: &str) -> Result<Policy, PolicyError> {
     let file: File = toml::from_str(source)?;
+    check(
+        (1..=LARGEST_VERSION).contains(&file.version),
+        "version",
+        "must be 1 to 1000000",
+    )?;
     let region = list("region", &file.region, RegionBasis::from_name)?;
     check(!region.is_empty(), "region", "nothing decides where a person counts")?;
     check(

@@ -9,7 +9,7 @@ use domain::shard::Shard;
 use domain::shard_state::{Pass, PassWork};
 use runtime::store::copy::CopyRows;
 use runtime::store::log::{self, LogRow};
-use runtime::store::{decisions, encode};
+use runtime::store::{decisions, encode, policies};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -17,6 +17,14 @@ use std::collections::BTreeMap;
 pub(super) async fn decisions(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
     for (shard, id, decision) in &effects.decisions {
         decisions::keep(connection, *shard, *id, decision.as_ref()).await?;
+    }
+    Ok(())
+}
+
+/// Policies that came into force.
+pub(super) async fn policies(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
+    for edition in effects.policies.values() {
+        policies::keep(connection, edition).await?;
     }
     Ok(())
 }

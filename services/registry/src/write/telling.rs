@@ -1,10 +1,10 @@
 //! What subscribers are told: the outbox, what they then know, what waits, and what arrived with persons told of elsewhere.
 
 use super::number;
-use domain::batch::{Effects, PendingKey, PersonKey, Publication, Rules, Telling};
+use domain::batch::{Effects, PendingKey, PersonKey, Publication, Telling};
 use domain::citizen_id::CitizenId;
 use domain::finding::About;
-use domain::ids::{AnchorId, PersonId};
+use domain::ids::{AnchorId, IdKey, PersonId};
 use domain::release::Cause;
 use domain::shard::Shard;
 use runtime::store::copy::CopyRows;
@@ -14,19 +14,15 @@ use schemas::event::{self, AlertEvent, Context, Evidence, FindingState};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Encodes what is published into the shards' outboxes.
-pub(super) async fn outbox(
-    connection: &mut PgConnection,
-    rules: &Rules,
-    outbox: &[(Shard, i64, Publication)],
-) -> sqlx::Result<()> {
+pub(super) async fn outbox(connection: &mut PgConnection, key: &IdKey, outbox: &[(Shard, i64, Publication)]) -> sqlx::Result<()> {
     let mut rows = CopyRows::new(6);
     for (shard, sequence, publication) in outbox {
-        let (topic, key, headers, value) = message(*shard, publication, rules);
+        let (topic, row_key, headers, value) = message(*shard, publication, key);
         rows.row()
             .int2(number(*shard))
             .int8(*sequence)
             .text(topic.as_str())
-            .bytes(key.as_slice())
+            .bytes(row_key.as_slice())
             .bytes(headers.as_deref())
             .bytes(value.as_deref());
     }
@@ -36,11 +32,11 @@ pub(super) async fn outbox(
 
 type Message = (String, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
 
-fn message(shard: Shard, publication: &Publication, rules: &Rules) -> Message {
+fn message(shard: Shard, publication: &Publication, key: &IdKey) -> Message {
     let registry_key = |person: PersonId, anchor: AnchorId| format!("{person}.{shard}.{anchor}").into_bytes();
     match publication {
         Publication::Person { anchor, person, at } => {
-            let value = event::encode(&state(person, *at, &rules.key));
+            let value = event::encode(&state(person, *at, key));
             (
                 "person.registry".to_owned(),
                 registry_key(person.id, *anchor),

@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
@@ -15,6 +15,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     ),
     (7, "completeness", include_str!("../../migrations/0007_completeness.sql")),
     (8, "restore", include_str!("../../migrations/0008_restore.sql")),
+    (9, "policy", include_str!("../../migrations/0009_policy.sql")),
     (
         10,
         "refused entries",

@@ -6,6 +6,7 @@ pub mod log;
 pub mod mapping;
 mod migrate;
 pub mod person;
+pub mod policies;
 pub mod read;
 pub mod refused;
 pub mod session;

@@ -32,6 +32,15 @@ pub enum ReadError {
         /// The column.
         column: &'static str,
     },
+    /// A policy that came into force, which this program cannot read.
+    #[error(
+        "the base stands under policy version {version}, which this program cannot read: install the release of Canbao that it was adopted \
+         with, or a later one"
+    )]
+    Policy {
+        /// Its version.
+        version: i32,
+    },
 }
 
 type Result<T> = std::result::Result<T, ReadError>;
