@@ -6,7 +6,7 @@
 use crate::memory::Memory;
 use crate::traffic::Draw;
 use anyhow::ensure;
-use domain::batch::{Asked, Batch, Entry, Order, Rules};
+use domain::batch::{Asked, Batch, Effects, Entry, Order, Rules};
 use domain::division::City;
 use domain::finding::Finding;
 use domain::ids::FindingId;
@@ -68,26 +68,34 @@ impl Registry {
     /// When the batch is refused.
     pub fn apply(&mut self, entries: &[Entry], beside: Option<Shard>) {
         loop {
-            let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
-            shards.extend(beside);
-            let order = Order {
-                shards,
-                entries: entries.to_vec(),
-                due: beside.into_iter().collect(),
-                pass: beside,
-                slice: self.slice,
-            };
-            let mut batch = Batch::new(order, Arc::clone(&self.rules));
-            let effects = loop {
-                match batch.proceed().expect("the batch is in order") {
-                    Asked::Need(need) => batch.give(self.store.give(need)),
-                    Asked::Done(effects) => break effects,
-                }
-            };
+            let effects = self.effects(entries, beside);
             match self.faults.as_mut().map_or(9, |draw| draw.below(10)) {
-                0 => {}                          // The transaction is rolled back.
-                1 => self.store.write(*effects), // It took place, and nobody was told.
-                _ => return self.store.write(*effects),
+                0 => {}                         // The transaction is rolled back.
+                1 => self.store.write(effects), // It took place, and nobody was told.
+                _ => return self.store.write(effects),
+            }
+        }
+    }
+
+    /// What such a batch would write.
+    ///
+    /// # Panics
+    /// When the batch is refused.
+    pub fn effects(&self, entries: &[Entry], beside: Option<Shard>) -> Effects {
+        let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
+        shards.extend(beside);
+        let order = Order {
+            shards,
+            entries: entries.to_vec(),
+            due: beside.into_iter().collect(),
+            pass: beside,
+            slice: self.slice,
+        };
+        let mut batch = Batch::new(order, Arc::clone(&self.rules));
+        loop {
+            match batch.proceed().expect("the batch is in order") {
+                Asked::Need(need) => batch.give(self.store.give(need)),
+                Asked::Done(effects) => return *effects,
             }
         }
     }

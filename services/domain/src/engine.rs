@@ -92,11 +92,7 @@ impl Workspace {
     /// When the shard was not opened.
     pub fn give_neighbourhood(&mut self, shard: Shard, anchor: AnchorId, members: Vec<Member>) {
         let work = self.shards.get_mut(&shard).expect("the shard is open");
-        work.neighbourhoods.entry(anchor).or_insert_with(|| Loaded {
-            before: members.clone(),
-            members,
-            touched: None,
-        });
+        work.neighbourhoods.entry(anchor).or_insert_with(|| Loaded::new(members));
     }
 
     /// Gives the directory entry of a record, as stored and locked.
@@ -182,13 +178,7 @@ impl Workspace {
         Ok(())
     }
 
-    fn upsert(
-        &mut self,
-        shard: Shard,
-        record: &Arc<SourceRecord>,
-        at: Timestamp,
-        key: &IdKey,
-    ) -> Result<Outcome, Missing> {
+    fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, at: Timestamp, key: &IdKey) -> Result<Outcome, Missing> {
         let (anchor, version) = (record.anchor(key), record.version);
         if self.work(shard).state.is_retired(record, key) {
             return Ok(Outcome::Superseded);

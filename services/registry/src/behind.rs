@@ -21,7 +21,10 @@ pub async fn check(connection: &mut PgConnection, settings: &Arc<Settings>, shut
     let stored = stored.map_err(|ended| Failure::again("reading what is published ended", ended))?;
     let stored = stored.map_err(|error| Failure::again("what is published could not be read", error))?;
     let Some(stored) = stored else {
-        return Err(Failure::again("the process ends", anyhow::anyhow!("what is published is not known yet")));
+        return Err(Failure::again(
+            "the process ends",
+            anyhow::anyhow!("what is published is not known yet"),
+        ));
     };
     let row = sqlx::query("select outbox_epoch, remaking from store.publisher")
         .fetch_one(&mut *connection)

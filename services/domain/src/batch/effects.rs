@@ -18,6 +18,7 @@ use crate::shard::Shard;
 use crate::shard_state::Pass;
 use crate::source::{Source, TableName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a batch writes, by table.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -65,7 +66,7 @@ pub enum Publication {
         /// The neighbourhood.
         anchor: AnchorId,
         /// Who; their row is among the differences.
-        person: Box<Person>,
+        person: Arc<Person>,
         /// When it was recorded.
         at: Timestamp,
     },

@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
@@ -15,6 +15,7 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
     ),
     (7, "completeness", include_str!("../../migrations/0007_completeness.sql")),
     (8, "restore", include_str!("../../migrations/0008_restore.sql")),
+    (11, "crowds", include_str!("../../migrations/0011_crowds.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.
