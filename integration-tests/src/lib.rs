@@ -8,6 +8,7 @@
 pub mod bad_inputs;
 pub mod bench;
 pub mod check;
+pub mod crowd;
 pub mod drive;
 pub mod encode;
 pub mod faults;

@@ -6,7 +6,8 @@ mod restore;
 
 use domain::base::{Base, Described, Person};
 use domain::batch::{
-    AWAY, Difference, Effects, Given, Need, Pending, PendingKey, PersonKey, Place, Publication, ShardRow, StoredPerson,
+    AWAY, Difference, Effects, Given, MemberRows, Need, Pending, PendingKey, PersonKey, Place, Publication, ShardRow,
+    StoredPerson,
 };
 use domain::date::{Day, Timestamp};
 use domain::decision::{Decision, Rulings};
@@ -15,7 +16,7 @@ use domain::facts::Enrolment;
 use domain::finding::About;
 use domain::ids::{AnchorId, PersonId, RecordId};
 use domain::input::Message;
-use domain::neighbourhood::Member;
+use domain::neighbourhood::{Member, Slot};
 use domain::policy::{Edition, PolicyId};
 use domain::release::{Event, Told};
 use domain::shard::Shard;
@@ -25,11 +26,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// A row of a person, with all of what it was written from.
+/// A row of a person, with all of what it was written from. Members that are rows of their own are not in it.
 #[derive(Debug, Clone)]
 struct Row {
     stored: StoredPerson,
-    person: Option<Person>,
+    person: Option<Arc<Person>>,
+}
+
+impl Row {
+    fn new(mut stored: StoredPerson, person: Option<Arc<Person>>) -> Self {
+        if stored.apart {
+            stored.members = Vec::new();
+        }
+        Self { stored, person }
+    }
 }
 
 /// What left for subscribers, in order per shard.
@@ -46,6 +56,7 @@ pub enum Left {
 pub struct Memory {
     shards: BTreeMap<Shard, ShardRow>,
     persons: BTreeMap<Place, BTreeMap<PersonId, Row>>,
+    members: BTreeMap<(Place, PersonId), BTreeMap<Slot, Member>>,
     enrolments: BTreeMap<(Shard, AnchorId, RecordId), (PersonId, Enrolment)>,
     due: BTreeSet<(Shard, Day, AnchorId, PersonId)>,
     counters: BTreeMap<(Shard, i32, i16), i64>,
@@ -77,6 +88,7 @@ impl Default for Memory {
         Self {
             shards: Shard::all().map(|shard| (shard, row())).collect(),
             persons: BTreeMap::new(),
+            members: BTreeMap::new(),
             enrolments: BTreeMap::new(),
             due: BTreeSet::new(),
             counters: BTreeMap::new(),
@@ -201,11 +213,19 @@ impl Memory {
         }
     }
 
+    /// The persons of a place, with their members.
     fn rows(&self, place: &Place) -> impl Iterator<Item = StoredPerson> {
-        self.persons
-            .get(place)
-            .into_iter()
-            .flat_map(|rows| rows.values().map(|row| row.stored.clone()))
+        let rows = self.persons.get(place).into_iter().flat_map(BTreeMap::values);
+        rows.map(|row| {
+            let mut stored = row.stored.clone();
+            if stored.apart {
+                let of_person = self.members.get(&(*place, stored.person));
+                stored
+                    .members
+                    .extend(of_person.into_iter().flat_map(BTreeMap::values).cloned());
+            }
+            stored
+        })
     }
 
     /// Writes what a batch came to.
@@ -283,21 +303,15 @@ impl Memory {
         for put in difference.put {
             assert_eq!(rows.contains_key(&put.person.id), put.exists, "a row exists or not");
             if put.changed {
-                let row = Row {
-                    stored: StoredPerson::of(shard, put.person.clone(), put.published),
-                    person: Some(put.person),
-                };
+                let stored = StoredPerson::of(shard, Person::clone(&put.person), put.published);
+                let row = Row::new(stored, Some(put.person));
                 rows.insert(row.stored.person, row);
             }
         }
         if let Some(away) = difference.away {
             assert_eq!(rows.contains_key(&AWAY), away.exists, "a row exists or not");
             if away.changed {
-                let row = Row {
-                    stored: StoredPerson::away(shard, anchor, away.members),
-                    person: None,
-                };
-                rows.insert(AWAY, row);
+                rows.insert(AWAY, Row::new(StoredPerson::away(shard, anchor, away.members), None));
             }
         }
         for person in difference.remove {
@@ -306,6 +320,7 @@ impl Memory {
         if rows.is_empty() {
             self.persons.remove(&(shard, anchor));
         }
+        self.write_members((shard, anchor), difference.members);
         for put in difference.enrolments {
             let key = (shard, anchor, put.record);
             let before = self.enrolments.insert(key, (put.person, put.enrolment));
@@ -333,6 +348,21 @@ impl Memory {
         }
     }
 
+    fn write_members(&mut self, place: Place, rows: MemberRows) {
+        for (person, slot) in rows.gone {
+            let of_person = self.members.get_mut(&(place, person)).expect("a member that goes is a row");
+            assert!(of_person.remove(&slot).is_some(), "a row that goes was there");
+            if of_person.is_empty() {
+                self.members.remove(&(place, person));
+            }
+        }
+        for put in rows.put {
+            let of_person = self.members.entry((place, put.person)).or_default();
+            let before = of_person.insert(put.member.slot(), put.member);
+            assert_eq!(before.is_some(), put.exists, "a member's row exists or not");
+        }
+    }
+
     /// Whether somebody of a shard is due.
     pub fn is_due(&self, shard: Shard) -> bool {
         let today = self.state(shard).today;
@@ -345,8 +375,12 @@ impl Memory {
             .iter()
             .map(|(place, rows)| {
                 let described = Described {
-                    persons: rows.values().filter_map(|row| row.person.clone()).collect(),
-                    away: rows.get(&AWAY).map(|row| row.stored.members.clone()).unwrap_or_default(),
+                    persons: rows.values().filter_map(|row| row.person.as_deref().cloned()).collect(),
+                    away: self
+                        .rows(place)
+                        .find(|row| row.person == AWAY)
+                        .map(|row| row.members)
+                        .unwrap_or_default(),
                 };
                 (*place, described)
             })
@@ -356,9 +390,9 @@ impl Memory {
     /// The members of every neighbourhood, in order of their slots.
     pub fn neighbourhoods(&self) -> BTreeMap<Place, Vec<Member>> {
         self.persons
-            .iter()
-            .map(|(place, rows)| {
-                let mut members: Vec<Member> = rows.values().flat_map(|row| row.stored.members.iter().cloned()).collect();
+            .keys()
+            .map(|place| {
+                let mut members: Vec<Member> = self.rows(place).flat_map(|row| row.members).collect();
                 members.sort_by_key(Member::slot);
                 (*place, members)
             })

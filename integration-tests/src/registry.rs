@@ -113,7 +113,11 @@ impl Registry {
         }
     }
 
-    fn effects(&self, entries: &[Entry], beside: Option<Shard>) -> Option<Effects> {
+    /// What such a batch would write; `None` when it is refused for good because of an entry.
+    ///
+    /// # Panics
+    /// When it is refused because of anything else.
+    pub fn effects(&self, entries: &[Entry], beside: Option<Shard>) -> Option<Effects> {
         let mut shards: BTreeSet<Shard> = entries.iter().map(|entry| entry.shard).collect();
         shards.extend(beside);
         let mut entries = entries.to_vec();

@@ -127,10 +127,11 @@ const SHIPPED: &[(Kind, u32, u32, &str)] = &[
     (Kind::Control, 1, 4, include_str!("../avro/control.avsc")),
     (Kind::AlertEvent, 1, 5, include_str!("../avro/alert-event.avsc")),
     (Kind::FindingState, 1, 6, include_str!("../avro/finding-state.avsc")),
-    (Kind::PersonState, 1, 7, include_str!("../avro/person-state.avsc")),
+    (Kind::PersonState, 1, 7, include_str!("../avro/person-state.v1.avsc")),
     (Kind::DeadLetter, 1, 8, include_str!("../avro/dead-letter.avsc")),
     (Kind::ShardMessage, 2, 9, include_str!("../avro/shard-message.avsc")),
     (Kind::Policy, 1, 10, include_str!("../avro/policy.avsc")),
+    (Kind::PersonState, 2, 11, include_str!("../avro/person-state.avsc")),
 ];
 
 static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {

@@ -115,6 +115,7 @@ fn persons_are_read_as_written() {
         city: Some(city(3201)),
         county: None,
         enrolments: vec![enrolment],
+        further_enrolments: 1,
         open_findings: vec![FindingId([3; 16]), FindingId([4; 16])],
         recorded_at: Timestamp(-1),
     };

@@ -2,7 +2,7 @@
 
 use super::Memory;
 use anyhow::{bail, ensure};
-use domain::batch::Place;
+use domain::batch::{Place, are_apart};
 use domain::ids::{AnchorId, RecordId};
 use domain::shard::Shard;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,6 +16,7 @@ impl Memory {
     pub fn check_rest(&self) -> anyhow::Result<()> {
         self.check_directory()?;
         self.check_narrow()?;
+        self.check_members()?;
         self.check_states()?;
         for (shard, row) in &self.shards {
             ensure!(
@@ -60,6 +61,29 @@ impl Memory {
             guests == self.guests,
             "the notes on guest copies are not where the copies are"
         );
+        Ok(())
+    }
+
+    /// What is read of every person is what was written, and rows of members are those of crowds.
+    fn check_members(&self) -> anyhow::Result<()> {
+        let mut crowds = 0;
+        for (place, rows) in &self.persons {
+            for stored in self.rows(place) {
+                crowds += usize::from(stored.apart);
+                ensure!(
+                    stored.apart == are_apart(&stored.members),
+                    "the members of {} are not kept as they should",
+                    stored.person
+                );
+                let written = rows[&stored.person].person.as_ref();
+                ensure!(
+                    written.is_none_or(|person| person.members == stored.members),
+                    "other members of {} are read than were written",
+                    stored.person
+                );
+            }
+        }
+        ensure!(crowds == self.members.len(), "members are rows of their own without a person");
         Ok(())
     }
 

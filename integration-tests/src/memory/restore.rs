@@ -27,10 +27,7 @@ impl Memory {
         }
         self.left = published;
         for (shard, anchor, person) in self.states().into_keys().collect::<Vec<_>>() {
-            let row = || Row {
-                stored: StoredPerson::unknown(shard, anchor, person),
-                person: None,
-            };
+            let row = || Row::new(StoredPerson::unknown(shard, anchor, person), None);
             self.persons
                 .entry((shard, anchor))
                 .or_default()

@@ -213,6 +213,22 @@ impl Processes {
         Ok(child.try_wait()?.is_none())
     }
 
+    /// The most memory a replica has held since it started, in bytes.
+    ///
+    /// # Errors
+    /// When it does not run, or the system does not say.
+    pub fn peak_memory(&self, replica: Replica) -> anyhow::Result<u64> {
+        let child = self
+            .running
+            .get(&replica)
+            .with_context(|| format!("{replica:?} does not run"))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        Ok(peak.context("the system does not say")?.trim().parse::<u64>()? << 10)
+    }
+
     /// Takes note of replicas that have ended by themselves: who, and how. They do not run any more and can be started.
     ///
     /// # Errors

@@ -147,7 +147,7 @@ impl Claims {
             store.outbox.push((self.ground.shard(to), note));
         }
         for difference in effects.differences {
-            let members = difference.put.into_iter().flat_map(|put| put.person.members);
+            let members = difference.put.iter().flat_map(|put| put.person.members.iter().cloned());
             let mut members: Vec<Member> = members
                 .chain(difference.away.into_iter().flat_map(|away| away.members))
                 .collect();

@@ -29,8 +29,11 @@ pub struct PersonState {
     pub city: Option<City>,
     /// Their county, six digits.
     pub county: Option<i32>,
-    /// Enrolments, by scheme then place.
+    /// Enrolments, the first ones of very many.
     pub enrolments: Vec<EnrolmentState>,
+    /// How many there are besides.
+    #[serde(default)]
+    pub further_enrolments: i32,
     /// Findings announced and open.
     #[serde(with = "hex_list")]
     pub open_findings: Vec<FindingId>,

@@ -50,7 +50,16 @@ pub struct Person {
     pub members: Vec<Member>,
 }
 
+/// Enrolments that `person.registry` lists of a person at most: a number that everybody uses has thousands.
+const MOST_PUBLISHED: usize = 64;
+
 impl Person {
+    /// The enrolments that are published of them, the ones of the lowest records, and how many there are besides.
+    pub fn published_enrolments(&self) -> (&[(RecordId, Enrolment)], usize) {
+        let (said, further) = self.enrolments.split_at(self.enrolments.len().min(MOST_PUBLISHED));
+        (said, further.len())
+    }
+
     /// Relations that exist (存续): an ended one does not count as enrolled.
     pub fn surviving(&self) -> impl Iterator<Item = &Enrolment> {
         self.enrolments

@@ -13,6 +13,7 @@ mod apply;
 mod ask;
 mod behind;
 mod carry;
+mod crowd;
 mod difference;
 mod effects;
 mod entry;
@@ -21,6 +22,7 @@ mod refused;
 mod stored;
 
 pub use ask::{Given, Need, Pending, PendingKey, PersonKey, ShardRow};
+pub use crowd::{MOST_IN_ROW, MemberRows, PutMember, are_apart};
 pub use difference::{Difference, Put, PutAway, PutEnrolment};
 pub use effects::{Effects, Publication, Telling};
 pub use entry::{Entry, Said};

@@ -90,11 +90,7 @@ impl Workspace {
     /// When the shard was not opened.
     pub fn give_neighbourhood(&mut self, shard: Shard, anchor: AnchorId, members: Vec<Member>) {
         let work = self.shards.get_mut(&shard).expect("the shard is open");
-        work.neighbourhoods.entry(anchor).or_insert_with(|| Loaded {
-            before: members.clone(),
-            members,
-            touched: None,
-        });
+        work.neighbourhoods.entry(anchor).or_insert_with(|| Loaded::new(members));
     }
 
     /// Gives the directory entry of a record, as stored and locked.

@@ -97,11 +97,12 @@ pub struct Placement {
 /// A neighbourhood of a shard.
 pub type Seat = (Shard, AnchorId);
 
-/// Places the members of the neighbourhood `here`.
+/// Places the members of the neighbourhood `here`, given in the order of their slots.
 ///
 /// Of several copies of one record only the newest counts; the others are on their way out
 /// (ARCHITECTURE.md, Where a record lives).
 pub fn place(here: AnchorId, members: &[Member], rulings: &Rulings, key: &IdKey) -> Placement {
+    debug_assert!(members.is_sorted_by_key(Member::slot), "members in the order of their slots");
     let mut newest: BTreeMap<RecordId, usize> = BTreeMap::new();
     for (at, member) in members.iter().enumerate() {
         let best = newest.entry(member.record.id).or_insert(at);

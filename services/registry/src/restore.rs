@@ -25,7 +25,7 @@ use sqlx::{Connection, PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What follows from the source log, the decisions and policies in it, and is made anew from them.
-const MADE_ANEW: &str = "truncate store.person, store.directory, store.enrolment, store.employer, store.due, store.counter, store.announced, \
+const MADE_ANEW: &str = "truncate store.person, store.member, store.directory, store.enrolment, store.employer, store.due, store.counter, store.announced, \
      store.pending, store.carried, store.decision, store.policy, store.guest, store.message, store.pass";
 /// Entries of the source log that are applied together.
 const AT_A_TIME: &str = "fetch 5000 from restored_log";

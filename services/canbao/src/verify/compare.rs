@@ -85,10 +85,15 @@ struct Plan {
     counted: &'static str,
 }
 
-const PLANS: [Plan; 6] = [
+const PLANS: [Plan; 7] = [
     Plan {
         table: "person",
         keys: &["shard", "anchor", "person"],
+        counted: "true",
+    },
+    Plan {
+        table: "member",
+        keys: &["shard", "anchor", "person", "record", "sender"],
         counted: "true",
     },
     Plan {
@@ -215,7 +220,7 @@ fn statement(plan: &Plan, columns: &[String]) -> String {
             .join(", ")
     };
     let key = |key: &&str| match *key {
-        "anchor" | "person" | "record" => format!("encode(coalesce(s.{key}, e.{key}), 'hex')"),
+        "anchor" | "person" | "record" | "sender" => format!("encode(coalesce(s.{key}, e.{key}), 'hex')"),
         key => format!("coalesce(s.{key}, e.{key})::text"),
     };
     let keys = plan.keys.iter().map(key).collect::<Vec<_>>().join(", ");
@@ -258,13 +263,13 @@ mod tests {
     #[test]
     fn keys_join_and_the_rest_is_compared() {
         let columns = ["shard", "county", "measure", "value"].map(str::to_owned);
-        let text = statement(&PLANS[3], &columns);
+        let text = statement(&PLANS[4], &columns);
         assert!(
             text.contains("s.shard = e.shard and s.county = e.county and s.measure = e.measure"),
             "{text}"
         );
         assert!(text.contains("row(s.\"value\") is distinct from row(e.\"value\")"), "{text}");
-        let keys_only = statement(&PLANS[2], &["shard", "day", "anchor", "person"].map(str::to_owned));
+        let keys_only = statement(&PLANS[3], &["shard", "day", "anchor", "person"].map(str::to_owned));
         assert!(keys_only.contains("or false"), "{keys_only}");
     }
 }

@@ -7,10 +7,11 @@ use super::log::SourceLog;
 use super::registry;
 use anyhow::Context;
 use domain::base::{Described, describe, neighbourhoods};
+use domain::batch::{AWAY, are_apart};
 use domain::date::Day;
 use domain::decision::Rulings;
 use domain::engine::DirectoryEntry;
-use domain::ids::{AnchorId, IdKey, RecordId};
+use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
 use domain::input::SnapshotFloor;
 use domain::measure;
 use domain::neighbourhood::Member;
@@ -29,8 +30,9 @@ use std::sync::Arc;
 const SLICE: usize = 4_000;
 
 /// Temporary tables of the comparison; they go with the transaction. `verify_retired` holds what a complete snapshot says is gone.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("verify_person", "store.person"),
+    ("verify_member", "store.member"),
     ("verify_enrolment", "store.enrolment"),
     ("verify_due", "store.due"),
     ("verify_counter", "store.counter"),
@@ -215,6 +217,7 @@ impl Computed {
 /// The tables that follow from persons.
 struct Sheets {
     person: Sheet,
+    member: Sheet,
     enrolment: Sheet,
     due: Sheet,
     guest: Sheet,
@@ -225,6 +228,7 @@ impl Sheets {
     fn new() -> Self {
         Self {
             person: Sheet::new("verify_person", person::PERSON.columns()),
+            member: Sheet::new("verify_member", person::MEMBER.columns()),
             enrolment: Sheet::new("verify_enrolment", person::ENROLMENT.columns()),
             due: Sheet::new("verify_due", 4),
             guest: Sheet::new("verify_guest", 3),
@@ -236,6 +240,7 @@ impl Sheets {
         for person in &described.persons {
             let published = domain::batch::published(person, key);
             person::put(&mut self.person.rows, shard, person, published);
+            self.put_members(shard, anchor, person.id, &person.members);
             self.registry
                 .rows
                 .row()
@@ -271,11 +276,20 @@ impl Sheets {
         }
         if !described.away.is_empty() {
             person::put_away(&mut self.person.rows, shard, anchor, &described.away);
+            self.put_members(shard, anchor, AWAY, &described.away);
+        }
+    }
+
+    /// The members of a crowd are rows of their own.
+    fn put_members(&mut self, shard: Shard, anchor: AnchorId, person: PersonId, members: &[Member]) {
+        for member in members.iter().filter(|_| are_apart(members)) {
+            person::put_member(&mut self.member.rows, shard, anchor, person, member);
         }
     }
 
     async fn send(&mut self, connection: &mut PgConnection) -> anyhow::Result<()> {
         self.person.send(connection).await?;
+        self.member.send(connection).await?;
         self.enrolment.send(connection).await?;
         self.due.send(connection).await?;
         self.guest.send(connection).await?;
@@ -342,55 +356,4 @@ async fn write_directory(connection: &mut PgConnection, log: &SourceLog, rules: 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verify::sample::{change, deletion, source};
-    use domain::source::TableName;
-
-    fn rules(floors: Vec<SnapshotFloor>) -> Rules {
-        Rules {
-            key: IdKey::new(1, &[7; 32]),
-            policy: Some(Arc::new(Edition::embedded())),
-            today: Day(0),
-            floors,
-            rulings: Rulings::default(),
-        }
-    }
-
-    #[test]
-    fn a_record_is_seated_at_home_unless_it_is_gone() {
-        let record = change(1, 5, "张三");
-        let Change::Upsert(stated) = &record else {
-            panic!("an upsert")
-        };
-        let (home, anchor) = (stated.home(), AnchorId::from(stated.id));
-        let Seat::Entered(entry) = seat(&record, &rules(Vec::new())) else {
-            panic!("it is there")
-        };
-        assert_eq!((entry.shard, entry.anchor, entry.deleted), (home, anchor, false));
-
-        let floor = SnapshotFloor {
-            source: source(),
-            table: TableName::new("az01"),
-            epoch: 0,
-            offsets: vec![6],
-        };
-        assert!(matches!(seat(&record, &rules(vec![floor.clone()])), Seat::Retired(_)));
-        assert!(matches!(seat(&change(1, 6, "张三"), &rules(vec![floor])), Seat::Entered(_)));
-        assert!(matches!(seat(&deletion(1, 9), &rules(Vec::new())), Seat::Entered(entry) if entry.deleted));
-    }
-
-    #[test]
-    fn cores_share_the_work_and_keep_the_order() {
-        let rules = rules(Vec::new());
-        let records = [change(1, 1, "张三"), change(2, 1, "李四"), change(3, 1, "王五")];
-        let slice: Vec<Neighbourhood> = neighbourhoods(&records, &rules.floors, &rules.rulings, &rules.key)
-            .into_iter()
-            .collect();
-        let described = describe_all(&slice, &rules);
-        assert_eq!(described.len(), 3);
-        for (((_, anchor), _), described) in slice.iter().zip(&described) {
-            assert!(described.persons.iter().all(|person| person.anchor == *anchor));
-        }
-    }
-}
+mod tests;

@@ -104,7 +104,7 @@ impl Sink {
                         bool_or(stage = 0) as stood,
                         (array_agg(coalesce(digest, '\\x'::bytea) order by seq desc) filter (where stage = 2))[1] as queued
                  from pg_temp.verify_published group by shard, anchor, person
-             ), both as (
+             ), compared as (
                  select coalesce(h.shard, e.shard) as shard, coalesce(h.anchor, e.anchor) as anchor, coalesce(h.person, e.person) as person,
                         coalesce(e.digest, '\\x'::bytea) as expected, queued, coalesce(stood, false) as stood, coalesce(digests, '{}') as digests
                  from heard h full join pg_temp.verify_registry e on h.shard = e.shard and h.anchor = e.anchor and h.person = e.person
@@ -112,7 +112,7 @@ impl Sink {
              select concat_ws('/', shard, encode(anchor, 'hex'), encode(person, 'hex')) as key, count(*) over () as total,
                     case when expected = '\\x' then 'unexpected' when queued is null and digests <@ array['\\x'::bytea] then 'missing'
                          else 'differs' end as problem
-             from both
+             from compared
              where not case when queued is not null then queued = expected
                             else expected = any(digests) or (expected = '\\x' and not stood) end
              limit $1",

@@ -19,6 +19,7 @@ use crate::release::{Cause, Event, OpenSide, Told, Waiting, baseline, release};
 use crate::shard::Shard;
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Where events are collected before they are written.
 #[derive(Debug, Default)]
@@ -144,7 +145,7 @@ impl Batch {
             }
             let again = self.behind.republished.contains(&difference.place());
             for put in difference.put.iter().filter(|put| put.publish || again) {
-                let person = Box::new(put.person.clone());
+                let person = Arc::clone(&put.person);
                 self.publish(shard, Publication::Person { anchor, person, at });
             }
         }

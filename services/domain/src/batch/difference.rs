@@ -1,5 +1,6 @@
 //! What a touched neighbourhood changes in the store: the rows it was, the persons it is, and what follows for the narrow tables.
 
+use super::crowd::{MemberRows, are_apart};
 use super::stored::{AWAY, StoredPerson, published};
 use crate::base::{Described, Person};
 use crate::date::{Day, Timestamp};
@@ -10,12 +11,13 @@ use crate::measure;
 use crate::neighbourhood::Member;
 use crate::shard::Shard;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A person of a touched neighbourhood, with what to write of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Put {
-    /// The person as they now are.
-    pub person: Person,
+    /// The person as they now are; shared with what is published of them.
+    pub person: Arc<Person>,
     /// Whether a row of that key exists.
     pub exists: bool,
     /// Whether their row differs: what did not change is not written.
@@ -63,6 +65,8 @@ pub struct Difference {
     pub put: Vec<Put>,
     /// Members whose person lives elsewhere.
     pub away: Option<PutAway>,
+    /// Members of crowds, which are rows of their own.
+    pub members: MemberRows,
     /// Rows to remove.
     pub remove: Vec<PersonId>,
     /// Persons that are gone and had a published state.
@@ -96,6 +100,7 @@ pub(super) fn differences(
         touched,
         put: Vec::with_capacity(described.persons.len()),
         away: None,
+        members: MemberRows::default(),
         remove: Vec::new(),
         gone: Vec::new(),
         enrolments: Vec::new(),
@@ -129,7 +134,7 @@ pub(super) fn differences(
         difference.put.push(Put {
             exists: row.is_some(),
             changed: row.is_none_or(|row| !row.is_of(&person, digest, today)),
-            person,
+            person: Arc::new(person),
             published: digest,
             publish: row.is_none_or(|row| row.published != digest),
         });
@@ -138,10 +143,11 @@ pub(super) fn differences(
         let row = rows.get(&AWAY);
         difference.away = Some(PutAway {
             exists: row.is_some(),
-            changed: row.is_none_or(|row| row.members != described.away),
+            changed: row.is_none_or(|row| row.members != described.away || row.apart != are_apart(&described.away)),
             members: described.away,
         });
     }
+    difference.members(before);
     // A date that stays needs no write.
     let was: BTreeSet<(Day, PersonId)> = difference.no_longer_due.iter().copied().collect();
     let is: BTreeSet<(Day, PersonId)> = difference.due.iter().copied().collect();
@@ -175,6 +181,20 @@ impl Difference {
         let opened = person.findings.iter().filter(|finding| changed(finding, before));
         let about: BTreeSet<About> = closed.chain(opened).map(crate::finding::Finding::about).collect();
         self.reopened.extend(about.into_iter().map(|about| (person.id, about)));
+    }
+
+    /// Compares the members that are, or are to be, rows of their own.
+    fn members(&mut self, before: &[StoredPerson]) {
+        let away = self.away.as_ref().map(|away| (AWAY, away.members.as_slice()));
+        let put = self.put.iter().map(|put| (put.person.id, put.person.members.as_slice()));
+        let mut now: BTreeMap<PersonId, &[Member]> = put.chain(away).filter(|(_, members)| are_apart(members)).collect();
+        for row in before.iter().filter(|row| row.apart) {
+            let stays = now.remove(&row.person).unwrap_or_default();
+            self.members.compare(row.person, &row.members, stays);
+        }
+        for (person, members) in now {
+            self.members.compare(person, &[], members);
+        }
     }
 
     fn uncount(&mut self, row: &StoredPerson) {

@@ -69,7 +69,7 @@ pub enum Publication {
         /// The neighbourhood.
         anchor: AnchorId,
         /// Who; their row is among the differences.
-        person: Box<Person>,
+        person: Arc<Person>,
         /// When it was recorded.
         at: Timestamp,
     },

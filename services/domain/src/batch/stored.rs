@@ -1,5 +1,6 @@
 //! A person as the store keeps them, as far as the next version of their row depends on it.
 
+use super::crowd::are_apart;
 use crate::base::Person;
 use crate::citizen_id::CitizenId;
 use crate::date::Day;
@@ -41,8 +42,10 @@ pub struct StoredPerson {
     pub findings: Vec<Finding>,
     /// Digest of the state in `person.registry`, see [`published`].
     pub published: i64,
-    /// Members of this row.
+    /// Members of this row, in the order of their slots.
     pub members: Vec<Member>,
+    /// Whether they are rows of their own, see [`are_apart`].
+    pub apart: bool,
 }
 
 impl StoredPerson {
@@ -61,6 +64,7 @@ impl StoredPerson {
             due: person.next_due,
             findings: person.findings,
             published,
+            apart: are_apart(&person.members),
             members: person.members,
         }
     }
@@ -80,6 +84,7 @@ impl StoredPerson {
             due: None,
             findings: Vec::new(),
             published: 0,
+            apart: are_apart(&members),
             members,
         }
     }
@@ -104,6 +109,7 @@ impl StoredPerson {
             && self.former_numbers == person.former_numbers
             && self.findings == person.findings
             && self.members == person.members
+            && self.apart == are_apart(&person.members)
             && self.flags == measure::flags(person)
             && self.county == measure::county(person)
     }
@@ -111,8 +117,8 @@ impl StoredPerson {
 
 /// The digest of what `person.registry` says of a person: tells equal from changed, is no secret.
 pub fn published(person: &Person, key: &IdKey) -> i64 {
-    let enrolments: Vec<_> = person
-        .enrolments
+    let (said, further) = person.published_enrolments();
+    let enrolments: Vec<_> = said
         .iter()
         .map(|(_, enrolment)| (enrolment.scheme, enrolment.place, enrolment.status, enrolment.paid_through))
         .collect();
@@ -127,7 +133,10 @@ pub fn published(person: &Person, key: &IdKey) -> i64 {
         enrolments,
         open,
     );
-    let bytes = postcard::to_stdvec(&said).expect("values of the domain serialise");
+    let mut bytes = postcard::to_stdvec(&said).expect("values of the domain serialise");
+    if further > 0 {
+        bytes.extend(further.to_be_bytes());
+    }
     // FNV-1a, 64 bits.
     bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

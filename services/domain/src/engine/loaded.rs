@@ -7,7 +7,7 @@ use crate::neighbourhood::{Member, Slot};
 /// A neighbourhood in a workspace.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
-    /// Members when it was loaded.
+    /// When it was loaded, the members that are guests or were sent elsewhere: nothing else is asked of what was.
     pub before: Vec<Member>,
     /// Members now.
     pub members: Vec<Member>,
@@ -16,6 +16,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    pub(super) fn new(members: Vec<Member>) -> Self {
+        let travels = |member: &&Member| member.is_guest() || member.sent.is_some();
+        Self {
+            before: members.iter().filter(travels).cloned().collect(),
+            members,
+            touched: None,
+        }
+    }
+
     pub(super) fn touch(&mut self, at: Timestamp) {
         self.touched = Some(self.touched.map_or(at, |before| before.max(at)));
     }

@@ -98,12 +98,16 @@ impl<'a> Corrections<'a> {
         self.given_up.contains_key(&row)
     }
 
+    /// The statement by which a row took the number, unless the row gave it up since.
+    pub(super) fn taker(&self, row: RecordId) -> Option<&'a SourceRecord> {
+        let (taken, _, record) = self.taken.get(&row)?;
+        let stays = self.given_up.get(&row).is_none_or(|left| left < taken);
+        stays.then_some(*record)
+    }
+
     /// Statements that say whose the number is: rows took it and did not give it up since. The row itself may be gone.
-    pub(super) fn takers(&self) -> impl Iterator<Item = (RecordId, &'a SourceRecord)> + '_ {
-        let stays = |(row, (taken, ..)): &(&RecordId, &(Version, CitizenId, &SourceRecord))| {
-            self.given_up.get(row).is_none_or(|left| left < taken)
-        };
-        self.taken.iter().filter(stays).map(|(row, (_, _, record))| (*row, *record))
+    pub(super) fn takers(&self) -> impl Iterator<Item = &'a SourceRecord> + '_ {
+        self.taken.keys().filter_map(|row| self.taker(*row))
     }
 }
 

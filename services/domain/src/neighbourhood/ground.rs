@@ -49,6 +49,8 @@ pub(super) struct Ground<'a> {
     holder_classes: BTreeSet<RecordId>,
     /// Who left the number, in the order of where they went.
     heirs: Vec<Heir<'a>>,
+    /// By statement that the number was given up, where it goes itself: after its person, if the number was theirs.
+    goes: BTreeMap<RecordId, Seat>,
     /// Members that were set apart from somebody here who comes first.
     set_apart: BTreeSet<usize>,
     /// The number that only guests carry: a correction led them to it, and no row of it is at home.
@@ -68,6 +70,7 @@ impl<'a> Ground<'a> {
             known_as: Vec::new(),
             holder_classes: BTreeSet::new(),
             heirs: Vec::new(),
+            goes: BTreeMap::new(),
             set_apart: BTreeSet::new(),
             inherited: None,
         };
@@ -94,6 +97,8 @@ impl<'a> Ground<'a> {
             }
         }
         ground.heirs.sort_unstable_by_key(|heir| (heir.seat.1, heir.record));
+        let goes = ground.heirs.iter().rev().filter(|heir| heir.goes);
+        ground.goes = goes.map(|heir| (heir.record, heir.seat)).collect();
         let contested = ground.set_apart(&staying);
         let speaking =
             |at: &&usize| !members[**at].is_guest() && is_authority(&members[**at].record) && !ground.set_apart.contains(at);
@@ -157,7 +162,7 @@ impl<'a> Ground<'a> {
     /// them, but they name nobody who has no record.
     fn inherit(&mut self, staying: &[usize]) {
         let guests = || staying.iter().map(|at| &self.members[*at]).filter(|member| member.is_guest());
-        let takers: Vec<&SourceRecord> = self.corrections.takers().map(|(_, record)| record).collect();
+        let takers: Vec<&SourceRecord> = self.corrections.takers().collect();
         let sent: Vec<&SourceRecord> = guests()
             .map(|member| &*member.record)
             .filter(|record| {
@@ -191,14 +196,15 @@ impl<'a> Ground<'a> {
                 .as_ref()
                 .is_none_or(|name| names.iter().any(|known| fit(known, name)))
         };
-        let home = staying.iter().find(|at| self.members[**at].slot() == (row, None));
-        match home {
-            Some(at) => self.fits(*at, names),
-            None => self
-                .corrections
-                .takers()
-                .any(|(taker, record)| taker == row && is_held(record)),
+        match self.home(row).filter(|at| staying.binary_search(at).is_ok()) {
+            Some(at) => self.fits(at, names),
+            None => self.corrections.taker(row).is_some_and(is_held),
         }
+    }
+
+    /// Where a record at home is among the members.
+    fn home(&self, record: RecordId) -> Option<usize> {
+        self.members.binary_search_by_key(&(record, None), Member::slot).ok()
     }
 
     /// The number that only guests carry, when they hold it.
@@ -214,12 +220,12 @@ impl<'a> Ground<'a> {
         if !member.record.is_statement() {
             return false;
         }
+        let row = row_of(&member.record, self.key);
         if member.is_guest() {
-            let row = row_of(&member.record, self.key);
-            let gone_on = || row != member.record.id && self.members.iter().all(|member| member.slot() != (row, None));
+            let gone_on = || row != member.record.id && self.home(row).is_none();
             return self.corrections.has_left(row) || (!self.authority.is_empty() && gone_on());
         }
-        self.inherited.is_none() || !self.corrections.takers().any(|(_, taker)| taker.id == member.record.id)
+        self.inherited.is_none() || self.corrections.taker(row).is_none_or(|taker| taker.id != member.record.id)
     }
 
     /// Where a member's person lives, if it is not here: by decision, or after a correction unless the holder claims the member.
@@ -231,7 +237,7 @@ impl<'a> Ground<'a> {
         let seat = self.meeting(member).or_else(|| {
             let at_home = !member.is_guest() && member.record.is_statement();
             if at_home {
-                self.own_seat(member.record.id)
+                self.goes.get(&member.record.id).copied()
             } else {
                 self.heir_of(at)
             }
@@ -379,12 +385,6 @@ impl<'a> Ground<'a> {
         // Two heirs that both fit are a question for a human.
         let seat = *candidates.first()?;
         candidates.iter().all(|candidate| *candidate == seat).then_some(seat)
-    }
-
-    /// Where a statement goes that the number was given up: after its person, if the number was theirs.
-    fn own_seat(&self, statement: RecordId) -> Option<Seat> {
-        let own = self.heirs.iter().find(|heir| heir.record == statement)?;
-        own.goes.then_some(own.seat)
     }
 
     /// Whether decisions call a record's person the one behind an heir, which is a row itself or was read from one.

@@ -1,12 +1,12 @@
 //! The base itself: persons, enrolments, due dates, counters, directory, employers.
 
 use super::{Keys, number};
-use domain::batch::{Difference, Effects};
+use domain::batch::{Difference, Effects, PutMember};
 use domain::record::EntityChange;
 use domain::shard::Shard;
 use runtime::normaliser::hold;
 use runtime::store::copy::CopyRows;
-use runtime::store::person::{self, DIRECTORY, EMPLOYER, ENROLMENT, PERSON};
+use runtime::store::person::{self, DIRECTORY, EMPLOYER, ENROLMENT, MEMBER, PERSON};
 use runtime::store::read::naive;
 use runtime::store::table::Table;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -67,9 +67,43 @@ pub(super) async fn persons(connection: &mut PgConnection, differences: &[Differ
          where p.shard = k.shard and p.anchor = k.anchor and p.person = k.person",
     )
     .await?;
+    members(connection, differences).await?;
     enrolments(connection, differences).await?;
     due(connection, differences).await?;
     counts(connection, &counters).await
+}
+
+/// Members of crowds: a row that differs is removed and put, so that no batch without a crowd has a temporary table more.
+async fn members(connection: &mut PgConnection, differences: &[Difference]) -> sqlx::Result<()> {
+    let (mut old, mut senders, mut rows) = (Keys::default(), Vec::new(), CopyRows::new(MEMBER.columns()));
+    let mut persons: Vec<Vec<u8>> = Vec::new();
+    for difference in differences {
+        let known = difference.members.put.iter().filter(|put| put.exists);
+        let known = known.map(|put| (put.person, put.member.slot()));
+        for (person, slot) in known.chain(difference.members.gone.iter().copied()) {
+            old.push(difference.shard, difference.anchor.bytes(), slot.0.bytes());
+            persons.push(person.bytes().to_vec());
+            senders.push(person::sender(&slot));
+        }
+        for PutMember { person, member, .. } in &difference.members.put {
+            person::put_member(&mut rows, difference.shard, difference.anchor, *person, member);
+        }
+    }
+    if !persons.is_empty() {
+        sqlx::query(
+            "delete from store.member m
+             using unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[]) as k(shard, anchor, record, person, sender)
+             where m.shard = k.shard and m.anchor = k.anchor and m.person = k.person and m.record = k.record and m.sender = k.sender",
+        )
+        .bind(old.shards)
+        .bind(old.second)
+        .bind(old.third)
+        .bind(persons)
+        .bind(senders)
+        .execute(&mut *connection)
+        .await?;
+    }
+    rows.send(connection, &MEMBER.copy()).await
 }
 
 async fn enrolments(connection: &mut PgConnection, differences: &[Difference]) -> sqlx::Result<()> {

@@ -4,7 +4,7 @@ use super::copy::CopyRows;
 use super::encode;
 use super::table::Table;
 use domain::base::Person;
-use domain::batch::AWAY;
+use domain::batch::{AWAY, are_apart};
 use domain::citizen_id::CitizenId;
 use domain::date::Timestamp;
 use domain::engine::DirectoryEntry;
@@ -13,7 +13,7 @@ use domain::finding::About;
 use domain::golden::{Golden, Sourced};
 use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
 use domain::measure;
-use domain::neighbourhood::Member;
+use domain::neighbourhood::{Member, Slot};
 use domain::record::EntityChange;
 use domain::shard::Shard;
 use domain::source::Version;
@@ -56,6 +56,14 @@ pub const PERSON: Table = Table {
         "published",
         "members",
     ],
+    only_if: "",
+};
+
+/// `store.member`: the members of crowds, one row each.
+pub const MEMBER: Table = Table {
+    name: "member",
+    key: &["shard", "anchor", "person", "record", "sender"],
+    values: &["body"],
     only_if: "",
 };
 
@@ -161,7 +169,29 @@ pub fn put(rows: &mut CopyRows, shard: Shard, person: &Person, published: i64) {
         .date_array(&since)
         .bytes(findings.as_deref())
         .int8(published)
-        .bytes(&encode(&person.members)[..]);
+        .bytes(in_row(&person.members).as_deref());
+}
+
+/// Members as they stand in their person's row; none when they are rows of their own.
+fn in_row(members: &[Member]) -> Option<Vec<u8>> {
+    (!are_apart(members)).then(|| encode(members))
+}
+
+/// Adds a member that is a row of its own.
+pub fn put_member(rows: &mut CopyRows, shard: Shard, anchor: AnchorId, person: PersonId, member: &Member) {
+    let slot = member.slot();
+    rows.row()
+        .int2(number(shard))
+        .bytes(&anchor.bytes()[..])
+        .bytes(&person.bytes()[..])
+        .bytes(&slot.0.bytes()[..])
+        .bytes(&sender(&slot)[..])
+        .bytes(&encode(member)[..]);
+}
+
+/// Who sent a member, as a column: the shard and the neighbourhood of a guest copy; empty at home.
+pub fn sender((_, sender): &Slot) -> Vec<u8> {
+    sender.map_or_else(Vec::new, |(shard, anchor)| [&[shard.number()], &anchor.bytes()[..]].concat())
 }
 
 /// Adds the row of members whose person lives elsewhere.
@@ -198,7 +228,7 @@ pub fn put_away(rows: &mut CopyRows, shard: Shard, anchor: AnchorId, members: &[
         .date_array(&[])
         .bytes(None)
         .int8(0)
-        .bytes(&encode(members)[..]);
+        .bytes(in_row(members).as_deref());
 }
 
 /// Per golden field the position of its record among the members; 255 where the field is empty or its record is further down.
@@ -302,6 +332,7 @@ pub fn version(row: &PgRow) -> sqlx::Result<Version> {
 
 /// The state of a person for `person.registry`.
 pub fn state(person: &Person, recorded_at: Timestamp, key: &IdKey) -> PersonState {
+    let (said, further) = person.published_enrolments();
     PersonState {
         person: person.id,
         masked_number: person.number.map(CitizenId::masked),
@@ -309,8 +340,8 @@ pub fn state(person: &Person, recorded_at: Timestamp, key: &IdKey) -> PersonStat
         alive: person.golden.death.is_none(),
         city: person.region,
         county: (person.region.is_some()).then(|| measure::county(person)),
-        enrolments: person
-            .enrolments
+        further_enrolments: i32::try_from(further).unwrap_or(i32::MAX),
+        enrolments: said
             .iter()
             .map(|(_, enrolment)| EnrolmentState {
                 scheme: enrolment.scheme,

@@ -7,6 +7,7 @@ use domain::date::Day;
 use domain::division::City;
 use domain::engine::DirectoryEntry;
 use domain::ids::{AnchorId, PersonId, RecordId};
+use domain::neighbourhood::Member;
 use domain::person::Standing;
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
@@ -70,7 +71,9 @@ fn anchor(row: &PgRow) -> Result<AnchorId> {
     AnchorId::from_slice(row.try_get("anchor")?).ok_or(ReadError::Unknown { column: "anchor" })
 }
 
+/// A person's row; members that are rows of their own are not in it yet.
 fn stored_person(row: &PgRow) -> Result<StoredPerson> {
+    let members: Option<&[u8]> = row.try_get("members")?;
     let region: Option<i16> = row.try_get("region")?;
     let findings: Option<&[u8]> = row.try_get("findings")?;
     let number: Option<i64> = row.try_get("number")?;
@@ -108,8 +111,32 @@ fn stored_person(row: &PgRow) -> Result<StoredPerson> {
             .transpose()?
             .unwrap_or_default(),
         published: row.try_get("published")?,
-        members: decode("member list", row.try_get("members")?)?,
+        apart: members.is_none(),
+        members: members
+            .map(|bytes| decode("member list", bytes))
+            .transpose()?
+            .unwrap_or_default(),
     })
+}
+
+/// Persons with their members.
+async fn whole(connection: &mut PgConnection, rows: &[PgRow]) -> Result<Vec<StoredPerson>> {
+    let mut persons: Vec<StoredPerson> = rows.iter().map(stored_person).collect::<Result<_>>()?;
+    // One after the other: each of them is large, and there are few.
+    for person in persons.iter_mut().filter(|person| person.apart) {
+        let rows = sqlx::query("select m.body from store.member m where m.shard = $1 and m.anchor = $2 and m.person = $3")
+            .bind(i16::from(person.shard.number()))
+            .bind(person.anchor.bytes().as_slice())
+            .bind(person.person.bytes().as_slice())
+            .fetch_all(&mut *connection)
+            .await?;
+        person.members.reserve(rows.len());
+        for row in &rows {
+            person.members.push(decode("member", row.try_get("body")?)?);
+        }
+        person.members.sort_by_key(Member::slot);
+    }
+    Ok(persons)
 }
 
 /// The rows of some neighbourhoods.
@@ -126,9 +153,9 @@ pub async fn neighbourhoods(connection: &mut PgConnection, wanted: &[(Shard, Anc
     let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
         .bind(shards)
         .bind(anchors)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
-    rows.iter().map(stored_person).collect()
+    whole(connection, &rows).await
 }
 
 /// The rows of at most `limit` neighbourhoods of a shard after a place, in order; and the last of these, unless the shard has no more.
@@ -158,10 +185,9 @@ pub async fn slice(
         .bind(number)
         .bind(&after)
         .bind(last.bytes().as_slice())
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
-    let rows: Result<Vec<StoredPerson>> = rows.iter().map(stored_person).collect();
-    Ok((rows?, (anchors.len() == limit).then_some(last)))
+    Ok((whole(connection, &rows).await?, (anchors.len() == limit).then_some(last)))
 }
 
 /// The directory entries of some records, locked in order of the records; records without an entry are absent.

@@ -1,0 +1,158 @@
+//! Very many records under one number, through the batch of the registry: what a further event costs grows with them as they do, and what
+//! is kept of them is what came.
+
+use domain::batch::{Entry, MOST_IN_ROW};
+use domain::input::Input;
+use domain::record::{Change, Deletion};
+use domain::source::Version;
+use integration_tests::crowd::{Names, entry, record};
+use integration_tests::ground::Rules;
+use integration_tests::registry::Registry;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// Records of the larger crowd; the smaller one has half of them.
+const SIZE: usize = 50_000;
+/// Times a further event is tried: the least is what it costs.
+const FURTHER: usize = 3;
+
+/// Time that this thread has worked: others on the machine do not count.
+fn worked() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps the time a thread has worked");
+    let nanoseconds = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("nanoseconds"))
+}
+
+/// What a further event costs when there are so many records, and what loading them cost.
+fn cost(rules: &Rules, size: usize, names: Names) -> (Duration, Duration) {
+    let mut registry = Registry::new(rules.batch());
+    let entries: Vec<Entry> = (0..size).map(|at| entry(&rules.key, at, names)).collect();
+    let began = worked();
+    registry.apply(&entries, None);
+    let loaded = worked() - began;
+    let further = (size..size + FURTHER).map(|at| {
+        let began = worked();
+        registry.apply(&[entry(&rules.key, at, names)], None);
+        worked() - began
+    });
+    (further.min().expect("events"), loaded)
+}
+
+#[test]
+fn twice_the_crowd_costs_about_twice() {
+    let rules = Rules::load().expect("the dialects of the services");
+    for names in [Names::One, Names::Apart] {
+        let (half, half_loaded) = cost(&rules, SIZE / 2, names);
+        let (whole, loaded) = cost(&rules, SIZE, names);
+        println!(
+            "{SIZE} records, names {names:?}: loaded in {loaded:.2?}, a further event {whole:.3?}; half of them {half_loaded:.2?}, {half:.3?}"
+        );
+        assert!(
+            whole < 3 * half,
+            "names {names:?}: {half:?} for {}, {whole:?} for {SIZE}",
+            SIZE / 2
+        );
+        assert!(
+            loaded < 3 * half_loaded,
+            "names {names:?}: {half_loaded:?} for {}, {loaded:?} for {SIZE}",
+            SIZE / 2
+        );
+    }
+}
+
+#[test]
+fn a_further_event_writes_one_member() {
+    let rules = Rules::load().expect("the dialects of the services");
+    let mut registry = Registry::new(rules.batch());
+    let load: Vec<Entry> = (0..1_000).map(|at| entry(&rules.key, at, Names::One)).collect();
+    registry.apply(&load, None);
+    let effects = registry.effects(&[entry(&rules.key, 1_000, Names::One)], None);
+    let rows: Vec<(usize, usize, usize)> = effects
+        .differences
+        .iter()
+        .map(|difference| {
+            (
+                difference.members.put.len(),
+                difference.members.gone.len(),
+                difference.enrolments.len(),
+            )
+        })
+        .collect();
+    assert_eq!(rows, [(1, 0, 1)]);
+}
+
+/// Upserts and deletes of a few records more than are kept in a row.
+fn changes() -> impl Strategy<Value = Vec<Vec<(usize, bool)>>> {
+    let change = (0..MOST_IN_ROW + 12, prop::bool::weighted(0.8));
+    prop::collection::vec(prop::collection::vec(change, 1..60), 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Around the size at which members become rows of their own: what is read is what was written, whatever comes and goes.
+    #[test]
+    fn what_is_kept_is_what_came(batches in changes(), one in any::<bool>()) {
+        let rules = Rules::load().expect("the dialects of the services");
+        let names = if one { Names::One } else { Names::Apart };
+        let mut registry = Registry::new(rules.batch());
+        // The crowd is there already, so that the changes go on around the limit.
+        let mut entries: Vec<Entry> = (0..MOST_IN_ROW - 2).map(|at| entry(&rules.key, at, names)).collect();
+        let mut position = entries.len();
+        for batch in batches {
+            for (at, stays) in batch {
+                entries.push(at_position(position, entry(&rules.key, at, names), stays));
+                position += 1;
+            }
+            registry.apply(&entries, None);
+            entries.clear();
+            registry.store.check_rest().expect("the tables say what was written");
+        }
+    }
+}
+
+/// The entry at a later position of the log: the record's next version, or its end.
+fn at_position(position: usize, mut entry: Entry, stays: bool) -> Entry {
+    let position = i64::try_from(position).expect("a position");
+    (entry.position, entry.follows) = (position, position);
+    let Some(Input::Change(Change::Upsert(record))) = &entry.input else {
+        panic!("a record comes");
+    };
+    let mut record = domain::record::SourceRecord::clone(record);
+    record.version = Version {
+        offset: position as u64,
+        ..Version::default()
+    };
+    entry.input = Some(Input::Change(if stays {
+        Change::Upsert(record.into())
+    } else {
+        Change::Delete(Deletion {
+            id: record.id,
+            source: record.source,
+            table: record.table.clone(),
+            key: record.key.clone(),
+            version: record.version,
+            appended_at: record.appended_at,
+            home: Some(record.home()),
+        })
+    }));
+    entry
+}
+
+#[test]
+fn the_rows_of_a_crowd_are_its_records() {
+    let rules = Rules::load().expect("the dialects of the services");
+    let mut registry = Registry::new(rules.batch());
+    let load: Vec<Entry> = (0..200).map(|at| entry(&rules.key, at, Names::One)).collect();
+    registry.apply(&load, None);
+    let kept: Vec<_> = registry
+        .store
+        .neighbourhoods()
+        .into_values()
+        .flatten()
+        .map(|member| member.record.id)
+        .collect();
+    let mut came: Vec<_> = (0..200).map(|at| record(&rules.key, at, Names::One).id).collect();
+    came.sort_unstable();
+    assert_eq!(kept, came);
+}

@@ -1,0 +1,52 @@
+//! Where records are seated, and how the work is shared.
+
+use super::*;
+use crate::verify::sample::{change, deletion, source};
+use domain::source::TableName;
+
+fn rules(floors: Vec<SnapshotFloor>) -> Rules {
+    Rules {
+        key: IdKey::new(1, &[7; 32]),
+        policy: Policy::embedded(),
+        today: Day(0),
+        floors,
+        rulings: Rulings::default(),
+    }
+}
+
+#[test]
+fn a_record_is_seated_at_home_unless_it_is_gone() {
+    let record = change(1, 5, "张三");
+    let Change::Upsert(stated) = &record else {
+        panic!("an upsert")
+    };
+    let (home, anchor) = (stated.home(), AnchorId::from(stated.id));
+    let Seat::Entered(entry) = seat(&record, &rules(Vec::new())) else {
+        panic!("it is there")
+    };
+    assert_eq!((entry.shard, entry.anchor, entry.deleted), (home, anchor, false));
+
+    let floor = SnapshotFloor {
+        source: source(),
+        table: TableName::new("az01"),
+        epoch: 0,
+        offsets: vec![6],
+    };
+    assert!(matches!(seat(&record, &rules(vec![floor.clone()])), Seat::Retired(_)));
+    assert!(matches!(seat(&change(1, 6, "张三"), &rules(vec![floor])), Seat::Entered(_)));
+    assert!(matches!(seat(&deletion(1, 9), &rules(Vec::new())), Seat::Entered(entry) if entry.deleted));
+}
+
+#[test]
+fn cores_share_the_work_and_keep_the_order() {
+    let rules = rules(Vec::new());
+    let records = [change(1, 1, "张三"), change(2, 1, "李四"), change(3, 1, "王五")];
+    let slice: Vec<Neighbourhood> = neighbourhoods(&records, &rules.floors, &rules.rulings, &rules.key)
+        .into_iter()
+        .collect();
+    let described = describe_all(&slice, &rules);
+    assert_eq!(described.len(), 3);
+    for (((_, anchor), _), described) in slice.iter().zip(&described) {
+        assert!(described.persons.iter().all(|person| person.anchor == *anchor));
+    }
+}
