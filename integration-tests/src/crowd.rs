@@ -1,15 +1,16 @@
 //! Very many records under one number: what a placeholder that a whole city types comes to, or one number that is everybody's.
 
 use crate::encode::{Message, envelope, partition_of};
+use crate::policies;
 use anyhow::Context;
-use domain::batch::Entry;
+use domain::batch::{Entry, Said};
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Month, Timestamp};
 use domain::division::{City, Division};
 use domain::document::{Document, DocumentKind};
 use domain::facts::{ContributionStatus, Enrolment, Facts};
 use domain::ids::IdKey;
-use domain::input::Input;
+use domain::input::{Control, Input};
 use domain::name::Name;
 use domain::personal::Personal;
 use domain::record::{Change, Identity, SourceRecord};
@@ -106,19 +107,32 @@ pub fn record(key: &IdKey, at: usize, names: Names) -> SourceRecord {
     }
 }
 
-/// The log entry that brings the record at a place, as the shard's log has them one after the other.
+/// The first entry of the crowd's log: the policy in force.
+///
+/// # Panics
+/// Never: somebody is first.
+pub fn opening(key: &IdKey) -> Entry {
+    Entry {
+        position: 0,
+        follows: 0,
+        said: Said::Input(Input::Control(Control::Policy(policies::embedded()))),
+        ..entry(key, 0, Names::One)
+    }
+}
+
+/// The log entry that brings the record at a place, as the shard's log has them one after the other, behind its [opening].
 ///
 /// # Panics
 /// Never: positions count from nought.
 pub fn entry(key: &IdKey, at: usize, names: Names) -> Entry {
     let record = Arc::new(record(key, at, names));
-    let position = i64::try_from(at).expect("a position");
+    let position = 1 + i64::try_from(at).expect("a position");
     Entry {
         shard: record.home(),
         position,
         follows: position,
         logged_at: record.appended_at,
-        input: Some(Input::Change(Change::Upsert(record))),
+        said: Said::Input(Input::Change(Change::Upsert(record))),
     }
 }
 

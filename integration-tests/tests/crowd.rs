@@ -1,11 +1,11 @@
 //! Very many records under one number, through the batch of the registry: what a further event costs grows with them as they do, and what
 //! is kept of them is what came.
 
-use domain::batch::{Entry, MOST_IN_ROW};
+use domain::batch::{Entry, MOST_IN_ROW, Said};
 use domain::input::Input;
 use domain::record::{Change, Deletion};
 use domain::source::Version;
-use integration_tests::crowd::{Names, entry, record};
+use integration_tests::crowd::{Names, entry, opening, record};
 use integration_tests::ground::Rules;
 use integration_tests::registry::Registry;
 use proptest::prelude::*;
@@ -25,8 +25,9 @@ fn worked() -> Duration {
 
 /// What a further event costs when there are so many records, and what loading them cost.
 fn cost(rules: &Rules, size: usize, names: Names) -> (Duration, Duration) {
-    let mut registry = Registry::new(rules.batch());
-    let entries: Vec<Entry> = (0..size).map(|at| entry(&rules.key, at, names)).collect();
+    let mut registry = Registry::new(rules.key.clone());
+    let mut entries = vec![opening(&rules.key)];
+    entries.extend((0..size).map(|at| entry(&rules.key, at, names)));
     let began = worked();
     registry.apply(&entries, None);
     let loaded = worked() - began;
@@ -63,10 +64,13 @@ fn twice_the_crowd_costs_about_twice() {
 #[test]
 fn a_further_event_writes_one_member() {
     let rules = Rules::load().expect("the dialects of the services");
-    let mut registry = Registry::new(rules.batch());
-    let load: Vec<Entry> = (0..1_000).map(|at| entry(&rules.key, at, Names::One)).collect();
+    let mut registry = Registry::new(rules.key.clone());
+    let mut load = vec![opening(&rules.key)];
+    load.extend((0..1_000).map(|at| entry(&rules.key, at, Names::One)));
     registry.apply(&load, None);
-    let effects = registry.effects(&[entry(&rules.key, 1_000, Names::One)], None);
+    let effects = registry
+        .effects(&[entry(&rules.key, 1_000, Names::One)], None)
+        .expect("nothing is refused");
     let rows: Vec<(usize, usize, usize)> = effects
         .differences
         .iter()
@@ -95,9 +99,10 @@ proptest! {
     fn what_is_kept_is_what_came(batches in changes(), one in any::<bool>()) {
         let rules = Rules::load().expect("the dialects of the services");
         let names = if one { Names::One } else { Names::Apart };
-        let mut registry = Registry::new(rules.batch());
+        let mut registry = Registry::new(rules.key.clone());
         // The crowd is there already, so that the changes go on around the limit.
-        let mut entries: Vec<Entry> = (0..MOST_IN_ROW - 2).map(|at| entry(&rules.key, at, names)).collect();
+        let mut entries = vec![opening(&rules.key)];
+        entries.extend((0..MOST_IN_ROW - 2).map(|at| entry(&rules.key, at, names)));
         let mut position = entries.len();
         for batch in batches {
             for (at, stays) in batch {
@@ -115,7 +120,7 @@ proptest! {
 fn at_position(position: usize, mut entry: Entry, stays: bool) -> Entry {
     let position = i64::try_from(position).expect("a position");
     (entry.position, entry.follows) = (position, position);
-    let Some(Input::Change(Change::Upsert(record))) = &entry.input else {
+    let Some(Input::Change(Change::Upsert(record))) = entry.input() else {
         panic!("a record comes");
     };
     let mut record = domain::record::SourceRecord::clone(record);
@@ -123,7 +128,7 @@ fn at_position(position: usize, mut entry: Entry, stays: bool) -> Entry {
         offset: position as u64,
         ..Version::default()
     };
-    entry.input = Some(Input::Change(if stays {
+    entry.said = Said::Input(Input::Change(if stays {
         Change::Upsert(record.into())
     } else {
         Change::Delete(Deletion {
@@ -142,8 +147,9 @@ fn at_position(position: usize, mut entry: Entry, stays: bool) -> Entry {
 #[test]
 fn the_rows_of_a_crowd_are_its_records() {
     let rules = Rules::load().expect("the dialects of the services");
-    let mut registry = Registry::new(rules.batch());
-    let load: Vec<Entry> = (0..200).map(|at| entry(&rules.key, at, Names::One)).collect();
+    let mut registry = Registry::new(rules.key.clone());
+    let mut load = vec![opening(&rules.key)];
+    load.extend((0..200).map(|at| entry(&rules.key, at, Names::One)));
     registry.apply(&load, None);
     let kept: Vec<_> = registry
         .store

@@ -1,14 +1,13 @@
 //! An entry that cannot be applied, through the batch of the registry: its shard waits there, all others go on, and once it is stepped over
 //! the base is what it would be without it.
 
-use domain::batch::{Entry, Rules, Said};
+use domain::batch::{Entry, Said};
 use domain::date::{Day, Timestamp};
 use domain::facts::{Card, CardStatus, Facts};
 use domain::ids::IdKey;
 use domain::input::Input;
 use domain::name::Name;
 use domain::personal::Personal;
-use domain::policy::Policy;
 use domain::record::{Change, Identity, SourceRecord};
 use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
@@ -82,10 +81,7 @@ fn log(extra: Option<Said>) -> (Vec<Entry>, Option<(Shard, i64)>) {
 }
 
 fn registry() -> Registry {
-    Registry::new(Arc::new(Rules {
-        key: key(),
-        policy: Policy::embedded(),
-    }))
+    Registry::new(key())
 }
 
 /// Applies a log with one entry that is refused for good, in batches of so many.

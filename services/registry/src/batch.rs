@@ -15,7 +15,6 @@ use domain::shard::Shard;
 use sqlx::{Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// Neighbourhoods that one batch works off because of a date or a pass, so that live traffic is never far behind.
 const SLICE: usize = 2_000;

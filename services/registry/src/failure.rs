@@ -64,7 +64,7 @@ impl Failure {
     pub fn is_of_an_entry(&self) -> bool {
         match self {
             Self::Database(_) | Self::Unreadable(_) | Self::Broken | Self::Refused(Refused::Unreadable { .. }) => true,
-            Self::Refused(Refused::OlderPolicy { .. } | Refused::Gap { .. } | Refused::Behind { .. })
+            Self::Refused(Refused::Gap { .. } | Refused::Behind { .. })
             | Self::Again { .. }
             | Self::NotOwner { .. }
             | Self::Behind(_)

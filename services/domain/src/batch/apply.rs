@@ -17,7 +17,8 @@ impl Batch {
         for (shard, row) in &self.shards {
             let rulings = self.rulings.remove(shard).expect("rulings of every shard were given");
             let policy = row.state.policy.map(|id| Arc::clone(&self.policies[&id]));
-            self.workspace.open(*shard, ShardWork::new(row.state.clone(), rulings, policy));
+            self.workspace
+                .open(*shard, ShardWork::new(row.state.clone(), rulings, policy));
         }
         for (at, entry) in self.order.entries.iter().enumerate() {
             let row = self

@@ -7,7 +7,7 @@ use domain::source::TableName;
 fn rules(floors: Vec<SnapshotFloor>) -> Rules {
     Rules {
         key: IdKey::new(1, &[7; 32]),
-        policy: Policy::embedded(),
+        policy: Some(Arc::new(Edition::embedded())),
         today: Day(0),
         floors,
         rulings: Rulings::default(),
