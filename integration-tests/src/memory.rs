@@ -3,8 +3,9 @@
 
 mod rest;
 mod restore;
+mod shown;
 
-use domain::base::{Base, Described, Person};
+use domain::base::Person;
 use domain::batch::{
     AWAY, Difference, Effects, Given, MemberRows, Need, Pending, PendingKey, PersonKey, Place, Publication, ShardRow,
     StoredPerson,
@@ -367,36 +368,6 @@ impl Memory {
     pub fn is_due(&self, shard: Shard) -> bool {
         let today = self.state(shard).today;
         today.is_some_and(|today| self.due.iter().any(|(of, day, ..)| *of == shard && *day <= today))
-    }
-
-    /// The base as it is: persons, and members whose person lives elsewhere.
-    pub fn base(&self) -> Base {
-        self.persons
-            .iter()
-            .map(|(place, rows)| {
-                let described = Described {
-                    persons: rows.values().filter_map(|row| row.person.as_deref().cloned()).collect(),
-                    away: self
-                        .rows(place)
-                        .find(|row| row.person == AWAY)
-                        .map(|row| row.members)
-                        .unwrap_or_default(),
-                };
-                (*place, described)
-            })
-            .collect()
-    }
-
-    /// The members of every neighbourhood, in order of their slots.
-    pub fn neighbourhoods(&self) -> BTreeMap<Place, Vec<Member>> {
-        self.persons
-            .keys()
-            .map(|place| {
-                let mut members: Vec<Member> = self.rows(place).flat_map(|row| row.members).collect();
-                members.sort_by_key(Member::slot);
-                (*place, members)
-            })
-            .collect()
     }
 
     /// What waits to be told.

@@ -30,6 +30,7 @@ const STORED: &[(u32, &str, u32, &str)] = &[
     (8, "cn.canbao.DeadLetter", 1, "f0e65ca36670f3a6"),
     (9, "cn.canbao.ShardMessage", 2, "d22deca567ae25d8"),
     (10, "cn.canbao.Policy", 1, "0360d51bebcca44e"),
+    (11, "cn.canbao.PersonState", 2, "ca75d4c059b56331"),
 ];
 
 #[test]

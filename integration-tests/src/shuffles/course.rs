@@ -175,7 +175,7 @@ impl Course<'_> {
             }
             if let Some(restore) = self.plan.restore {
                 if at == at_percent(BACKUP) {
-                    self.back_up(restore).await?;
+                    self.back_up(restore)?;
                 }
                 if at == at_percent(LOSS) {
                     self.lose(restore).await?;

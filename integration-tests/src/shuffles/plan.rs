@@ -132,7 +132,7 @@ impl Plan {
             order: ORDERS[(run + run / 5) % 5],
             snapshot,
             restore,
-            grows: ((run + run / 7) % 2 == 0).then(|| 10 + draw.below(latest - 10)),
+            grows: (run + run / 7).is_multiple_of(2).then(|| 10 + draw.below(latest - 10)),
             rereads: draw.below(3),
             rewinds: draw.below(6),
             broken: draw.below(30),

@@ -47,7 +47,7 @@ struct Halt {
 
 /// The shards of a writer that wait.
 pub struct Halts {
-    halts: BTreeMap<Shard, Halt>,
+    standing: BTreeMap<Shard, Halt>,
     /// Shards that go on, once the consumer has begun to read them again.
     rereading: BTreeSet<Shard>,
     look: Instant,
@@ -60,7 +60,7 @@ impl Halts {
     pub fn new(rereads: Rereads, check: Check) -> Self {
         check.pass();
         Self {
-            halts: BTreeMap::new(),
+            standing: BTreeMap::new(),
             rereading: BTreeSet::new(),
             look: Instant::now(),
             rereads,
@@ -70,7 +70,7 @@ impl Halts {
 
     /// Whether entries of a shard are left alone for now.
     pub fn leaves_alone(&self, shard: Shard) -> bool {
-        self.halts.contains_key(&shard) || self.rereading.contains(&shard)
+        self.standing.contains_key(&shard) || self.rereading.contains(&shard)
     }
 
     /// Keeps an entry with its cause; its shard waits from now on.
@@ -85,8 +85,8 @@ impl Halts {
             cause,
             retry: Instant::now() + RETRY,
         };
-        let before = self.halts.insert(shard, halt);
-        let halt = &self.halts[&shard];
+        let before = self.standing.insert(shard, halt);
+        let halt = &self.standing[&shard];
         if before.is_none_or(|before| before.cause != halt.cause) {
             tracing::error!(%shard, position, "{}", refused::explain(shard, position, &halt.cause));
         }
@@ -100,14 +100,14 @@ impl Halts {
     /// When the database does not answer.
     pub async fn to_try(&mut self, pool: &PgPool) -> sqlx::Result<Vec<Entry>> {
         let now = Instant::now();
-        if self.halts.is_empty() || now < self.look {
+        if self.standing.is_empty() || now < self.look {
             return Ok(Vec::new());
         }
         self.look = now + LOOK;
-        let places = self.halts.iter().map(|(shard, halt)| (*shard, halt.entry.position));
+        let places = self.standing.iter().map(|(shard, halt)| (*shard, halt.entry.position));
         let skipped = refused::skipped(pool, places).await?;
         let mut entries = Vec::new();
-        for (shard, halt) in &mut self.halts {
+        for (shard, halt) in &mut self.standing {
             let is_skipped = skipped.contains(&(*shard, halt.entry.position));
             if is_skipped || halt.retry <= now {
                 halt.retry = now + RETRY;
@@ -122,12 +122,12 @@ impl Halts {
 
     /// How long to wait for other work before asking [again](Self::to_try).
     pub fn pause(&self) -> Duration {
-        if self.halts.is_empty() { RETRY } else { LOOK }
+        if self.standing.is_empty() { RETRY } else { LOOK }
     }
 
     /// The entry was applied or stepped over: its shard goes on behind it.
     pub fn go_on(&mut self, entry: &Entry) {
-        if self.halts.remove(&entry.shard).is_none() {
+        if self.standing.remove(&entry.shard).is_none() {
             return;
         }
         let (shard, position) = (entry.shard, entry.position);
@@ -148,14 +148,14 @@ impl Halts {
 
     /// Shards that were given away, or are taken over and begin anew.
     pub fn forget(&mut self, shards: &BTreeSet<Shard>) {
-        self.halts.retain(|shard, _| !shards.contains(shard));
+        self.standing.retain(|shard, _| !shards.contains(shard));
         self.rereading.retain(|shard| !shards.contains(shard));
         self.show();
     }
 
     fn show(&self) {
         let text = |(shard, halt): (&Shard, &Halt)| refused::explain(*shard, halt.entry.position, &halt.cause);
-        let waiting: Vec<String> = self.halts.iter().map(text).collect();
+        let waiting: Vec<String> = self.standing.iter().map(text).collect();
         if waiting.is_empty() {
             self.check.pass();
         } else {

@@ -206,7 +206,7 @@ impl Writer {
     /// Dates and passes, beside no entries.
     async fn work(&mut self) -> anyhow::Result<()> {
         let done = self.patiently(&[], self.beside(0)).await?;
-        Ok(done.context("dates and passes are not worked off")?)
+        done.context("dates and passes are not worked off")
     }
 
     /// Tries the entries that shards wait at, where that may help.

@@ -107,7 +107,7 @@ impl Course<'_> {
     }
 
     /// The base is backed up while everything works.
-    pub(super) async fn back_up(&mut self, restore: Restore) -> anyhow::Result<()> {
+    pub(super) fn back_up(&self, restore: Restore) -> anyhow::Result<()> {
         match restore {
             Restore::Backup => self.servers.back_up(&self.backup()),
             Restore::Log => Ok(()),

@@ -1,5 +1,7 @@
 //! Reads the source log: every input of every shard, in whole (ARCHITECTURE.md, Inputs).
 
+mod sequences;
+
 use super::compare::{Problems, Sample, TableReport};
 use anyhow::Context;
 use domain::date::Day;
@@ -14,6 +16,7 @@ use domain::shard::{SHARDS, Shard};
 use domain::source::Source;
 use indicatif::ProgressBar;
 use runtime::store::log::{BookKey, LogRow, SKIPPED};
+pub(crate) use sequences::Sequences;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -62,31 +65,6 @@ pub(crate) struct Logged {
     pub epoch: i16,
     /// As stored: 1 applied, 2 superseded, 3 repeated, 5 stepped over.
     pub outcome: i16,
-}
-
-/// Sequences, a bit each.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Sequences(Vec<u64>);
-
-impl Sequences {
-    pub(crate) fn note(&mut self, sequence: u64) {
-        let (word, bit) = (sequence as usize / 64, sequence % 64);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << bit;
-    }
-
-    pub(crate) fn holds(&self, sequence: u64) -> bool {
-        self.0
-            .get(sequence as usize / 64)
-            .is_some_and(|word| word & (1 << (sequence % 64)) != 0)
-    }
-
-    /// Those below an end that are not held, the first of them.
-    pub(crate) fn missing(&self, end: u64) -> Option<u64> {
-        (0..end).find(|sequence| !self.holds(*sequence))
-    }
 }
 
 /// A partition of a source topic: source, table, partition.

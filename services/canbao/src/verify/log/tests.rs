@@ -20,7 +20,9 @@ fn the_newest_version_counts_whatever_the_order() {
 #[test]
 fn messages_of_a_sender_are_dense() {
     let mut sequences = Sequences::default();
-    [0, 1, 64, 3].into_iter().for_each(|sequence| sequences.note(sequence));
+    for sequence in [0, 1, 64, 3] {
+        sequences.note(sequence);
+    }
     assert!(sequences.holds(64) && !sequences.holds(2) && !sequences.holds(1_000));
     assert_eq!((sequences.missing(2), sequences.missing(5)), (None, Some(2)));
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 /// The last state against what is announced.
 pub(super) fn of_state(known: Option<&Known>, last: Option<&State>) -> Option<String> {
     match (known, last) {
-        (None, None) => None,
         (None, Some(_)) => Some("told, not announced".to_owned()),
         (Some(_), None) => Some("announced, not told".to_owned()),
         (Some(known), Some(last)) if known.revision != last.revision => Some(format!(
