@@ -34,11 +34,11 @@ fn cost(rules: &Rules, size: usize, names: Names) -> (Duration, Duration) {
     entries.extend((0..size).map(|at| entry(&rules.key, at, names)));
     let began = worked();
     registry.apply(&entries, None);
-    let loaded = worked() - began;
+    let loaded = worked().saturating_sub(began);
     let further = (size..size + FURTHER).map(|at| {
         let began = worked();
         registry.apply(&[entry(&rules.key, at, names)], None);
-        worked() - began
+        worked().saturating_sub(began)
     });
     (further.min().expect("events"), loaded)
 }

@@ -28,7 +28,7 @@ impl Topics {
     }
 
     pub async fn mend(&self, servers: &mut Servers) -> anyhow::Result<()> {
-        let alerts: BTreeSet<&str> = self.messages.iter().map(|message| message.topic()).collect();
+        let alerts: BTreeSet<&str> = self.messages.iter().map(rdkafka::Message::topic).collect();
         let alerts = alerts.into_iter().filter(|topic| topic.starts_with("alerts."));
         let all: Vec<(String, u16)> = alerts
             .map(|topic| (topic.to_owned(), 1))
@@ -57,33 +57,38 @@ const fn named(name: &'static str, said: &'static [(&'static str, &'static str)]
 }
 
 /// Corrupts them, and says how each corruption must be named.
-pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Case>> {
-    let again = |message: &OwnedMessage, value: Option<&[u8]>| {
-        let key = message.key().unwrap_or_default();
-        servers.write(message.topic(), message.partition(), key, value, message.headers().cloned())
-    };
-    let findings = kept.last("findings");
-    let persons = kept.last("person.registry");
-    ensure!(
-        findings.len() > 5 && persons.len() > 3,
-        "too little was published to be corrupted"
-    );
+pub fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
+    findings(servers, kept, &mut cases)?;
+    alerts(servers, kept, &mut cases)?;
+    persons_and_positions(servers, kept, &mut cases)?;
+    servers.flush()?;
+    Ok(cases)
+}
 
+/// Writes a message once more, with another value.
+fn again(servers: &Servers, message: &OwnedMessage, value: Option<&[u8]>) -> anyhow::Result<()> {
+    let key = message.key().unwrap_or_default();
+    servers.write(message.topic(), message.partition(), key, value, message.headers().cloned())
+}
+
+fn findings(servers: &Servers, kept: &Topics, cases: &mut Vec<Case>) -> anyhow::Result<()> {
+    let findings = kept.last("findings");
+    ensure!(findings.len() > 5, "too little was published to be corrupted");
     let state = |at: usize| -> anyhow::Result<FindingState> {
         Ok(event::decode(findings[at].payload().context("a state without a value")?)?)
     };
     let mut other = state(0)?;
     other.revision += 1;
-    again(findings[0], Some(&event::encode(&other)))?;
+    again(servers, findings[0], Some(&event::encode(&other)))?;
     cases.push(named("a state with another revision", &[("findings", "announced with")]));
     let mut other = state(1)?;
     other.since.0 -= 1;
     other.revision += 1;
-    again(findings[1], Some(&event::encode(&other)))?;
-    again(findings[1], findings[1].payload())?;
+    again(servers, findings[1], Some(&event::encode(&other)))?;
+    again(servers, findings[1], findings[1].payload())?;
     cases.push(named("a state that goes back", &[("findings", "follows revision")]));
-    again(findings[2], None)?;
+    again(servers, findings[2], None)?;
     cases.push(named("a finding taken back", &[("findings", "takes a finding back")]));
     cases.push(named(
         "a finding that subscribers lack",
@@ -97,16 +102,19 @@ pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Cas
         "a finding that nobody announced",
         &[("findings", "told, not announced")],
     ));
-    again(findings[4], Some(b"garbage"))?;
+    again(servers, findings[4], Some(b"garbage"))?;
     cases.push(named("a state that is none", &[("findings", "cannot be read")]));
     let mut other = state(5)?;
     other.since.0 -= 1;
-    again(findings[5], Some(&event::encode(&other)))?;
+    again(servers, findings[5], Some(&event::encode(&other)))?;
     cases.push(named(
         "a state that reads otherwise",
         &[("findings", "told otherwise than announced")],
     ));
+    Ok(())
+}
 
+fn alerts(servers: &Servers, kept: &Topics, cases: &mut Vec<Case>) -> anyhow::Result<()> {
     let mut alerts = kept.messages.iter().filter(|message| message.topic().starts_with("alerts."));
     let alert = alerts.next().context("an alert")?;
     let told: AlertEvent = event::decode(alert.payload().context("an alert without a value")?)?;
@@ -114,7 +122,7 @@ pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Cas
         event_id: EventId([9; 16]),
         ..told.clone()
     };
-    again(alert, Some(&event::encode(&twice)))?;
+    again(servers, alert, Some(&event::encode(&twice)))?;
     cases.push(named("an alert told twice", &[("alerts", "was told twice")]));
     cases.push(named(
         "an alert with another event id",
@@ -136,12 +144,17 @@ pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Cas
         "an alert that nobody announced",
         &[("alerts", "told with revision 99")],
     ));
+    Ok(())
+}
 
-    again(persons[0], None)?;
+fn persons_and_positions(servers: &Servers, kept: &Topics, cases: &mut Vec<Case>) -> anyhow::Result<()> {
+    let persons = kept.last("person.registry");
+    ensure!(persons.len() > 3, "too little was published to be corrupted");
+    again(servers, persons[0], None)?;
     cases.push(named("a person removed", &[("person.registry", "missing")]));
     let mut other: PersonState = event::decode(persons[1].payload().context("a person without a value")?)?;
     other.alive = !other.alive;
-    again(persons[1], Some(&event::encode(&other)))?;
+    again(servers, persons[1], Some(&event::encode(&other)))?;
     cases.push(named("a person's state changed", &[("person.registry", "differs")]));
     let key = format!("{0}.9.{0}", FindingId([9; 16]));
     other.person.0 = [9; 16];
@@ -150,17 +163,16 @@ pub async fn corrupt(servers: &Servers, kept: &Topics) -> anyhow::Result<Vec<Cas
 
     let positions = kept.last("publisher.positions");
     let position = positions.first().context("a position")?;
-    again(position, Some(br#"{"epoch":0,"next":1000000}"#))?;
+    again(servers, position, Some(br#"{"epoch":0,"next":1000000}"#))?;
     cases.push(named(
         "a position raised",
         &[("publisher.positions", "the next in the store gets")],
     ));
     let position = positions.last().context("a position")?;
-    again(position, Some(br#"{"epoch":0,"next":0}"#))?;
+    again(servers, position, Some(br#"{"epoch":0,"next":0}"#))?;
     cases.push(named(
         "a position lowered",
         &[("publisher.positions", "goes back from sequence")],
     ));
-    servers.flush()?;
-    Ok(cases)
+    Ok(())
 }
