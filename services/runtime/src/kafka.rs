@@ -78,6 +78,8 @@ pub fn plain_consumer(settings: &Settings, client_id: &str) -> ClientConfig {
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "false")
         .set("check.crcs", "true")
+        // What is known of a topic serves for questions that name its partitions: one that was added is unknown for so long.
+        .set("metadata.max.age.ms", "2000")
         .set("fetch.wait.max.ms", "100")
         // A full queue is looked at again soon: a second's wait would let a fast reader run dry.
         .set("fetch.queue.backoff.ms", "50");
