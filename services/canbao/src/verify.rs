@@ -230,7 +230,7 @@ async fn stand_still(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow:
         if enough && (late || !is_odd(&mut transaction, &shards).await?) {
             let reading = bar("reading the source log", "rows");
             reading.set_length(log::estimate(&mut transaction).await?);
-            let log = SourceLog::read(&mut transaction, plan.show, &reading).await?;
+            let log = SourceLog::read(&mut transaction, &shards, plan.show, &reading).await?;
             reading.finish_and_clear();
             let agreed = log.agreed();
             // What only some shards have heard of is as much under way as a message, as long as somebody may still send it.

@@ -10,12 +10,14 @@ use domain::division::City;
 use domain::finding::About;
 use domain::ids::{AnchorId, RecordId};
 use domain::input::{Control, Input, Message, MessageBody, SnapshotFloor};
+use domain::lives::{Lives, Origin};
 use domain::policy::{Edition, PolicyId};
 use domain::record::{Change, EntityChange};
 use domain::shard::{SHARDS, Shard};
 use domain::source::Source;
 use indicatif::ProgressBar;
 use runtime::store::log::{BookKey, LogRow, SKIPPED};
+use runtime::store::read::StoredShard;
 pub(crate) use sequences::Sequences;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -38,6 +40,8 @@ pub(crate) struct ShardLog {
     pub decisions: BTreeMap<u64, Option<Decision>>,
     /// The highest policy.
     pub policy: Option<Arc<Edition>>,
+    /// The lives of the base, as the shard knows them.
+    pub lives: Lives,
     /// By sending shard, the sequence behind the last message heard of it.
     pub heard: BTreeMap<Shard, u64>,
 }
@@ -118,9 +122,13 @@ pub(crate) async fn estimate(connection: &mut PgConnection) -> anyhow::Result<u6
 }
 
 impl SourceLog {
-    fn new(show: u32) -> Self {
+    fn new(stored: &[StoredShard], show: u32) -> Self {
+        let mut shards = vec![ShardLog::default(); usize::from(SHARDS)];
+        for shard in stored {
+            shards[usize::from(shard.shard.number())].lives.clone_from(&shard.state.lives);
+        }
         Self {
-            shards: vec![ShardLog::default(); usize::from(SHARDS)],
+            shards,
             uneven: Some(Problems::new("source_log", show)),
             ..Self::default()
         }
@@ -130,8 +138,13 @@ impl SourceLog {
     ///
     /// # Errors
     /// When the store does not answer or holds codes this program does not know.
-    pub(crate) async fn read(connection: &mut PgConnection, show: u32, progress: &ProgressBar) -> anyhow::Result<Self> {
-        let mut log = Self::new(show);
+    pub(crate) async fn read(
+        connection: &mut PgConnection,
+        stored: &[StoredShard],
+        show: u32,
+        progress: &ProgressBar,
+    ) -> anyhow::Result<Self> {
+        let mut log = Self::new(stored, show);
         sqlx::query(
             "declare verify_log no scroll cursor for
              select shard, position, kind, outcome, record, agency, city, \"table\", epoch, partition, \"offset\", body from store.source_log",
@@ -220,10 +233,12 @@ impl SourceLog {
     }
 
     fn hear(&mut self, shard: Shard, message: &Message) {
-        let heard = self.shards[usize::from(shard.number())]
-            .heard
-            .entry(message.from)
-            .or_default();
+        let of_shard = &mut self.shards[usize::from(shard.number())];
+        // What was sent in a history that a restore undid stands in the log, and nobody hears it.
+        if of_shard.lives.origin(message) == Origin::Undone {
+            return;
+        }
+        let heard = of_shard.heard.entry(message.from).or_default();
         *heard = (*heard).max(message.sequence + 1);
         self.note_message(message);
         if let MessageBody::Carry { to, about } = &message.body {

@@ -4,7 +4,7 @@ use crate::verify::sample::{change, deletion};
 #[test]
 fn the_newest_version_counts_whatever_the_order() {
     let shard = Shard::new(0).expect("a shard");
-    let mut log = SourceLog::new(10);
+    let mut log = SourceLog::new(&[], 10);
     for change in [
         change(1, 5, "张三"),
         deletion(1, 9),
@@ -29,7 +29,7 @@ fn messages_of_a_sender_are_dense() {
 
 #[test]
 fn shards_agree_once_all_have_heard() {
-    let mut log = SourceLog::new(10);
+    let mut log = SourceLog::new(&[], 10);
     assert_eq!(log.agreed(), Agreed::default());
     let day = Control::BusinessDate("2026-05-01".parse().expect("a day"));
     log.take(Shard::new(0).expect("a shard"), Input::Control(day.clone()));
