@@ -71,6 +71,7 @@ pub(super) async fn run(
         dropped: BTreeSet::new(),
         statements: Vec::new(),
         grown: None,
+        reread: BTreeSet::new(),
     };
     if plan.live_first {
         course.go_live().await?;
@@ -137,6 +138,8 @@ struct Course<'a> {
     statements: Vec<i64>,
     /// The source whose topics have grown, until that is accepted.
     grown: Option<Source>,
+    /// Sources that were to be read again since the backup.
+    reread: BTreeSet<Source>,
 }
 
 impl Course<'_> {

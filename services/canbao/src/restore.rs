@@ -173,7 +173,8 @@ pub fn render(restored: &Restored) -> String {
     table.row(["persons only subscribers know".into(), restored.unknown.to_string()]);
     table.row(["unpublished rows given up".into(), restored.outbox.to_string()]);
     format!(
-        "{}{}Start the services; then `canbao verify --wait 60` compares everything.\n",
+        "{}{}What was stated with `canbao source accept` since the backup, and not worked off, is gone with it: state it again.\n\
+         Start the services; then `canbao verify --wait 60` compares everything.\n",
         table.render(),
         render_accepted(&restored.reread)
     )

@@ -80,7 +80,10 @@ impl Course<'_> {
         of_source.map(|(_, table)| table.clone()).collect()
     }
 
-    fn accept(&self, source: Source, options: &[&str]) -> anyhow::Result<()> {
+    fn accept(&mut self, source: Source, options: &[&str]) -> anyhow::Result<()> {
+        if options == ["--reread"] {
+            self.reread.insert(source);
+        }
         let source = source.to_string();
         let arguments: Vec<&str> = ["source", "accept", &source].iter().chain(options).copied().collect();
         let accepted = self.servers.services.canbao(&arguments)?;
@@ -107,7 +110,8 @@ impl Course<'_> {
     }
 
     /// The base is backed up while everything works.
-    pub(super) fn back_up(&self, restore: Restore) -> anyhow::Result<()> {
+    pub(super) fn back_up(&mut self, restore: Restore) -> anyhow::Result<()> {
+        self.reread.clear();
         match restore {
             Restore::Backup => self.servers.back_up(&self.backup()),
             Restore::Log => Ok(()),
@@ -139,7 +143,12 @@ impl Course<'_> {
             .into_iter()
             .try_for_each(|replica| self.servers.services.start(replica))?;
         // What grew after the backup was read under epochs that the restore has begun anew; where nothing was, it is held again.
-        self.accept_held().await
+        self.accept_held().await?;
+        // What an operator stated of topics since the backup is gone with it, and is stated again.
+        for source in std::mem::take(&mut self.reread) {
+            self.accept(source, &["--reread"])?;
+        }
+        Ok(())
     }
 
     async fn accept_held(&mut self) -> anyhow::Result<()> {
