@@ -26,9 +26,9 @@ use sqlx::postgres::PgConnectOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Duration, Instant, SystemTime};
-use topics::completeness_row;
+use std::time::{Duration, Instant};
 pub(crate) use topics::topic_of;
+use topics::{completeness_row, now};
 
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -252,6 +252,16 @@ impl Servers {
     /// # Errors
     /// When that takes too long.
     pub async fn complete(&mut self, silent: &BTreeSet<Source>) -> anyhow::Result<()> {
+        self.beat(silent).await?;
+        // Facts are timed by their append to `person.records`: what came there behind the heartbeat waits for the next one.
+        let waiting = sqlx::query_scalar::<_, i64>("select count(*) from store.pending");
+        if waiting.fetch_one(&self.pool).await? > 0 {
+            self.beat(silent).await?;
+        }
+        Ok(())
+    }
+
+    async fn beat(&mut self, silent: &BTreeSet<Source>) -> anyhow::Result<()> {
         self.flush()?;
         // Later than every append time so far, also where the broker's clock and ours differ by some milliseconds.
         tokio::time::sleep(Duration::from_millis(150)).await;
@@ -385,10 +395,4 @@ async fn tester(database: &str) -> anyhow::Result<PgPool> {
     let options = PgConnectOptions::from_str(database)?.application_name(TESTER);
     let connected = PgPool::connect_with(options).await;
     connected.context("the new database does not answer")
-}
-
-fn now() -> anyhow::Result<Timestamp> {
-    Ok(Timestamp(
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64,
-    ))
 }

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use domain::date::Timestamp;
 use domain::source::{Agency, Source};
+use std::time::SystemTime;
 
 /// The row by which a source says that it is complete up to `time`, and its table: a heartbeat of a system of record, the batch row
 /// (批次表) of civil affairs' exchange database.
@@ -23,4 +24,10 @@ pub(super) fn completeness_row(source: Source, time: Timestamp) -> anyhow::Resul
 /// The topic of a source's table.
 pub(crate) fn topic_of(source: Source, table: &str) -> String {
     format!("{source}.public.{table}")
+}
+
+pub(super) fn now() -> anyhow::Result<Timestamp> {
+    Ok(Timestamp(
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64,
+    ))
 }

@@ -48,12 +48,16 @@ impl ReadUnder {
 /// Not below `low`, the first offset the brokers hold.
 pub fn read_up_to(commit: &Commit, topic: &SourceTopic, partition: u16, low: i64) -> i64 {
     let under = ReadUnder::parse(&commit.metadata);
-    if under.replay < topic.replay {
+    // Fewer are recorded than were noted where the base was restored from a backup: what was stated in between may be unread.
+    if under.replay != topic.replay {
         return low;
     }
     // Committed before epochs were noted, or by somebody else's tool: whatever an operator stated may have come since.
     let known = under.epoch.or(topic.epochs.all().first().map(|epoch| epoch.number));
     let known = known.unwrap_or_default();
+    if known > topic.epochs.latest() {
+        return low;
+    }
     match topic.epochs.changed_from(known, partition) {
         Some(changed) if (changed as i64) < commit.offset => (changed as i64).max(low),
         _ => commit.offset,
@@ -110,6 +114,8 @@ mod tests {
         assert_eq!(start(Some(commit(15, "")), 0), Start::At(Offset::Offset(15)));
         assert_eq!(start(Some(commit(20, "replay=1")), 1), Start::At(Offset::Offset(20)));
         assert_eq!(start(Some(commit(15, "replay=1")), 2), Start::At(Offset::Beginning));
+        assert_eq!(start(Some(commit(15, "replay=3")), 2), Start::At(Offset::Beginning));
+        assert_eq!(start(Some(commit(15, "replay=1 epoch=4")), 1), Start::At(Offset::Beginning));
         assert_eq!(
             start(Some(commit(9, "replay=1")), 2),
             Start::At(Offset::Beginning),
