@@ -260,7 +260,11 @@ impl Traffic {
         }
         let stated = std::mem::take(&mut registry.store.skipped);
         let is_anew = Shard::all().all(|shard| backup.store.row(shard).position == 0);
-        registry.store = backup.store.restored(self.lives, left, &ends, self.now);
+        let mut store = backup.store;
+        if is_anew {
+            store.make_anew(&registry.store);
+        }
+        registry.store = store.restored(self.lives, left, &ends, self.now);
         registry.waiting.clear();
         if is_anew {
             // Made anew beside its source log, which has what was stepped over; an older backup has to be told again.

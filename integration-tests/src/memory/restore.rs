@@ -37,6 +37,13 @@ impl Memory {
         self
     }
 
+    /// Begins an empty base in the place of one that is made anew from its logs.
+    pub fn make_anew(&mut self, lost: &Self) {
+        for (shard, row) in &mut self.shards {
+            row.state = lost.state(*shard).anew();
+        }
+    }
+
     /// What `person.registry` says: the digest of each state.
     pub(super) fn states(&self) -> BTreeMap<PersonKey, i64> {
         let mut states = BTreeMap::new();

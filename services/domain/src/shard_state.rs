@@ -25,6 +25,8 @@ pub struct ShardState {
     pub decisions: u64,
     /// Regions whose findings are announced.
     pub live: BTreeSet<City>,
+    /// Regions whose baseline has been told, also when the base is made anew since: what is open there and was not told is news.
+    baselines: BTreeSet<City>,
     /// The newest complete snapshot of each table.
     floors: Vec<SnapshotFloor>,
     /// Work on the whole shard that is not done yet, the oldest first.
@@ -81,6 +83,7 @@ impl Default for ShardState {
             policy: None,
             decisions: 0,
             live: BTreeSet::new(),
+            baselines: BTreeSet::new(),
             floors: Vec::new(),
             passes: Vec::new(),
             heard: vec![0; usize::from(SHARDS)],
@@ -163,8 +166,24 @@ impl ShardState {
     }
 
     pub(crate) fn go_live(&mut self, region: City) {
-        if self.live.insert(region) {
+        if self.live.insert(region) && !self.baselines.contains(&region) {
             self.passes.push(PassWork::GoLive(region).pass());
+        }
+    }
+
+    /// The first pass has come through the shard.
+    pub(crate) fn finish_pass(&mut self) {
+        if let PassWork::GoLive(region) = self.passes.remove(0).work {
+            self.baselines.insert(region);
+        }
+    }
+
+    /// The state in which a base begins that is made anew from its log: nothing is known but what was told.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self {
+            baselines: self.baselines.clone(),
+            ..Self::default()
         }
     }
 

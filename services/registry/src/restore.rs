@@ -16,7 +16,6 @@ use domain::ids::{AnchorId, IdKey, PersonId};
 use domain::release::{Cause, Event, EventKind, Told};
 use domain::restore::{self, Known};
 use domain::shard::Shard;
-use domain::shard_state::ShardState;
 use runtime::store::log::SKIPPED;
 use runtime::store::read::{self, ReadError};
 use runtime::store::refused;
@@ -100,7 +99,7 @@ pub async fn begin(connection: &mut PgConnection, key: &IdKey, course: &Course, 
         sqlx::query(MADE_ANEW).execute(&mut *transaction).await?;
         for row in rows.values_mut() {
             row.position = 0;
-            row.state = ShardState::default();
+            row.state = row.state.anew();
         }
     }
     restore::begin_life(&mut rows, course.life, &course.ends);

@@ -162,7 +162,7 @@ impl Batch {
                 pass.after = Some(last);
                 pass.done += places.len() as u64;
             }
-            None => drop(state.passes.remove(0)),
+            None => state.finish_pass(),
         }
         Step::Go(Phase::Settle)
     }
