@@ -236,6 +236,26 @@ mod tests {
     use crate::policy::PolicyDigest;
 
     #[test]
+    fn a_baseline_is_told_once_also_by_a_base_made_anew() {
+        let region: City = "3201".parse().expect("a city");
+        let mut state = ShardState::default();
+        state.go_live(region);
+        assert!(!state.is_live(region, AnchorId([1; 16])), "its baseline comes first");
+        let mut unfinished = state.anew();
+        unfinished.go_live(region);
+        assert!(!unfinished.passes.is_empty(), "what was not told to its end is told again");
+        state.finish_pass();
+        assert!(state.is_live(region, AnchorId([1; 16])));
+        let mut anew = state.anew();
+        assert!(!anew.live.contains(&region), "the log says when it went live");
+        anew.go_live(region);
+        assert!(
+            anew.passes.is_empty() && anew.is_live(region, AnchorId([1; 16])),
+            "what is open and was not told is news"
+        );
+    }
+
+    #[test]
     fn the_highest_policy_is_in_force_whatever_the_order() {
         let id = |version, text| PolicyId {
             version,
