@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use runtime::config::Settings;
 use runtime::kafka::admin::{ensure_topics, topic_partitions};
-use runtime::kafka::topics::{TopicSpec, parse_source, person_records};
+use runtime::kafka::topics::{TopicSpec, person_records};
 use sqlx::Row;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
@@ -30,7 +30,7 @@ struct Scene {
 }
 
 fn source(name: &str) -> Source {
-    parse_source(name).expect("a source")
+    name.parse().expect("a source")
 }
 
 impl Scene {

@@ -3,6 +3,7 @@
 use crate::servers::Servers;
 use anyhow::{Context, ensure};
 use clap::Parser;
+use domain::source::Source;
 use rdkafka::ClientConfig;
 use rdkafka::Message as _;
 use rdkafka::message::OwnedMessage;
@@ -121,7 +122,7 @@ pub(super) fn start(servers: &Servers, name: &str, further: &[&str]) -> anyhow::
     let child = command.args(ARGUMENTS).args(further).spawn()?;
     let log = servers.services.logs().join(format!("{name}.log"));
     let run = Run { child, log };
-    let source = runtime::kafka::topics::parse_source("public-security.3201").context("a source")?;
+    let source: Source = "public-security.3201".parse()?;
     let deadline = Instant::now() + PATIENCE;
     while !servers.ends(source, "czrk").is_ok_and(|ends| ends.iter().any(|end| *end > 0)) {
         ensure!(

@@ -13,7 +13,6 @@ use rdkafka::message::Message;
 use runtime::config::Settings;
 use runtime::debezium::table_of_topic;
 use runtime::kafka::offsets::{self, Watermarks};
-use runtime::kafka::topics::parse_source;
 use runtime::normaliser::accept::{Acceptance, Statement};
 use runtime::normaliser::source_topic;
 use serde::Serialize;
@@ -122,7 +121,7 @@ pub enum From {
 /// # Errors
 /// When the name fits no topic that is recorded and exists, or the brokers or the store do not answer.
 pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: Acceptance) -> anyhow::Result<Vec<Accepted>> {
-    let source = parse_source(name);
+    let source = name.parse::<Source>().ok();
     anyhow::ensure!(
         source.is_some() || table_of_topic(name).is_some(),
         "`{name}` is no source topic and no source: expected a name such as human-resources.3201.public.ac02 or \

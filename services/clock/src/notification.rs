@@ -17,7 +17,7 @@ pub const SUFFIX: &str = "notifications";
 
 /// The source of a notifications topic.
 pub fn source_of_topic(topic: &str) -> Option<Source> {
-    runtime::kafka::topics::parse_source(topic.strip_suffix(SUFFIX)?.strip_suffix('.')?)
+    topic.strip_suffix(SUFFIX)?.strip_suffix('.')?.parse().ok()
 }
 
 /// A notification.

@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn reasons_name_the_topics_and_what_to_do() {
-        let source = runtime::kafka::topics::parse_source("human-resources.3206").expect("a source");
+        let source = "human-resources.3206".parse().expect("a source");
         let topics = Topics {
             unread: BTreeSet::from(["human-resources.3206.exchange.ac02".to_owned(), "x".to_owned()]),
             ..Topics::default()

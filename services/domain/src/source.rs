@@ -81,6 +81,24 @@ impl fmt::Display for Source {
     }
 }
 
+/// A text names no source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no source: expected <agency>.<city>, such as human-resources.3201")]
+pub struct UnknownSource;
+
+impl FromStr for Source {
+    type Err = UnknownSource;
+
+    /// Reads what [`Source`] displays as.
+    fn from_str(text: &str) -> Result<Self, UnknownSource> {
+        let (agency, city) = text.split_once('.').ok_or(UnknownSource)?;
+        Ok(Self {
+            agency: agency.parse().map_err(|_| UnknownSource)?,
+            city: city.parse().map_err(|_| UnknownSource)?,
+        })
+    }
+}
+
 /// The name of a source table, as its dialect spells it (`ac02`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName(String);

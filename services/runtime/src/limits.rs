@@ -78,7 +78,7 @@ mod tests {
         const { assert!(letter_room(TOPIC_TAKES) + LETTER_FRAME == LARGEST_SENT) };
         const { assert!(letter_room(usize::MAX) == letter_room(TOPIC_TAKES) && letter_room(0) == 0) };
         let settings = Settings::default();
-        let source = topics::parse_source("human-resources.3201").expect("a source");
+        let source = "human-resources.3201".parse().expect("a source");
         let mut ours = topics::published(&TopicSettings::default());
         ours.push(topics::dead_letter_topic(source));
         let producers = [

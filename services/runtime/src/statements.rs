@@ -186,7 +186,7 @@ impl Statement {
     /// [`UnknownStatement`].
     pub fn parse(kind: &str, body: &Value) -> Result<Self, UnknownStatement> {
         let text = |key: &str| body.get(key).and_then(Value::as_str);
-        let source = |text: &str| crate::kafka::topics::parse_source(text);
+        let source = |text: &str| text.parse::<Source>().ok();
         match kind {
             "business-date" => text("day")
                 .and_then(|day| day.parse().ok())
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn statements_read_back() {
-        let source = crate::kafka::topics::parse_source("human-resources.3201").expect("a source");
+        let source = "human-resources.3201".parse().expect("a source");
         let statements = [
             Statement::BusinessDate {
                 day: "2026-12-01".parse().expect("a day"),

@@ -91,7 +91,7 @@ impl Markers {
     fn record(&self, row: &Row) -> anyhow::Result<RecordId> {
         let bytes = serde_json::to_vec(&row.key)?;
         let text = Key::parse(Some(&bytes), &[row.column.to_owned()])?.text;
-        let source: Source = runtime::kafka::topics::parse_source(row.source).context("a source")?;
+        let source: Source = row.source.parse()?;
         Ok(self.key.record(source, &TableName::new(row.table), &text))
     }
 

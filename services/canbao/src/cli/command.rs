@@ -8,7 +8,6 @@ use domain::finding::AlertKind;
 use domain::ids::RecordId;
 use domain::shard::Shard;
 use domain::source::Source;
-use runtime::kafka::topics::parse_source;
 use runtime::statements::GoLiveRegion;
 use secrecy::SecretString;
 use std::ffi::OsString;
@@ -203,16 +202,11 @@ pub(super) enum SourceAction {
     /// State that a source's first full load is through, where none of its completeness rows can show it
     Loaded {
         /// human-resources.3201
-        #[arg(value_parser = source)]
         source: Source,
         /// Seconds to wait for the clock
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,
     },
-}
-
-fn source(text: &str) -> Result<Source, &'static str> {
-    parse_source(text).ok_or("expected <agency>.<city>, such as human-resources.3201")
 }
 
 fn shard(text: &str) -> Result<Shard, &'static str> {

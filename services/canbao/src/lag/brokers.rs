@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn source() -> Source {
-        runtime::kafka::topics::parse_source("human-resources.3201").expect("a source")
+        "human-resources.3201".parse().expect("a source")
     }
 
     fn partition(table: &str) -> TopicPartition {

@@ -10,7 +10,7 @@ use domain::source::{Source, TableName, Version};
 use std::sync::Arc;
 
 pub(crate) fn source() -> Source {
-    runtime::kafka::topics::parse_source("human-resources.3201").expect("a source")
+    "human-resources.3201".parse().expect("a source")
 }
 
 fn version(offset: u64) -> Version {

@@ -1,6 +1,5 @@
 //! Lists in settings: TOML gives an array, environment and flags one text with separators; both mean the same.
 
-use crate::kafka::topics::parse_source;
 use domain::division::City;
 use domain::shard::{SHARDS, Shard};
 use domain::source::Source;
@@ -178,8 +177,8 @@ impl<'de> Deserialize<'de> for SourceScope {
             return Ok(Self::Policy);
         }
         let source = |item: String| {
-            parse_source(&item)
-                .ok_or_else(|| de::Error::custom(format!("sources: `{item}` is no source such as human-resources.3201")))
+            item.parse::<Source>()
+                .map_err(|error| de::Error::custom(format!("sources: `{item}` is {error}")))
         };
         let mut sources = items.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
         sources.sort_unstable();

@@ -5,7 +5,7 @@ use crate::limits::{LARGEST_MESSAGE, TOPIC_TAKES};
 use domain::division::City;
 use domain::finding::AlertKind;
 use domain::shard::SHARDS;
-use domain::source::{Agency, Source};
+use domain::source::Source;
 use schemas::registry::alert_topic;
 
 /// The input of the base: one partition per shard, for ever.
@@ -44,18 +44,9 @@ pub fn names_table_of(topic: &str) -> Option<Source> {
     parts
         .windows(2)
         .enumerate()
-        .find_map(|(at, pair)| Some((at, parse_source(&pair.join("."))?)))
+        .find_map(|(at, pair)| Some((at, pair.join(".").parse::<Source>().ok()?)))
         .filter(|(at, _)| parts.len() >= at + 4)
         .map(|(_, source)| source)
-}
-
-/// The source that a text such as `human-resources.3201` names.
-pub fn parse_source(text: &str) -> Option<Source> {
-    let (agency, city) = text.split_once('.')?;
-    Some(Source {
-        agency: agency.parse::<Agency>().ok()?,
-        city: city.parse().ok()?,
-    })
 }
 
 /// The shape of a topic.
@@ -138,7 +129,7 @@ mod tests {
 
     #[test]
     fn topics_that_hold_a_source_s_table_are_told_from_those_that_are_read() {
-        let source = parse_source("human-resources.3206").expect("a source");
+        let source: Source = "human-resources.3206".parse().expect("a source");
         assert_eq!(read_table("human-resources.3206.public.ac02"), Some((source, "ac02")));
         for unread in [
             "human-resources.3206.exchange.ac02",
@@ -166,10 +157,10 @@ mod tests {
 
     #[test]
     fn names_follow_agency_and_city() {
-        let source = parse_source("human-resources.3201").expect("a source");
+        let source: Source = "human-resources.3201".parse().expect("a source");
         assert_eq!(dead_letters(source), "human-resources.3201.dlq");
         assert_eq!(source_pattern(source), r"^human-resources\.3201\.public\.[^.]+$");
-        assert_eq!(parse_source("human-resources.3301"), None);
+        assert!("human-resources.3301".parse::<Source>().is_err());
         assert_eq!(
             alert_topic(AlertKind::DoubleEnrolled, City::PROVINCE),
             "alerts.double-enrolled.3200"

@@ -119,7 +119,7 @@ impl World {
         };
         settings.normaliser.accept_refresh_millis = 100;
         settings.normaliser.dead_letter_minimum = 4;
-        let source = topics::parse_source("human-resources.3201").expect("a source");
+        let source = "human-resources.3201".parse().expect("a source");
         Self {
             cluster,
             settings,
