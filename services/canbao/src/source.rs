@@ -32,6 +32,8 @@ pub struct ListedTopic {
     pub epoch: Option<u16>,
     /// Why it is not read, with the command to run.
     pub held: Option<String>,
+    /// Why the last full snapshot removed none of its rows, with what to do.
+    pub keeps_rows: Option<String>,
 }
 
 /// Every source topic; a held one is a difference.
@@ -51,6 +53,7 @@ pub async fn list(settings: &Settings, pool: &PgPool) -> anyhow::Result<(Vec<Lis
             recorded_partitions: Some(recorded.partitions),
             epoch: Some(recorded.epochs.latest()),
             held: recorded.held,
+            keeps_rows: recorded.keeps_rows,
             topic: recorded.topic,
         })
         .collect();
@@ -64,6 +67,7 @@ pub async fn list(settings: &Settings, pool: &PgPool) -> anyhow::Result<(Vec<Lis
             partitions: Some(found.partitions),
             epoch: None,
             held: None,
+            keeps_rows: None,
         })
         .collect();
     listed.extend(unseen);
@@ -84,7 +88,10 @@ pub fn render_list(listed: &[ListedTopic]) -> String {
             topic.held.clone().unwrap_or_default(),
         ]);
     }
-    table.render()
+    let mut text = table.render();
+    let kept = |topic: &ListedTopic| Some(format!("\n{}: {}\n", topic.topic, topic.keeps_rows.as_ref()?));
+    text.extend(listed.iter().filter_map(kept));
+    text
 }
 
 /// What an acceptance changed.

@@ -1,5 +1,6 @@
 //! Where topics end and where the normalisers stand, asked from the brokers in as few requests as they allow.
 
+use crate::nameless::is_nameless;
 use crate::row::is_incremental;
 use crate::track::{Offsets, Partitions, Standing, Topics, standing};
 use anyhow::Context;
@@ -14,9 +15,11 @@ use runtime::config::Settings;
 use runtime::dialect::Dialects;
 use runtime::kafka::offsets::{self, TopicPartition, all_topics, offsets_at};
 use runtime::kafka::quiet::QuietEnd;
+
 use runtime::kafka::tail::{Stretch, first_visible, peek};
-use runtime::kafka::topics::{PERSON_RECORDS, names_table_of, normaliser_group, read_table};
-use runtime::kafka::{members, plain_consumer, range_consumer};
+use runtime::kafka::topics::{PERSON_RECORDS, dead_letters, names_table_of, normaliser_group, read_table};
+use runtime::kafka::{members, plain_consumer, range_consumer, read_range};
+use schemas::event::{self, DeadLetter};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -143,6 +146,21 @@ impl Ends {
         })
         .await
     }
+
+    /// How many rows at `begins` (by partition) or later in a source's topic went to its dead letters since a time, although not even
+    /// their persons are known ([`nameless`](crate::nameless)).
+    pub(crate) async fn nameless(
+        &self,
+        source: Source,
+        topic: String,
+        begins: Vec<u64>,
+        since: Timestamp,
+    ) -> anyhow::Result<usize> {
+        self.ask("reading dead letters", move |inner| {
+            inner.nameless(&dead_letters(source), &topic, &begins, since)
+        })
+        .await
+    }
 }
 
 impl Inner {
@@ -249,6 +267,25 @@ impl Inner {
         let mut found = false;
         for stretches in [first, last] {
             peek(&reader, &stretches, |message| found |= is_incremental(message.payload()))?;
+        }
+        Ok(found)
+    }
+
+    fn nameless(&self, dead_letters: &str, topic: &str, begins: &[u64], since: Timestamp) -> anyhow::Result<usize> {
+        let partitions = offsets::partitions(&self.consumer, dead_letters)?;
+        let partitions = || partitions.iter().map(|partition| (dead_letters.to_owned(), *partition));
+        let ends = offsets_at(&self.consumer, partitions(), Offset::End)?;
+        let starts = offsets_at(&self.consumer, partitions(), Offset::Offset(since.0.max(0)))?;
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = 0;
+        for ((name, partition), end) in ends {
+            let start = starts.get(&(name.clone(), partition)).copied().unwrap_or(end);
+            read_range(&reader, &name, partition, start, end, |message| {
+                // A letter that cannot be read may be of any row.
+                let letter = event::decode(message.payload().unwrap_or_default());
+                let is_nameless = |letter: DeadLetter| is_nameless(&self.dialects, &letter, topic, begins);
+                found += usize::from(letter.map_or(true, is_nameless));
+            })?;
         }
         Ok(found)
     }

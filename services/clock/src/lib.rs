@@ -2,13 +2,14 @@
 //!
 //! It alone reads the wall clock; what follows from it enters the base as an input of every shard (ARCHITECTURE.md, Inputs). All
 //! it sends is idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
-//! The decisions are pure ([`scope`], [`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`]), the loops around them are thin.
+//! The decisions are pure ([`scope`], [`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`], [`nameless`]), the loops around them are thin.
 
 mod completeness;
 mod date;
 pub mod decide;
 mod ends;
 mod log;
+pub mod nameless;
 pub mod notification;
 pub mod pass;
 mod reader;

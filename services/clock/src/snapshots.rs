@@ -1,6 +1,7 @@
 //! The loop of snapshot notifications: a complete full snapshot becomes a recorded statement per table.
 
 use crate::Shared;
+use crate::nameless;
 use crate::notification::{self, CompleteSnapshot, UnderWay};
 use crate::reader::{self, Begin};
 use crate::store::Store;
@@ -10,6 +11,7 @@ use domain::input::SnapshotFloor;
 use domain::source::{Source, TableName};
 use rdkafka::message::{BorrowedMessage, Message};
 use runtime::dialect::Kind;
+use runtime::kafka::topics::dead_letters;
 use runtime::shutdown::Shutdown;
 use runtime::statements::Statement;
 use std::collections::BTreeMap;
@@ -19,6 +21,9 @@ use tokio::sync::mpsc;
 /// Begin offsets are those of so many milliseconds before the connector says it began: low is safe, since a ghost that the next
 /// snapshot removes is better than a lost person (ARCHITECTURE.md, Versions).
 const MARGIN: i64 = 60_000;
+/// Said of a table that lost no rows to a snapshot for this reason.
+const RESTARTED: &str = "the topic began anew after the last full snapshot had begun, so part of it may have gone with the former topic: it \
+                         removes no rows; let the connector take a full snapshot again to remove those that the source has deleted";
 /// How often snapshots that wait for a normaliser are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -121,19 +126,21 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
         }
         let topic = format!("{source}.public.{table}");
         if store.is_restarted_since(&topic, snapshot.started).await? {
-            tracing::warn!(
-                topic,
-                "the topic began anew after this snapshot had begun, so part of it may have gone with the former topic: it removes no \
-                 rows; let the connector take a full snapshot again to remove those that the source has deleted"
-            );
+            store.keep_rows(&topic, Some(RESTARTED)).await?;
+            tracing::warn!(topic, "{RESTARTED}");
             continue;
         }
-        let offsets = shared
-            .ends
-            .begin_offsets(topic.clone(), Timestamp(snapshot.started.0 - MARGIN))
-            .await?;
+        let begin = Timestamp(snapshot.started.0 - MARGIN);
+        let offsets = shared.ends.begin_offsets(topic.clone(), begin).await?;
         // A table that never had a row has no topic.
         if !offsets.is_empty() {
+            let nameless = shared.ends.nameless(*source, topic.clone(), offsets.clone(), begin).await?;
+            let kept = (nameless > 0).then(|| nameless::said(nameless, &topic, &dead_letters(*source)));
+            store.keep_rows(&topic, kept.as_deref()).await?;
+            if let Some(why) = kept {
+                tracing::warn!(topic, "{why}");
+                continue;
+            }
             // Looked up like the rows' own epochs, and not the one in force: rows of a snapshot under way when partitions were added
             // belong to the epoch before.
             let recorded = store.source_topic(&topic).await?;

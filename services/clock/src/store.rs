@@ -289,6 +289,16 @@ impl Store {
         found
     }
 
+    /// Notes why the last full snapshot removed none of a topic's rows; `None` when it did what it is for.
+    pub(crate) async fn keep_rows(&self, topic: &str, why: Option<&str>) -> Result<()> {
+        let done = sqlx::query("update store.source_topic set keeps_rows = $2 where topic = $1")
+            .bind(topic)
+            .bind(why)
+            .execute(&self.pool)
+            .await;
+        self.told(done.map(|_| ()))
+    }
+
     /// Whether an operator stated since a time that a topic was created anew.
     pub(crate) async fn is_restarted_since(&self, topic: &str, time: Timestamp) -> Result<bool> {
         self.told(source_topic::is_restarted_since(&self.pool, topic, time).await)

@@ -8,8 +8,9 @@ use domain::date::Timestamp;
 use domain::epoch::{Epoch, Epochs};
 use domain::source::Source;
 use serde::Deserialize;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgExecutor, PgPool, Row};
 use tokio::runtime::Handle;
 
 /// A source topic as recorded.
@@ -30,6 +31,8 @@ pub struct SourceTopic {
     pub tolerated: Vec<u64>,
     /// Why it is not read, with the command to run; `None` when it is.
     pub held: Option<String>,
+    /// Why the last full snapshot removed none of its rows, with what to do; `None` when it did, or there was none.
+    pub keeps_rows: Option<String>,
 }
 
 impl SourceTopic {
@@ -43,6 +46,7 @@ impl SourceTopic {
             started: false,
             tolerated: Vec::new(),
             held: None,
+            keeps_rows: None,
         }
     }
 }
@@ -87,33 +91,36 @@ struct EpochRow {
     begins: Vec<u64>,
 }
 
-type Row = (String, i32, i32, bool, Vec<i64>, Option<String>, Json<Vec<EpochRow>>);
-
 /// One statement, so that a topic and its epochs are read as one operator left them.
-const SELECT: &str = "select t.topic, t.partitions, t.replay, t.started, t.tolerated, t.held, (select
-     json_agg(json_build_object('epoch', e.epoch, 'begins', e.begins) order by e.epoch) from store.source_epoch e where e.topic = t.topic)
+const SELECT: &str = "select t.topic, t.partitions, t.replay, t.started, t.tolerated, t.held, t.keeps_rows, (select
+     json_agg(json_build_object('epoch', e.epoch, 'begins', e.begins) order by e.epoch) from store.source_epoch e
+     where e.topic = t.topic) as epochs
      from store.source_topic t where ($1::text is null or starts_with(t.topic, $1)) and ($2::text is null or t.topic = $2) order by t.topic";
 
-fn topic((topic, partitions, replay, started, tolerated, held, Json(epochs)): Row) -> anyhow::Result<SourceTopic> {
+fn topic(row: &PgRow) -> anyhow::Result<SourceTopic> {
+    let topic: String = row.try_get("topic")?;
+    let Json(epochs) = row.try_get::<Json<Vec<EpochRow>>, _>("epochs")?;
     let epochs = epochs.into_iter().map(|row| Epoch {
         number: row.epoch,
         begins: row.begins,
     });
     let epochs = Epochs::new(epochs.collect()).with_context(|| format!("the recorded epochs of {topic} cannot be read"))?;
+    let tolerated: Vec<i64> = row.try_get("tolerated")?;
     Ok(SourceTopic {
         topic,
-        partitions: partitions.unsigned_abs(),
+        partitions: row.try_get::<i32, _>("partitions")?.unsigned_abs(),
         epochs,
-        replay: replay.unsigned_abs(),
-        started,
+        replay: row.try_get::<i32, _>("replay")?.unsigned_abs(),
+        started: row.try_get("started")?,
         tolerated: tolerated.into_iter().map(i64::unsigned_abs).collect(),
-        held,
+        held: row.try_get("held")?,
+        keeps_rows: row.try_get("keeps_rows")?,
     })
 }
 
 async fn select(executor: impl PgExecutor<'_>, prefix: Option<&str>, name: Option<&str>) -> anyhow::Result<Vec<SourceTopic>> {
-    let rows: Vec<Row> = sqlx::query_as(SELECT).bind(prefix).bind(name).fetch_all(executor).await?;
-    rows.into_iter().map(topic).collect()
+    let rows = sqlx::query(SELECT).bind(prefix).bind(name).fetch_all(executor).await?;
+    rows.iter().map(topic).collect()
 }
 
 /// Every recorded topic.

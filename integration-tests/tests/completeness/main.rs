@@ -1,5 +1,7 @@
 //! What counts as complete on a real Kafka and PostgreSQL, with the services as processes; each remedy that is printed is run.
 
+mod kept_rows;
+
 use anyhow::{Context, ensure};
 use domain::source::Source;
 use integration_tests::on_demand::OnDemand;
@@ -158,17 +160,17 @@ impl Scene {
         waits.with_context(|| format!("nothing is said of {of}"))
     }
 
-    /// What `canbao lag` reports, as JSON.
-    fn lag(&self) -> anyhow::Result<serde_json::Value> {
+    /// What a `canbao` command reports, as JSON.
+    fn canbao(&self, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
         let mut command = self.servers.services.command("canbao", "canbao")?;
-        let output = command.args(["lag", "--format", "json"]).stdout(Stdio::piped()).output()?;
-        ensure!(output.status.success(), "canbao lag: {:?}", output.status);
+        let output = command.args(arguments).stdout(Stdio::piped()).output()?;
+        ensure!(output.status.success(), "canbao {}: {:?}", arguments.join(" "), output.status);
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
     fn lag_of(&self, of: &str) -> anyhow::Result<serde_json::Value> {
         let Source { agency, city } = source(of);
-        let lag = self.lag()?;
+        let lag = self.canbao(&["lag", "--format", "json"])?;
         let sources = lag["sources"].as_array().context("sources")?;
         let found = sources
             .iter()
@@ -345,6 +347,10 @@ async fn complete() -> anyhow::Result<String> {
         ),
         ("an aborted tail", scene.aborted_tail().await),
         ("what nobody reads", scene.what_nobody_reads().await),
+        (
+            "a snapshot of rows that cannot be read",
+            scene.rows_that_cannot_be_read().await,
+        ),
     ];
     let ended = scene.servers.services.stop();
     let failed: Vec<String> = tried
