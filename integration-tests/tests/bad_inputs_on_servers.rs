@@ -87,8 +87,8 @@ fn send_bad_inputs(rules: &Rules, kafka: &str, inputs: &[BadInput]) -> anyhow::R
     Ok(dead + 1)
 }
 
-/// Rogue entries into the log, and a transaction's marker before the last of them; returns where the partition ends.
-fn send_rogue_entries(kafka: &str, partition: i32) -> anyhow::Result<()> {
+/// Every second of the rogue entries into a partition of the log, from the `first`, and a transaction's marker before the last of them.
+fn send_rogue_entries(kafka: &str, partition: i32, first: usize) -> anyhow::Result<()> {
     let source = Source {
         agency: Agency::HumanResources,
         city: "3201".parse()?,
@@ -101,7 +101,7 @@ fn send_rogue_entries(kafka: &str, partition: i32) -> anyhow::Result<()> {
     };
     let others = producer(kafka, None)?;
     let entries = rogue::entries(source);
-    for (_, value) in &entries {
+    for (_, value) in entries.iter().skip(first).step_by(2) {
         others.send(to(value)).map_err(|(error, _)| error)?;
     }
     others
@@ -149,8 +149,8 @@ async fn run(servers: &mut Servers, rules: &Rules, kafka: &str) -> anyhow::Resul
         "{} dead letters, and {dead} were expected",
         letters.len()
     );
-    for shard in [5, 40] {
-        send_rogue_entries(kafka, shard)?;
+    for (first, shard) in [5, 40].into_iter().enumerate() {
+        send_rogue_entries(kafka, shard, first)?;
         passed(servers, shard).await?;
     }
     // And the stream goes on.

@@ -255,6 +255,26 @@ fn nothing_points_outside() {
 }
 
 #[test]
+fn tests_stand_where_they_are_run() {
+    let mut faults = Vec::new();
+    for file in files().iter().filter(|file| file.path.ends_with(".rs")) {
+        let is_program = file.path.ends_with("/src/main.rs") || file.path.contains("/src/bin/");
+        if is_program && file.text.contains("#[test]") {
+            faults.push(format!("{}: a program's test", file.path));
+        }
+        let is_fence = |line: &&str| line.starts_with("/// ```") || line.starts_with("//! ```");
+        let fences = file.lines().map(|(_, line)| line.trim()).filter(is_fence);
+        // Every second one closes a block.
+        let code = fences.step_by(2).find(|fence| !fence.ends_with("text"));
+        faults.extend(code.map(|fence| format!("{}: {fence} would be a test of a page", file.path)));
+    }
+    none(
+        &faults,
+        "integration-tests/run runs the tests of libraries and those under tests/: put them there",
+    );
+}
+
+#[test]
 fn nothing_is_left_for_later() {
     let marks = ["TODO", "FIXME", "XXX", "#[ignore", "todo!(", "unimplemented!("];
     let mut faults = Vec::new();

@@ -38,6 +38,24 @@ pub fn watermarks<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, p
     Ok(Watermarks { low, high })
 }
 
+/// The watermarks of many partitions, in two requests per broker: one by one they cost a request each, and each of these waits behind
+/// what the consumer is fetching.
+///
+/// # Errors
+/// When a leader does not answer.
+pub fn watermarks_of<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+) -> KafkaResult<BTreeMap<TopicPartition, Watermarks>> {
+    let at = |offset| patiently(|| offsets_at(consumer, partitions.iter().cloned(), offset));
+    let (lows, highs) = (at(Offset::Beginning)?, at(Offset::End)?);
+    let both = lows.into_iter().filter_map(|(partition, low)| {
+        let high = *highs.get(&partition)?;
+        Some((partition, Watermarks { low, high }))
+    });
+    Ok(both.collect())
+}
+
 /// How long a partition may have no leader after its topic was created: a single node needs a while for hundreds of them.
 const LEADER_PATIENCE: Duration = Duration::from_secs(60);
 

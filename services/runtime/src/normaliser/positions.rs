@@ -11,7 +11,9 @@ use super::source_topic::{SourceTopic, TopicStore};
 use super::start::{ReadUnder, Start, start};
 use crate::health::{Check, Watch};
 use crate::kafka::lag::{self, membership};
-use crate::kafka::offsets::{Commit, TopicPartition, Watermarks, commits, partitions, patiently, topics_with_prefix, watermarks};
+use crate::kafka::offsets::{
+    Commit, TopicPartition, Watermarks, all_topics, commits, patiently, topics_with_prefix, watermarks_of,
+};
 use crate::telemetry::UNKNOWN;
 use anyhow::Context;
 use domain::source::Source;
@@ -30,6 +32,9 @@ struct State {
     /// What went wrong inside a callback, where nothing can be returned.
     failed: Option<anyhow::Error>,
 }
+
+/// Topics with their partitions.
+type Present = BTreeMap<String, Vec<i32>>;
 
 /// What is recorded of a message's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,10 +144,8 @@ impl Positions {
     }
 
     /// Records a topic's first sighting, or holds it when its partition count is not the recorded one.
-    fn sight(&self, consumer: &BaseConsumer<Self>, topic: &str) -> anyhow::Result<()> {
-        let found = partitions(consumer, topic)
-            .with_context(|| format!("reading the partitions of {topic}"))?
-            .len() as u32;
+    fn sight(&self, topic: &str, present: &Present) -> anyhow::Result<()> {
+        let found = present.get(topic).map_or(0, Vec::len) as u32;
         let recorded = self.store.record(topic, found)?;
         let expected = recorded.partitions;
         let is_held = {
@@ -162,9 +165,9 @@ impl Positions {
     }
 
     /// Sets where each partition begins, and holds topics whose committed offsets are gone or out of range.
-    fn place(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
+    fn place(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList, present: &Present) -> anyhow::Result<()> {
         let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
-        let committed = Self::committed(consumer, &topics)?;
+        let committed = Self::committed(consumer, &topics, present)?;
         for topic in &topics {
             match (committed.keys().any(|(of, _)| of == topic), self.is_started(topic)) {
                 (true, false) => self.start(topic)?,
@@ -172,14 +175,15 @@ impl Positions {
                 _ => (),
             }
         }
-        let places: Vec<(String, i32)> = list
+        let places: Vec<TopicPartition> = list
             .elements()
             .iter()
             .map(|element| (element.topic().to_owned(), element.partition()))
             .collect();
+        let ranges = watermarks_of(consumer, &places).context("reading the ranges of partitions")?;
         for (topic, partition) in places {
-            let held =
-                watermarks(consumer, &topic, partition).with_context(|| format!("reading the range of {topic}/{partition}"))?;
+            let held = ranges.get(&(topic.clone(), partition)).copied();
+            let held = held.with_context(|| format!("the brokers do not say what {topic}/{partition} holds"))?;
             let commit = committed.get(&(topic.clone(), partition));
             let start = self
                 .state()
@@ -199,13 +203,22 @@ impl Positions {
     }
 
     /// What is committed of all partitions of the topics, also of those that other replicas read.
-    fn committed(consumer: &BaseConsumer<Self>, topics: &BTreeSet<String>) -> anyhow::Result<BTreeMap<TopicPartition, Commit>> {
-        let mut asked = Vec::new();
-        for topic in topics {
-            let partitions = partitions(consumer, topic).with_context(|| format!("reading the partitions of {topic}"))?;
-            asked.extend(partitions.into_iter().map(|partition| (topic.clone(), partition)));
-        }
+    fn committed(
+        consumer: &BaseConsumer<Self>,
+        topics: &BTreeSet<String>,
+        present: &Present,
+    ) -> anyhow::Result<BTreeMap<TopicPartition, Commit>> {
+        let partitions = |topic| present.get(topic).into_iter().flatten();
+        let asked = topics
+            .iter()
+            .flat_map(|topic| partitions(topic).map(|partition| (topic.clone(), *partition)));
+        let asked: Vec<TopicPartition> = asked.collect();
         patiently(|| commits(consumer, asked.clone())).context("reading committed offsets")
+    }
+
+    /// The topics that there are, asked once for all that is looked up of them.
+    fn present(consumer: &BaseConsumer<Self>) -> anyhow::Result<Present> {
+        patiently(|| all_topics(consumer)).context("asking for topics and their partitions")
     }
 
     fn is_started(&self, topic: &str) -> bool {
@@ -240,11 +253,12 @@ impl Positions {
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
         let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
-        for topic in &topics {
-            self.sight(consumer, topic)?;
-        }
         if !topics.is_empty() {
-            self.place(consumer, list)?;
+            let present = Self::present(consumer)?;
+            for topic in &topics {
+                self.sight(topic, &present)?;
+            }
+            self.place(consumer, list, &present)?;
         }
         consumer.incremental_assign(list).context("assigning partitions")?;
         tracing::info!(source = %self.source, partitions = list.count(), topics = topics.len(), "partitions assigned");
@@ -293,14 +307,15 @@ impl Positions {
             }
             *known = recorded;
         }
-        for topic in &accepted {
-            tracing::info!(topic, "topic accepted");
-            self.sight(consumer, topic)?;
-        }
         if !accepted.is_empty() {
+            let present = Self::present(consumer)?;
+            for topic in &accepted {
+                tracing::info!(topic, "topic accepted");
+                self.sight(topic, &present)?;
+            }
             let mut list = Self::assigned(consumer, |topic| accepted.contains(topic))?;
             if list.count() > 0 {
-                self.place(consumer, &mut list)?;
+                self.place(consumer, &mut list, &present)?;
                 // Not a seek: a partition whose topic was created anew while it was read cannot be sought in.
                 consumer.incremental_unassign(&list).context("leaving accepted topics")?;
                 consumer.incremental_assign(&list).context("resuming accepted topics")?;
@@ -314,18 +329,22 @@ impl Positions {
 
     /// After the consumer said that some position is out of range: finds which, and holds its topic.
     pub(super) fn recheck(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
+        let mut positions = BTreeMap::new();
         for element in consumer.position().context("reading positions")?.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
             if let Offset::Offset(offset) = element.offset() {
-                let held = watermarks(consumer, topic, partition)?;
-                if !held.holds(offset) {
-                    self.hold_out_of_range(topic, partition, offset, held)?;
-                }
+                positions.insert((element.topic().to_owned(), element.partition()), offset);
+            }
+        }
+        let read: Vec<TopicPartition> = positions.keys().cloned().collect();
+        for ((topic, partition), held) in watermarks_of(consumer, &read).context("reading the ranges of partitions")? {
+            let offset = positions[&(topic.clone(), partition)];
+            if !held.holds(offset) {
+                self.hold_out_of_range(&topic, partition, offset, held)?;
             }
         }
         // A partition that was never read has no position; its committed offset is checked instead.
         let mut unread = Self::assigned(consumer, |topic| self.is_read(topic))?;
-        self.place(consumer, &mut unread)?;
+        self.place(consumer, &mut unread, &Self::present(consumer)?)?;
         self.pause_held(consumer)?;
         self.report();
         Ok(())
