@@ -53,7 +53,8 @@ pub async fn run(servers: &mut Servers, rules: &Rules, stories: &[Story], seed: 
     let mut failures = Vec::new();
     let midway = calendar.iter().copied().nth(calendar.len() / 2);
     for day in calendar {
-        if Some(day) == midway {
+        // A base has one policy: a story of other policies is alone in its own.
+        if Some(day) == midway && stories.iter().all(|story| story.policies.is_empty()) {
             adopt_policy(run.servers)?;
         }
         run.day(day, &encoded).await.with_context(|| format!("on {day}"))?;

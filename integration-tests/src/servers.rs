@@ -5,37 +5,35 @@
 mod broker;
 mod database;
 mod processes;
+mod stating;
 mod topics;
 
-use crate::encode::{Message, envelope, partition_of};
+use crate::encode::{Message, partition_of};
 use crate::ground::sources;
 use crate::on_demand::SERVERS;
 use anyhow::{Context, bail, ensure};
 use broker::Broker;
 use domain::date::Timestamp;
+use domain::policy::Edition;
 use domain::source::{Agency, Source};
 pub use processes::{Processes, Replica, SERVICES};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use runtime::kafka::topics::PERSON_RECORDS;
-use runtime::statements::{self, Outcome, Statement};
-use runtime::store::read;
 use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
+use topics::completeness_row;
 pub(crate) use topics::topic_of;
-use topics::{completeness_row, now};
 
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// Policy `release.tolerance_millis`: what a source's clock may be ahead.
 const TOLERANCE: i64 = 250;
 /// Partitions of a source topic, unless a run wants others.
-const PARTITIONS: u16 = 3;
+pub const PARTITIONS: u16 = 3;
 /// The database of a run; the conformance part looks for it after the stories.
 const DATABASE: &str = "canbao_stories";
 /// The name of the tests' own sessions in the database.
@@ -86,7 +84,7 @@ impl Servers {
             ("CANBAO_NORMALISER__TOPIC_REFRESH_MILLIS", "1000".to_owned()),
         ]);
         let mut services = Processes::new(logs, environment)?;
-        let (pool, private) = (fresh(&given, &mut services).await?, private());
+        let (pool, private) = (database::fresh(&given, &mut services, None).await?, private());
         Ok(Self {
             producer: producer(&kafka)?,
             kafka,
@@ -110,12 +108,20 @@ impl Servers {
     /// # Errors
     /// When a service did not end in order, or a server does not answer.
     pub async fn reset(&mut self, partitions: u16) -> anyhow::Result<()> {
+        self.reset_under(partitions, None).await
+    }
+
+    /// The same; the new base begins under a policy of its own.
+    ///
+    /// # Errors
+    /// Those of [`Servers::reset`].
+    pub async fn reset_under(&mut self, partitions: u16, policy: Option<&Edition>) -> anyhow::Result<()> {
         self.services.stop()?;
         self.pool.close().await;
         Broker::new(&self.kafka)?.clear().await?;
         // A new one knows nothing of the topics that are gone.
         self.producer = producer(&self.kafka)?;
-        self.pool = fresh(&self.given, &mut self.services).await?;
+        self.pool = database::fresh(&self.given, &mut self.services, policy).await?;
         self.partitions = partitions;
         self.grown.clear();
         Ok(())
@@ -157,7 +163,7 @@ impl Servers {
         self.pool.close().await;
         let database = database::make(&self.given, DATABASE).await?;
         database::put_back(&database, file)?;
-        self.pool = tester(&database).await?;
+        self.pool = database::tester(&database).await?;
         Ok(())
     }
 
@@ -231,88 +237,6 @@ impl Servers {
         (0..self.partitions_of(&topic)).map(end).collect()
     }
 
-    /// Makes a statement and waits until every shard has applied it; its number.
-    ///
-    /// # Errors
-    /// When it is refused or takes too long.
-    pub async fn state(&mut self, statement: &Statement) -> anyhow::Result<u64> {
-        let id = statements::insert(&self.pool, statement).await?;
-        match statements::wait(&self.pool, id, PATIENCE).await? {
-            Some(Outcome::Applied) => Ok(id as u64),
-            Some(Outcome::Refused(reason)) => bail!("{statement:?} was refused: {reason}"),
-            None => {
-                self.services.check_alive()?;
-                bail!("{statement:?} took longer than {PATIENCE:?}")
-            }
-        }
-    }
-
-    /// Lets every source but the silent ones say that it is complete up to now, and waits until every shard has heard it.
-    ///
-    /// # Errors
-    /// When that takes too long.
-    pub async fn complete(&mut self, silent: &BTreeSet<Source>) -> anyhow::Result<()> {
-        self.beat(silent).await?;
-        // Facts are timed by their append to `person.records`: what came there behind the heartbeat waits for the next one.
-        let waiting = sqlx::query_scalar::<_, i64>("select count(*) from store.pending");
-        if waiting.fetch_one(&self.pool).await? > 0 {
-            self.beat(silent).await?;
-        }
-        Ok(())
-    }
-
-    async fn beat(&mut self, silent: &BTreeSet<Source>) -> anyhow::Result<()> {
-        self.flush()?;
-        // Later than every append time so far, also where the broker's clock and ours differ by some milliseconds.
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        let wanted = self.heartbeat(silent)?;
-        self.flush()?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let missing = self.incomplete(silent, wanted).await?;
-            if missing.is_empty() {
-                return Ok(());
-            }
-            self.services.check_alive()?;
-            ensure!(Instant::now() < deadline, "not complete after {PATIENCE:?}: {missing:?}");
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    }
-
-    /// Lets every source but the silent ones say that it is complete up to now; returns the time that this proves.
-    ///
-    /// # Errors
-    /// When the queue is full.
-    pub fn heartbeat(&self, silent: &BTreeSet<Source>) -> anyhow::Result<Timestamp> {
-        let time = Timestamp(now()?.0 + TOLERANCE - 50);
-        for source in sources().into_iter().filter(|source| !silent.contains(source)) {
-            let (table, row) = completeness_row(source, time)?;
-            let value = envelope("c", None, row.as_object());
-            let (key, value) = (br#"{"id":1}"#.as_slice(), serde_json::to_vec(&value)?);
-            let topic = topic_of(source, table);
-            let record = BaseRecord::to(&topic).key(key).payload(&value).partition(0);
-            self.producer.send(record).map_err(|(error, _)| error)?;
-        }
-        Ok(Timestamp(time.0 - TOLERANCE))
-    }
-
-    /// Sources, but the silent ones, of which some shard has not heard yet that they are complete up to a time.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn incomplete(&self, silent: &BTreeSet<Source>, until: Timestamp) -> anyhow::Result<Vec<Source>> {
-        let mut connection = self.pool.acquire().await?;
-        let shards = read::shards(&mut connection).await?;
-        let heard = |source: &Source| {
-            let at_shard = |at: &Timestamp| *at >= until;
-            shards
-                .iter()
-                .all(|shard| shard.state.complete.get(source).is_some_and(at_shard))
-        };
-        let sources = sources().into_iter();
-        Ok(sources.filter(|source| !silent.contains(source) && !heard(source)).collect())
-    }
-
     /// Writes a message of any topic, as whoever may write there could.
     ///
     /// # Errors
@@ -379,20 +303,4 @@ fn producer(kafka: &str) -> anyhow::Result<BaseProducer> {
         .set("enable.idempotence", "true")
         .set("linger.ms", "1")
         .create()?)
-}
-
-/// An empty database with the tables, which the services are told of.
-async fn fresh(given: &str, services: &mut Processes) -> anyhow::Result<PgPool> {
-    let database = database::make(given, DATABASE).await?;
-    services.share("CANBAO_DATABASE_URL", database.clone());
-    let migrated = services.canbao(&["migrate"])?;
-    ensure!(migrated, "canbao migrate failed, see {}", services.logs().display());
-    tester(&database).await
-}
-
-/// The tests' own sessions in a database.
-async fn tester(database: &str) -> anyhow::Result<PgPool> {
-    let options = PgConnectOptions::from_str(database)?.application_name(TESTER);
-    let connected = PgPool::connect_with(options).await;
-    connected.context("the new database does not answer")
 }

@@ -22,7 +22,7 @@ pub async fn restore(servers: &mut Servers, seed: u64) -> anyhow::Result<String>
     let backup = servers.services.logs().join("backup");
     let mut crew = Crew::new(servers);
     crew.wait(CHANGES).await?;
-    passed(&mut crew).await?;
+    crew.servers.worked_off().await?;
     crew.servers.back_up(&backup)?;
     crew.say("backed up; changes go on");
     crew.wait(CHANGES).await?;
@@ -88,24 +88,10 @@ async fn put_back(crew: &mut Crew<'_>, backup: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until no pass is left.
-async fn passed(crew: &mut Crew<'_>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while sqlx::query_scalar::<_, i64>("select count(*) from store.pass")
-        .fetch_one(&crew.servers.pool)
-        .await?
-        > 0
-    {
-        ensure!(Instant::now() < deadline, "passes are not worked off");
-        crew.wait(Duration::from_millis(300)).await?;
-    }
-    Ok(())
-}
-
 async fn at_rest(crew: &mut Crew<'_>) -> anyhow::Result<Dump> {
     rest::come(crew).await?;
     // Who is published again is worked off behind the logs.
-    passed(crew).await?;
+    crew.servers.worked_off().await?;
     rest::come(crew).await?;
     ensure!(
         crew.servers.services.canbao(&["verify", "--wait", "90"])?,

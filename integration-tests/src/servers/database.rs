@@ -1,9 +1,13 @@
 //! Databases of the tests: made anew beside the one that the address names.
 
+use super::{DATABASE, Processes, TESTER};
 use anyhow::{Context, ensure};
+use domain::policy::Edition;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::path::Path;
 use std::process::Command;
+use std::str::FromStr;
 
 /// Makes one anew, whatever was in it, and returns its address.
 pub(super) async fn make(url: &str, name: &str) -> anyhow::Result<String> {
@@ -16,6 +20,28 @@ pub(super) async fn make(url: &str, name: &str) -> anyhow::Result<String> {
     }
     admin.close().await;
     beside(url, name)
+}
+
+/// An empty database with the tables, which the services are told of; under a policy of its own, or the one that is carried.
+pub(super) async fn fresh(given: &str, services: &mut Processes, policy: Option<&Edition>) -> anyhow::Result<PgPool> {
+    let database = make(given, DATABASE).await?;
+    services.share("CANBAO_DATABASE_URL", database.clone());
+    let mut arguments = vec!["migrate"];
+    let file = services.logs().join("first-policy.toml");
+    if let Some(policy) = policy {
+        std::fs::write(&file, policy.text())?;
+        arguments.extend(["--policy", file.to_str().context("a path that can be written down")?]);
+    }
+    let migrated = services.canbao(&arguments)?;
+    ensure!(migrated, "canbao migrate failed, see {}", services.logs().display());
+    tester(&database).await
+}
+
+/// The tests' own sessions in a database.
+pub(super) async fn tester(database: &str) -> anyhow::Result<PgPool> {
+    let options = PgConnectOptions::from_str(database)?.application_name(TESTER);
+    let connected = PgPool::connect_with(options).await;
+    connected.context("the new database does not answer")
 }
 
 /// The address of a database beside the one that an address names.

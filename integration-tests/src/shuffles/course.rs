@@ -168,7 +168,11 @@ impl Course<'_> {
         let at_percent = |percent: usize| length * percent / 100;
         let snapshot = self.plan.snapshot.map(at_percent);
         let grows = self.plan.grows.map(at_percent);
+        let policies = self.plan.policies.map(|policies| policies.map(at_percent));
         for (at, message) in order.iter().enumerate() {
+            if let Some(nth) = policies.and_then(|policies| policies.iter().position(|place| *place == at)) {
+                self.adopt_policy(nth).await?;
+            }
             if at % (length / PIECES) == 0 {
                 self.servers.flush()?;
                 tokio::time::sleep(MOMENT).await;

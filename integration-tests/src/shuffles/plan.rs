@@ -69,6 +69,8 @@ pub(super) struct Plan {
     pub(super) restore: Option<Restore>,
     /// The business date and go-live come before the rows, not after them.
     pub(super) live_first: bool,
+    /// After how many of a hundred messages another policy comes into force, and after how many it is taken back by the next.
+    pub(super) policies: Option<[usize; 2]>,
     /// `canbao verify` looks at it too.
     pub(super) verify: bool,
 }
@@ -95,6 +97,9 @@ impl fmt::Display for Plan {
         }
         if let Some(restore) = self.restore {
             write!(f, ", restored from {restore:?}")?;
+        }
+        if let Some([other, back]) = self.policies {
+            write!(f, ", another policy from {other} to {back} %")?;
         }
         if let Some(snapshot) = self.snapshot {
             write!(f, ", snapshot at {snapshot} %")?;
@@ -138,6 +143,7 @@ impl Plan {
             broken: draw.below(30),
             mapping: (run + 2 * turn) % 3 == 1,
             live_first: draw.once_in(2),
+            policies: draw.once_in(2).then(|| [10 + draw.below(35), 55 + draw.below(40)]),
             verify: run % 5 == 2,
         }
     }

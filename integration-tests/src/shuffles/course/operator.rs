@@ -1,13 +1,16 @@
 //! What operators do during a run: partitions are added, sources accepted anew, mappings mended, and a lost base restored.
 
 use super::{Course, PATIENCE};
+use crate::policies;
 use crate::servers::{Servers, topic_of};
 use crate::shuffles::plan::Restore;
 use anyhow::{Context, ensure};
 use domain::source::{Agency, Source};
 use runtime::normaliser::source_topic::{self, SourceTopic};
+use runtime::statements::Statement;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The service whose mapping is accepted anew.
@@ -34,6 +37,16 @@ impl Course<'_> {
             self.accept(*source, &["--reread"])?;
         }
         Ok(())
+    }
+
+    /// The first other policy comes into force, or the second, which is the one from the start again: what was claimed under the first goes.
+    pub(super) async fn adopt_policy(&mut self, nth: usize) -> anyhow::Result<()> {
+        let other = match nth {
+            0 => toml::Table::from_iter([("never_enrolled.grace_days".to_owned(), 90.into())]),
+            _ => toml::Table::new(),
+        };
+        let edition = policies::changed(&policies::embedded(), 2 + nth as u32, &other)?;
+        self.state(&Statement::Policy(Arc::new(edition))).await
     }
 
     /// The topics of one source get more partitions, and from now on its keys go by their new number.
