@@ -20,6 +20,7 @@
 mod announced;
 mod books;
 mod compare;
+mod cursor;
 mod entries;
 mod expected;
 mod ledger;

@@ -3,6 +3,7 @@
 //! completeness are not logged, and are compared with what the shard knows.
 
 use super::compare::{Problems, TableReport};
+use super::cursor::Cursor;
 use super::published::digest;
 use crate::topics::{self, Reader};
 use anyhow::Context;
@@ -62,15 +63,15 @@ pub(super) async fn compare(
     show: u32,
     progress: &ProgressBar,
 ) -> anyhow::Result<Compared> {
-    let declare = "declare verify_entries no scroll cursor for
-                   select shard, position, (extract(epoch from logged_at) * 1000)::bigint as at, substr(sha256(body), 1, 16) as digest
-                   from store.source_log order by shard, position";
-    sqlx::query(declare)
-        .execute(&mut *connection)
-        .await
-        .context("opening the source log")?;
+    let query =
+        "select shard, position, (extract(epoch from logged_at) * 1000)::bigint as at, substr(sha256(body), 1, 16) as digest
+                 from store.source_log order by shard, position";
+    let mut rows = Rows {
+        cursor: Cursor::open(connection, "verify_entries", "the source log", query).await?,
+        fetched: VecDeque::new(),
+        ended: false,
+    };
     let consumer = topics::range_reader(settings)?;
-    let mut rows = Rows::default();
     let (mut unchecked, mut newest) = (0, Timestamp(0));
     let mut problems = Problems::new(PERSON_RECORDS, show);
     progress.set_length(shards.len() as u64);
@@ -101,10 +102,7 @@ pub(super) async fn compare(
         }
         progress.inc(1);
     }
-    sqlx::query("close verify_entries")
-        .execute(connection)
-        .await
-        .context("closing the source log")?;
+    rows.cursor.close(connection).await?;
     Ok(Compared {
         report: problems.report(),
         unchecked,
@@ -113,8 +111,8 @@ pub(super) async fn compare(
 }
 
 /// Rows in the order of the cursor.
-#[derive(Debug, Default)]
 struct Rows {
+    cursor: Cursor,
     fetched: VecDeque<Logged>,
     ended: bool,
 }
@@ -122,10 +120,7 @@ struct Rows {
 impl Rows {
     async fn next(&mut self, connection: &mut PgConnection) -> anyhow::Result<Option<Logged>> {
         if self.fetched.is_empty() && !self.ended {
-            let rows = sqlx::query("fetch 10000 from verify_entries")
-                .fetch_all(connection)
-                .await
-                .context("reading the source log")?;
+            let rows = self.cursor.page(connection).await?;
             self.ended = rows.is_empty();
             for row in &rows {
                 self.fetched.push_back(Logged {

@@ -3,6 +3,7 @@
 mod sequences;
 
 use super::compare::{Problems, Sample, TableReport};
+use super::cursor::Cursor;
 use anyhow::Context;
 use domain::date::Day;
 use domain::decision::{Decision, Rulings};
@@ -23,9 +24,6 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-
-/// Rows fetched at a time.
-const FETCH: &str = "fetch 10000 from verify_log";
 
 /// What a shard's log says besides records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -145,28 +143,18 @@ impl SourceLog {
         progress: &ProgressBar,
     ) -> anyhow::Result<Self> {
         let mut log = Self::new(stored, show);
-        sqlx::query(
-            "declare verify_log no scroll cursor for
-             select shard, position, kind, outcome, record, agency, city, \"table\", epoch, partition, \"offset\", body from store.source_log",
-        )
-        .execute(&mut *connection)
-        .await
-        .context("opening the source log: was `canbao migrate` run?")?;
+        let query = "select shard, position, kind, outcome, record, agency, city, \"table\", epoch, partition, \"offset\", body
+                     from store.source_log";
+        let cursor = Cursor::open(connection, "verify_log", "the source log", query).await?;
         loop {
-            let rows = sqlx::query(FETCH)
-                .fetch_all(&mut *connection)
-                .await
-                .context("reading the source log")?;
+            let rows = cursor.page(connection).await?;
             if rows.is_empty() {
                 break;
             }
             tokio::task::block_in_place(|| rows.iter().try_for_each(|row| log.add(row)))?;
             progress.inc(rows.len() as u64);
         }
-        sqlx::query("close verify_log")
-            .execute(connection)
-            .await
-            .context("closing the source log")?;
+        cursor.close(connection).await?;
         log.origins.values_mut().for_each(|versions| versions.sort_unstable());
         Ok(log)
     }

@@ -5,6 +5,7 @@
 //! than it. Three stages keep that apart, see [`Stage`].
 
 use super::compare::{Problems, TableReport};
+use super::cursor::Cursor;
 use super::expected::Sheet;
 use super::{outbox, registry, told};
 use crate::topics::{self, Reader};
@@ -217,17 +218,10 @@ impl Fold<'_> {
 
     /// What stands in the outbox of the snapshot.
     async fn queued(&self, connection: &mut PgConnection, sinks: &mut Sinks<'_>) -> anyhow::Result<()> {
-        let declare = "declare verify_outbox no scroll cursor for
-                       select shard, sequence, topic, key, headers, value from store.outbox order by shard, sequence";
-        sqlx::query(declare)
-            .execute(&mut *connection)
-            .await
-            .context("opening the outbox")?;
+        let query = "select shard, sequence, topic, key, headers, value from store.outbox order by shard, sequence";
+        let cursor = Cursor::open(connection, "verify_outbox", "the outbox", query).await?;
         loop {
-            let rows = sqlx::query("fetch 5000 from verify_outbox")
-                .fetch_all(&mut *connection)
-                .await
-                .context("reading the outbox")?;
+            let rows = cursor.page(connection).await?;
             if rows.is_empty() {
                 break;
             }
@@ -254,11 +248,7 @@ impl Fold<'_> {
             sinks.registry.partition_ends();
             sinks.send(connection).await?;
         }
-        sqlx::query("close verify_outbox")
-            .execute(connection)
-            .await
-            .context("closing the outbox")?;
-        Ok(())
+        cursor.close(connection).await
     }
 }
 

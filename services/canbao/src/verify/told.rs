@@ -5,6 +5,7 @@ mod check;
 
 use super::announced::{Row as AnnouncedRow, announced_row};
 use super::compare::{Problems, TableReport};
+use super::cursor::Cursor;
 use super::expected::Sheet;
 use super::published::{Record, Stage, alerts_of, digest, unreadable};
 use anyhow::Context;
@@ -173,9 +174,7 @@ impl<'a> Sink<'a> {
     /// When the database does not answer.
     pub(super) async fn compare(mut self, connection: &mut PgConnection) -> anyhow::Result<Vec<TableReport>> {
         // A person without a number who came from another shard has left a row there: the newest is what was told last.
-        sqlx::query(
-            "declare verify_told no scroll cursor for
-             select coalesce(a.finding, s.finding, e.finding) as finding, a.known, a.shard, a.anchor, a.person, a.about, a.revision, a.open,
+        let query = "select coalesce(a.finding, s.finding, e.finding) as finding, a.known, a.shard, a.anchor, a.person, a.about, a.revision, a.open,
                     a.region, a.body, s.stages, s.revisions, s.opens, s.baselines, s.tolds, s.wholes,
                     e.alert_stages, e.alert_revisions, e.actions, e.alert_wholes
              from (select distinct on (finding) *, true as known from store.announced order by finding, revision desc, open desc) a
@@ -184,16 +183,10 @@ impl<'a> Sink<'a> {
                         from pg_temp.verify_state group by finding) s on s.finding = a.finding
              full join (select finding, array_agg(stage) as alert_stages, array_agg(revision) as alert_revisions,
                                array_agg(action) as actions, array_agg(whole) as alert_wholes
-                        from pg_temp.verify_alert group by finding) e on e.finding = coalesce(a.finding, s.finding)",
-        )
-        .execute(&mut *connection)
-        .await
-        .context("comparing what was told")?;
+                        from pg_temp.verify_alert group by finding) e on e.finding = coalesce(a.finding, s.finding)";
+        let cursor = Cursor::open(connection, "verify_told", "what was told", query).await?;
         loop {
-            let rows = sqlx::query("fetch 5000 from verify_told")
-                .fetch_all(&mut *connection)
-                .await
-                .context("comparing what was told")?;
+            let rows = cursor.page(connection).await?;
             if rows.is_empty() {
                 break;
             }
@@ -201,10 +194,7 @@ impl<'a> Sink<'a> {
                 self.compare_row(row)?;
             }
         }
-        sqlx::query("close verify_told")
-            .execute(connection)
-            .await
-            .context("comparing what was told")?;
+        cursor.close(connection).await?;
         Ok(vec![self.of_states.report(), self.of_alerts.report()])
     }
 
