@@ -303,6 +303,7 @@ impl Course<'_> {
     /// Waits until nothing is in flight, and compares with the function.
     async fn settle(self, population: &Population) -> anyhow::Result<Dump> {
         self.servers.complete(&BTreeSet::new()).await?;
+        self.servers.worked_off().await?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let dump = dump::dump(self.servers).await?;

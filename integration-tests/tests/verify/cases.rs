@@ -27,7 +27,7 @@ const BASE: &[Case] = &[
     case("a directory entry dropped", "delete from store.directory where ctid = (select ctid from store.directory where not deleted limit 1)", &[("directory", "missing")]),
     case("a due date deleted", "delete from store.due where ctid = (select ctid from store.due limit 1)", &[("due", "missing")]),
     case("somebody due who is nobody", "insert into store.due values (9, '2020-01-01', '\\x01000000000000000000000000000009', '\\x01000000000000000000000000000009')", &[("due", "unexpected")]),
-    case("a counter changed", "update store.counter set value = value + 1 where ctid = (select ctid from store.counter limit 1)", &[("counter", "differs in value")]),
+    case("a counter changed", "update store.counter set value = value + 1 where ctid = (select ctid from store.counter where value > 0 limit 1)", &[("counter", "differs in value")]),
     case("a member of a crowd invented", "insert into store.member values (9, '\\x01000000000000000000000000000008', '\\x01000000000000000000000000000008',
          '\\x01000000000000000000000000000009', '', '')", &[("member", "unexpected")]),
     case("a guest invented", "insert into store.guest values (9, '\\x01000000000000000000000000000008', '\\x01000000000000000000000000000009')", &[("guest", "unexpected")]),
