@@ -9,7 +9,7 @@ use domain::decision::{Decision, kept};
 use domain::ids::{IdKey, RecordId};
 use domain::policy::Edition;
 use domain::source::{Source, TableName};
-use runtime::debezium::Key;
+use runtime::debezium::{Key, KeyColumn};
 use runtime::dialect::Dialects;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -294,7 +294,7 @@ impl Encoder<'_> {
             .with_context(|| format!("no table {}", event.table))?;
         let mut columns = Row::new();
         let mut label = Vec::new();
-        for column in table.key_columns() {
+        for KeyColumn { name: column, .. } in table.key_columns() {
             let value = stated.get(column).with_context(|| format!("no key column {column}"))?;
             label.push(plain(value));
             columns.insert(column.clone(), self.key_value(&event.table, column, value)?);

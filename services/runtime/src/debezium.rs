@@ -5,19 +5,21 @@
 //! The forms are those captured in `schemas/contracts/captured`.
 
 mod cell;
+pub mod decimal;
 mod error;
+mod key;
 
 pub use cell::{Cell, Row};
 pub use error::{ErrorClass, NormaliseError};
+pub use key::{Key, KeyColumn, KeyType};
 
 use crate::limits::LARGEST_MESSAGE;
-use domain::limits::{LONGEST_KEY, has_control};
 use domain::source::Source;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// What Debezium writes instead of a large unchanged column when the replica identity is not FULL.
 pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
@@ -111,7 +113,8 @@ impl<'a> Envelope<'a> {
         let outer: RawEnvelope = parse_object(text, "value")?;
         let inner = match (&outer.op, outer.payload) {
             (None, Some(payload)) => parse_object(payload.get(), "value")?,
-            (None, None) if outer.schema.is_some() => return Ok(None),
+            // Connect's converter before 2.3 writes a tombstone as an envelope of two nulls (KAFKA-3832).
+            (None, None) if outer.is_wrapped => return Ok(None),
             _ => outer,
         };
         let code = match &inner.op {
@@ -158,7 +161,9 @@ impl<'a> Envelope<'a> {
 
 #[derive(Deserialize)]
 struct RawEnvelope<'a> {
-    schema: Option<IgnoredAny>,
+    /// There is a schema, be it `null`.
+    #[serde(rename = "schema", default, deserialize_with = "is_there")]
+    is_wrapped: bool,
     #[serde(borrow)]
     payload: Option<&'a RawValue>,
     /// A cell, since text with escapes cannot be borrowed.
@@ -172,98 +177,8 @@ struct RawEnvelope<'a> {
     source: Option<&'a RawValue>,
 }
 
-/// A message key.
-pub struct Key<'a> {
-    /// Canonical text: a JSON object of the key columns. Two spellings of one key (escapes, order, with or without schema)
-    /// have one text. May be personal.
-    pub text: String,
-    /// The values, in the order of the columns.
-    pub cells: Vec<Cell<'a>>,
-}
-
-impl<'a> Key<'a> {
-    /// Reads the key columns, which must come in ascending order of their names.
-    ///
-    /// Fails with [`ErrorClass::MissingKey`] when the message or one of its columns has none, with
-    /// [`ErrorClass::KeyMismatch`] when the key has other columns, or values that are neither text, integer nor boolean, with
-    /// [`ErrorClass::Oversized`] when it is longer than anything a key is made of.
-    pub fn parse(key: Option<&'a [u8]>, columns: &[String]) -> Result<Self, NormaliseError> {
-        let row = parse_key(key, columns)?;
-        if row.unnamed > 0 {
-            return Err(NormaliseError::new(
-                ErrorClass::KeyMismatch,
-                None,
-                "no key columns but those the mapping names",
-            ));
-        }
-        Ok(Self {
-            text: canonical_text(columns, &row.cells)?,
-            cells: row.cells,
-        })
-    }
-}
-
-/// Writes key columns as canonical JSON; refuses null and what is neither text, integer nor boolean.
-fn canonical_text(columns: &[String], cells: &[Cell<'_>]) -> Result<String, NormaliseError> {
-    let mut text = String::with_capacity(32);
-    for (column, cell) in columns.iter().zip(cells) {
-        text.push(if text.is_empty() { '{' } else { ',' });
-        push_json(&mut text, column);
-        text.push(':');
-        match cell {
-            Cell::Text(value) => push_json(&mut text, value),
-            Cell::Integer(value) => text.push_str(&value.to_string()),
-            Cell::Boolean(value) => text.push_str(if *value { "true" } else { "false" }),
-            Cell::Null => {
-                return Err(NormaliseError::new(
-                    ErrorClass::MissingKey,
-                    Some(column),
-                    "a value in every key column",
-                ));
-            }
-            Cell::Other => {
-                return Err(NormaliseError::new(
-                    ErrorClass::KeyMismatch,
-                    Some(column),
-                    "text, an integer or a boolean",
-                ));
-            }
-        }
-    }
-    text.push('}');
-    if text.len() > LONGEST_KEY {
-        let expected = format!("a key of at most {LONGEST_KEY} bytes");
-        return Err(NormaliseError::new(ErrorClass::Oversized, None, expected));
-    }
-    Ok(text)
-}
-
-fn parse_key<'a>(key: Option<&'a [u8]>, columns: &[String]) -> Result<Row<'a>, NormaliseError> {
-    #[derive(Deserialize)]
-    struct Wrapped<'a> {
-        schema: Option<IgnoredAny>,
-        #[serde(borrow)]
-        payload: Option<&'a RawValue>,
-    }
-    let missing = || {
-        NormaliseError::new(
-            ErrorClass::MissingKey,
-            None,
-            "a JSON object with the key columns as message key",
-        )
-    };
-    let text = text_of(key, "key")?.ok_or_else(missing)?;
-    let text = match parse_object::<Wrapped>(text, "key")? {
-        Wrapped {
-            schema: Some(_),
-            payload: Some(payload),
-        } => payload.get(),
-        _ => text,
-    };
-    Row::read(text, columns).map_err(|error| match error.class {
-        ErrorClass::WrongEnvelope => NormaliseError::new(ErrorClass::KeyMismatch, None, "a JSON object with the key columns"),
-        _ => error,
-    })
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// The JSON text of a key or value; `None` when there is none.
@@ -297,24 +212,6 @@ fn parse_object<'a, T: Deserialize<'a>>(text: &'a str, part: &'static str) -> Re
 
 fn wrong_envelope(expected: &'static str) -> NormaliseError {
     NormaliseError::new(ErrorClass::WrongEnvelope, None, expected)
-}
-
-fn push_json(text: &mut String, value: &str) {
-    // Only control characters, quotes and backslashes need escapes.
-    if !value.bytes().any(|byte| byte == b'"' || byte == b'\\') && !has_control(value) {
-        text.push('"');
-        text.push_str(value);
-        text.push('"');
-        return;
-    }
-    // JSON allows those above ASCII as they are; in a text that people look at they have no place.
-    for c in serde_json::Value::from(value).to_string().chars() {
-        if c.is_control() {
-            write!(text, "\\u{:04x}", u32::from(c)).expect("a string");
-        } else {
-            text.push(c);
-        }
-    }
 }
 
 #[cfg(test)]

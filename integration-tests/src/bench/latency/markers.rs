@@ -9,7 +9,7 @@ use domain::ids::{IdKey, RecordId};
 use domain::source::{Source, TableName};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord};
-use runtime::debezium::Key;
+use runtime::debezium::{Key, KeyColumn, KeyType};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -90,7 +90,11 @@ impl Markers {
 
     fn record(&self, row: &Row) -> anyhow::Result<RecordId> {
         let bytes = serde_json::to_vec(&row.key)?;
-        let text = Key::parse(Some(&bytes), &[row.column.to_owned()])?.text;
+        let column = KeyColumn {
+            name: row.column.to_owned(),
+            kind: KeyType::Any,
+        };
+        let text = Key::parse(Some(&bytes), &[column])?.text;
         let source: Source = row.source.parse()?;
         Ok(self.key.record(source, &TableName::new(row.table), &text))
     }

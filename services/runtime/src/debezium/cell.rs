@@ -1,8 +1,9 @@
 //! Cells and rows: the columns of a row that somebody asked for.
 
+use super::decimal;
 use super::error::{ErrorClass, NormaliseError};
-use serde::Deserializer;
-use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -14,7 +15,7 @@ pub enum Cell<'a> {
     Null,
     /// A boolean.
     Boolean(bool),
-    /// An integer: numbers, days, microseconds.
+    /// An integer: numbers, days, microseconds; also where a connector writes it as `1.0` or as a decimal with its scale.
     Integer(i64),
     /// Text, borrowed unless it holds escapes.
     Text(Cow<'a, str>),
@@ -53,8 +54,8 @@ impl<'de> Visitor<'de> for CellVisitor {
         Ok(i64::try_from(value).map_or(Cell::Other, Cell::Integer))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Cell::Other)
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(decimal::of_float(value))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
@@ -71,9 +72,35 @@ impl<'de> Visitor<'de> for CellVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Cell::Other)
+        // A decimal with its scale is the only object that is a value.
+        let (mut scale, mut unscaled, mut other) = (None, None, false);
+        while let Some(name) = map.next_key::<Part>()? {
+            match name {
+                Part::Scale => scale = Some(map.next_value::<Cell<'de>>()?),
+                Part::Value => unscaled = Some(map.next_value::<Cell<'de>>()?),
+                Part::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    other = true;
+                }
+            }
+        }
+        Ok(match (scale, unscaled, other) {
+            (Some(Cell::Integer(scale)), Some(Cell::Text(base64)), false) => {
+                decimal::integer(&base64, scale).map_or(Cell::Other, Cell::Integer)
+            }
+            _ => Cell::Other,
+        })
     }
+}
+
+/// A part of an object in a cell.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Part {
+    Scale,
+    Value,
+    #[serde(other)]
+    Other,
 }
 
 /// Chosen columns of a row.
@@ -86,7 +113,7 @@ pub struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// Reads the columns from the JSON text of a row; what the row does not have is [`Cell::Null`].
-    pub fn read(json: &'a str, columns: &[String]) -> Result<Self, NormaliseError> {
+    pub fn read(json: &'a str, columns: &[impl AsRef<str>]) -> Result<Self, NormaliseError> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         RowSeed { columns }.deserialize(&mut deserializer).map_err(|error| {
             let class = if error.is_data() {
@@ -99,11 +126,11 @@ impl<'a> Row<'a> {
     }
 }
 
-struct RowSeed<'c> {
-    columns: &'c [String],
+struct RowSeed<'c, C> {
+    columns: &'c [C],
 }
 
-impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+impl<'de, C: AsRef<str>> DeserializeSeed<'de> for RowSeed<'_, C> {
     type Value = Row<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Row<'de>, D::Error> {
@@ -111,7 +138,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for RowSeed<'_> {
+impl<'de, C: AsRef<str>> Visitor<'de> for RowSeed<'_, C> {
     type Value = Row<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,12 +169,12 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 
 /// Finds a column's place without copying its name. Rows of a table mostly have their columns in one order, so the search
 /// starts after the last hit.
-struct ColumnSeed<'c> {
-    columns: &'c [String],
+struct ColumnSeed<'c, C> {
+    columns: &'c [C],
     next: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for ColumnSeed<'_> {
+impl<'de, C: AsRef<str>> DeserializeSeed<'de> for ColumnSeed<'_, C> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -155,7 +182,7 @@ impl<'de> DeserializeSeed<'de> for ColumnSeed<'_> {
     }
 }
 
-impl Visitor<'_> for ColumnSeed<'_> {
+impl<C: AsRef<str>> Visitor<'_> for ColumnSeed<'_, C> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,9 +193,9 @@ impl Visitor<'_> for ColumnSeed<'_> {
         let start = self.next.min(self.columns.len());
         let after = self.columns[start..]
             .iter()
-            .position(|column| column == name)
+            .position(|column| column.as_ref() == name)
             .map(|at| at + start);
-        Ok(after.or_else(|| self.columns[..start].iter().position(|column| column == name)))
+        Ok(after.or_else(|| self.columns[..start].iter().position(|column| column.as_ref() == name)))
     }
 }
 
@@ -203,13 +230,24 @@ mod tests {
     }
 
     #[test]
+    fn decimals_that_are_whole_are_integers() {
+        let columns = ["a", "b", "c", "d"].map(String::from);
+        let row = Row::read(
+            r#"{"a":{"scale":0,"value":"AQ=="},"b":{"value":"ZA==","scale":2},"c":7.0,"d":{"scale":1,"value":"AQ=="}}"#,
+            &columns,
+        );
+        let expected = [Cell::Integer(1), Cell::Integer(1), Cell::Integer(7), Cell::Other];
+        assert!(row.is_ok_and(|row| row.cells == expected));
+    }
+
+    #[test]
     fn no_rows() {
         for (json, class) in [
             ("[]", ErrorClass::WrongEnvelope),
             ("\"a\"", ErrorClass::WrongEnvelope),
             ("{", ErrorClass::NotJson),
         ] {
-            assert_eq!(Row::read(json, &[]).err().map(|error| error.class), Some(class));
+            assert_eq!(Row::read(json, &[""; 0]).err().map(|error| error.class), Some(class));
         }
     }
 }

@@ -1,14 +1,23 @@
 use super::*;
+use domain::limits::LONGEST_KEY;
 
-fn columns(names: &[&str]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
+fn columns(names: &[&str]) -> Vec<KeyColumn> {
+    typed(names, KeyType::Any)
+}
+
+fn typed(names: &[&str], kind: KeyType) -> Vec<KeyColumn> {
+    let column = |name: &&str| KeyColumn {
+        name: (*name).to_owned(),
+        kind,
+    };
+    names.iter().map(column).collect()
 }
 
 fn class<T: std::fmt::Debug>(result: Result<T, NormaliseError>) -> ErrorClass {
     result.expect_err("an error").class
 }
 
-fn canonical_key(key: Option<&[u8]>, names: &[String]) -> Result<String, NormaliseError> {
+fn canonical_key(key: Option<&[u8]>, names: &[KeyColumn]) -> Result<String, NormaliseError> {
     Key::parse(key, names).map(|key| key.text)
 }
 
@@ -29,6 +38,39 @@ fn keys_have_one_spelling() {
     assert_eq!(quoted.as_deref(), Ok(r#"{"a":"\"\\\n"}"#));
     let controls = canonical_key(Some("{\"a\":\"\\u0000\u{7f}\u{85}é\"}".as_bytes()), &columns(&["a"]));
     assert_eq!(controls.as_deref(), Ok(r#"{"a":"\u0000\u007f\u0085é"}"#));
+}
+
+#[test]
+fn one_key_is_one_row_whatever_its_type() {
+    let text = |value: &str, kind| canonical_key(Some(format!(r#"{{"a":{value}}}"#).as_bytes()), &typed(&["a"], kind));
+    let variable = r#"{"scale":0,"value":"AQ=="}"#;
+    for value in ["1", "1.0", r#""1""#, variable] {
+        for kind in [KeyType::Any, KeyType::Integer, KeyType::Base64 { scale: 0 }] {
+            let base64 = matches!(kind, KeyType::Base64 { .. });
+            let value = if base64 && value == r#""1""# { r#""AQ==""# } else { value };
+            assert_eq!(text(value, kind).as_deref(), Ok(r#"{"a":1}"#), "{value} {kind:?}");
+        }
+        assert_eq!(text(value, KeyType::Text).as_deref(), Ok(r#"{"a":"1"}"#), "{value}");
+    }
+    for (value, kind, expected) in [
+        (r#""007""#, KeyType::Any, r#"{"a":"007"}"#),
+        (r#""007""#, KeyType::Integer, r#"{"a":7}"#),
+        (r#""1.00""#, KeyType::Integer, r#"{"a":1}"#),
+        (r#""ZA==""#, KeyType::Base64 { scale: 2 }, r#"{"a":1}"#),
+        ("true", KeyType::Any, r#"{"a":true}"#),
+    ] {
+        assert_eq!(text(value, kind).as_deref(), Ok(expected), "{value} {kind:?}");
+    }
+    for (value, kind) in [
+        ("1.5", KeyType::Any),
+        (r#""A1""#, KeyType::Integer),
+        ("true", KeyType::Text),
+        (r#""ZQ==""#, KeyType::Base64 { scale: 2 }),
+        (r#"{"scale":0,"value":"?"}"#, KeyType::Any),
+    ] {
+        assert_eq!(class(text(value, kind)), ErrorClass::KeyMismatch, "{value} {kind:?}");
+    }
+    assert_eq!(class(text("null", KeyType::Integer)), ErrorClass::MissingKey);
 }
 
 #[test]
@@ -76,6 +118,9 @@ fn values_that_say_nothing() {
         Some(""),
         Some("null"),
         Some(r#"{"schema":{"type":"struct"},"payload":null}"#),
+        // Before Kafka 2.3 (KAFKA-3832).
+        Some(r#"{"schema":null,"payload":null}"#),
+        Some(r#"{"payload":null,"schema":null}"#),
     ] {
         assert!(Envelope::parse(value.map(str::as_bytes)).expect("valid").is_none());
     }

@@ -6,6 +6,7 @@ use super::field::{Field, Kind};
 use super::shape::{Content, Encoding, Need};
 use super::table::{Mapping, Table};
 use super::{Dialect, DialectError, problem};
+use crate::debezium::{KeyColumn, KeyType};
 use domain::division::City;
 use domain::document::DocumentKind;
 use domain::limits::{self, LARGEST_RANK};
@@ -55,10 +56,56 @@ struct CodesFile {
 #[serde(deny_unknown_fields)]
 struct TableFile {
     kind: String,
-    key: Vec<String>,
+    key: Vec<KeyFile>,
     /// Kind of the document when no column states it.
     document: Option<String>,
     fields: BTreeMap<String, FieldFile>,
+}
+
+/// A key column: its name, or a table with its type.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a column name, or a table with column, type and, of base64, scale")]
+enum KeyFile {
+    Name(String),
+    Typed(TypedKeyFile),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedKeyFile {
+    column: String,
+    #[serde(rename = "type")]
+    kind: KeyTypeFile,
+    /// Digits behind the point, of `base64`.
+    #[serde(default)]
+    scale: u8,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeyTypeFile {
+    Integer,
+    Text,
+    Base64,
+}
+
+impl KeyFile {
+    fn column(&self) -> KeyColumn {
+        match self {
+            Self::Name(name) => KeyColumn {
+                name: name.clone(),
+                kind: KeyType::Any,
+            },
+            Self::Typed(typed) => KeyColumn {
+                name: typed.column.clone(),
+                kind: match typed.kind {
+                    KeyTypeFile::Integer => KeyType::Integer,
+                    KeyTypeFile::Text => KeyType::Text,
+                    KeyTypeFile::Base64 => KeyType::Base64 { scale: typed.scale },
+                },
+            },
+        }
+    }
 }
 
 /// A field's mapping: the name of a column, or a table with more.
@@ -206,12 +253,12 @@ impl Compiler<'_> {
                 )
             })?,
         };
-        let mut key = table.key.clone();
-        key.sort();
-        if key.is_empty() || key.iter().any(String::is_empty) || key.windows(2).any(|pair| pair[0] == pair[1]) {
+        let mut key: Vec<KeyColumn> = table.key.iter().map(KeyFile::column).collect();
+        key.sort_by(|one, two| one.name.cmp(&two.name));
+        let mut columns: Vec<String> = key.iter().map(|column| column.name.clone()).collect();
+        if columns.is_empty() || columns.iter().any(String::is_empty) || columns.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(self.problem("key", "expected the names of the key columns, each once"));
         }
-        let mut columns = key.clone();
         let mut fields = vec![None; Field::ALL.len()];
         for (name, written) in &table.fields {
             let (field, content) = self.field(kind, name)?;

@@ -131,11 +131,15 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
 
 /// A row's key columns must hold what the message's key holds; columns that the row does not carry are not compared.
 fn check_key(table: &Table, key: &[Cell<'_>], reader: &Reader<'_, '_>) -> Result<(), NormaliseError> {
-    let differs = |(of_key, of_row): (&Cell<'_>, &Cell<'_>)| *of_row != Cell::Null && of_key != of_row;
-    match key.iter().zip(reader.key()).position(differs) {
+    let columns = table.key_columns();
+    let differs = |at: &usize| {
+        let (of_key, of_row) = (&key[*at], &reader.key()[*at]);
+        *of_row != Cell::Null && columns[*at].kind.value(of_key) != columns[*at].kind.value(of_row)
+    };
+    match (0..columns.len()).find(differs) {
         None => Ok(()),
         Some(at) => {
-            let column = Some(table.key_columns()[at].as_str());
+            let column = Some(columns[at].name.as_str());
             Err(NormaliseError::new(
                 ErrorClass::KeyMismatch,
                 column,

@@ -3,6 +3,7 @@
 use super::codes::Codes;
 use super::field::{Field, Kind};
 use super::shape::Encoding;
+use crate::debezium::KeyColumn;
 use domain::document::DocumentKind;
 use domain::source::TableName;
 
@@ -20,7 +21,7 @@ pub struct Table {
     /// Kind of the document when no column states it.
     pub(super) document: DocumentKind,
     /// Key columns, ascending by name.
-    pub(super) key: Vec<String>,
+    pub(super) key: Vec<KeyColumn>,
     /// Every column that is read: the key columns first, then the mapped ones.
     pub(super) columns: Vec<String>,
     /// Mappings by position of the field in [`Field::ALL`].
@@ -40,7 +41,7 @@ pub(super) struct Mapping {
 
 impl Table {
     /// The key columns, ascending by name.
-    pub fn key_columns(&self) -> &[String] {
+    pub fn key_columns(&self) -> &[KeyColumn] {
         &self.key
     }
 

@@ -134,7 +134,7 @@ impl Region {
     ///
     /// # Errors
     /// Whatever must not be skipped: a failed delivery, a lost store, a fatal error of the client.
-    pub(super) fn run(mut self) -> anyhow::Result<()> {
+    pub(super) fn run(&mut self) -> anyhow::Result<()> {
         self.consumer.context().report();
         while !self.shared.shutdown.requested() {
             self.consumer

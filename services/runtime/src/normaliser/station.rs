@@ -16,7 +16,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use schemas::Codec;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// The first pause before a region begins again; each is twice as long as the one before, up to [`LONGEST`].
@@ -25,6 +25,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// A region that worked for so long failed for the first time.
 const WORKED: Duration = Duration::from_secs(300);
+/// How long a region waits for its group to let it go.
+const LEAVE: Duration = Duration::from_secs(3);
 /// How soon a request to end is noticed in a pause.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -67,7 +69,9 @@ impl Station {
         let mut pause = FIRST;
         loop {
             let began = Instant::now();
-            let Err(error) = region.run() else { return Ok(()) };
+            let ran = region.run();
+            leave(self.source, region);
+            let Err(error) = ran else { return Ok(()) };
             let (source, cause) = (self.source, session::explain_any(&error));
             if ends_all(&error) {
                 tracing::error!(%source, cause, "a region ended, and the producer of all regions with it");
@@ -96,6 +100,20 @@ impl Station {
                 }
             };
         }
+    }
+}
+
+/// Lets go of a region's group, or of the wait for that: a group in the middle of a rebalance answers nobody who leaves until it is over,
+/// which can be longer than an orderly end may take. All that was read is committed or given up by now.
+fn leave(source: Source, region: Region) {
+    let (left, done) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(region);
+        // Nobody waits any more when it took too long.
+        let _ = left.send(());
+    });
+    if done.recv_timeout(LEAVE).is_err() {
+        tracing::warn!(%source, "the group is in a rebalance and does not answer: it will notice by the end of the session");
     }
 }
 
