@@ -4,6 +4,7 @@
 //! one function that turns a source message into inputs of the base, a control statement or a dead letter: the normalisers
 //! and `canbao verify` both call it.
 
+mod calendar;
 mod codes;
 mod digest;
 mod facts;

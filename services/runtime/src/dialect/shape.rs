@@ -200,14 +200,21 @@ named! {
         Boolean = "bool",
         /// Days since 1970-01-01 (`DATE`, `io.debezium.time.Date`).
         DateDays = "date-days",
-        /// Text `yyyy-mm-dd`, `yyyy/mm/dd` or `yyyymmdd`.
+        /// Text `yyyy-mm-dd`, `yyyy/mm/dd` or `yyyymmdd`, or the integer `yyyymmdd`.
         DateText = "date-text",
         /// A month as the integer or text `yyyymm`, or the text `yyyy-mm`.
         YearMonth = "yyyymm",
+        /// Milliseconds of a wall clock in China since 1970-01-01T00:00 (`io.debezium.time.Timestamp`: Oracle's `DATE`, `DATETIME(0)` to
+        /// `(3)`, whatever comes under `time.precision.mode=connect`).
+        TimestampMillis = "timestamp-millis",
         /// Microseconds of a wall clock in China since 1970-01-01T00:00 (`timestamp`, `io.debezium.time.MicroTimestamp`).
         TimestampMicros = "timestamp-micros",
+        /// Nanoseconds of a wall clock in China since 1970-01-01T00:00 (`io.debezium.time.NanoTimestamp`: `TIMESTAMP(7)` to `(9)`).
+        TimestampNanos = "timestamp-nanos",
         /// ISO 8601 text with its zone (`timestamptz`, `io.debezium.time.ZonedTimestamp`).
         TimestampText = "timestamp-text",
+        /// Text of a wall clock in China without a zone: `yyyy-mm-dd hh:mm:ss`, also with `T` and with a fraction.
+        WallClockText = "wall-clock-text",
         /// Text or integer of 2, 4, 6, 9 or 12 digits.
         Division = "division",
     }
@@ -221,9 +228,23 @@ impl Content {
         match self {
             Text | Code(_) | Ethnicity => &[E::Text, E::Integer],
             Flag => &[E::Boolean, E::Text, E::Integer],
-            Day => &[E::DateDays, E::DateText, E::TimestampMicros, E::TimestampText],
+            Day => &[
+                E::DateDays,
+                E::DateText,
+                E::TimestampMillis,
+                E::TimestampMicros,
+                E::TimestampNanos,
+                E::TimestampText,
+                E::WallClockText,
+            ],
             Month => &[E::YearMonth],
-            Instant => &[E::TimestampText, E::TimestampMicros],
+            Instant => &[
+                E::TimestampText,
+                E::WallClockText,
+                E::TimestampMillis,
+                E::TimestampMicros,
+                E::TimestampNanos,
+            ],
             Division => &[E::Division],
         }
     }
