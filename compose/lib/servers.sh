@@ -54,9 +54,9 @@ set_dialects() { # exports CANBAO_DIALECTS: the mappings of the three agencies, 
     export CANBAO_DIALECTS
 }
 
-build() { # the binaries of the whole workspace, in BIN
+build() { # the binaries of the whole workspace, in BIN; of more where BUILD_TARGETS names it
     need_c_toolchain
     need_cargo
     step "building (the first time takes some minutes)"
-    (cd "$ROOT" && cargo build --workspace --profile "$PROFILE") || die "the build failed"
+    (cd "$ROOT" && cargo build --workspace --profile "$PROFILE" ${BUILD_TARGETS[@]+"${BUILD_TARGETS[@]}"}) || die "the build failed"
 }
