@@ -180,6 +180,9 @@ pub struct TemporaryResident {
 /// ([`crate::correction`]), which outlive the row's next versions: one where the number was given up, under the name the row had, and
 /// one where the other was taken, under the name it has. A row of a correction table stands where the number was given up. What they
 /// come to is judged by the present of that number, see [`crate::neighbourhood`].
+///
+/// With one number twice it is a renaming (更名): the row of public security that it was read from had the name of the record's
+/// identity under that number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Correction {
     /// The number that was wrong.

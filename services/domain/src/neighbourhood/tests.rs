@@ -16,6 +16,8 @@ use crate::source::{Agency, Source, TableName, Version};
 use proptest::prelude::*;
 use std::sync::Arc;
 
+mod names;
+
 fn key() -> IdKey {
     IdKey::new(1, &[7; 32])
 }
