@@ -23,7 +23,7 @@ HEADER = """\
 
 # Shapes of one character (新旧字形) that Unicode keeps apart for the sake of older codes, beside those it calls so itself (kZVariant).
 SHAPES = """
-高髙 青靑 真眞 慎愼 清淸 黑黒 步歩 每毎 尚尙 告吿 即卽 既旣 郎郞 研硏 教敎 俞兪 值値 德徳 概槪 曾曽 增増 层層 县県 宽寛 宾賔 静静 晴晴 精精
+高髙 青靑 真眞 慎愼 清淸 黑黒 步歩 每毎 尚尙 告吿 即卽 既旣 郎郞 研硏 教敎 俞兪 值値 德徳 概槪 曾曽 增増 县県 宽寛 宾賔
 姬姫 巢巣 插揷 宫宮 冉冄 侯矦 吉𠮷 丰丯 徵徴 惠恵 黄黃 吴呉 户戸
 """
 

@@ -115,14 +115,8 @@ impl Name {
         if found != NameMatch::Different {
             return found;
         }
-        let written = |slots: &[Slot]| {
-            slots
-                .iter()
-                .copied()
-                .filter(|slot| !slot.is_separator())
-                .collect::<Vec<Slot>>()
-        };
-        let found = aligned(written(&one).into_iter(), written(&two).into_iter());
+        let written = |slot: &Slot| !slot.is_separator();
+        let found = aligned(one.iter().copied().filter(written), two.iter().copied().filter(written));
         if found != NameMatch::Different {
             return found;
         }

@@ -14,8 +14,8 @@ pub(super) fn fit(name: &Name, other: &Name) -> bool {
     !matches!(name.compare(other), NameMatch::Different)
 }
 
-/// By register row, the names it had before under the number it has: what its renamings (更名) state. It says something only of a row
-/// that is still here; with its row, or when that takes another number, it is void by itself.
+/// By register row, the names it had before under the number: what its renamings (更名) state. They are former names of whom the row
+/// is about while it is here, and of who left when it took another number; without the row they say nothing.
 #[derive(Default)]
 pub(super) struct Renamings<'a>(BTreeMap<RecordId, Vec<&'a SourceRecord>>);
 
