@@ -1,10 +1,11 @@
-//! What a register row says by changing its number: its person's number was corrected (公民身份号码更正), or the row was reused for
-//! somebody else (一号换人).
+//! What a register row says by changing its number or its name: its person's number was corrected (公民身份号码更正), its person was
+//! renamed (更名), or the row was reused for somebody else (一号换人).
 //!
 //! The next version of the row forgets its images, so what they say is kept in statements with ids of their own. A statement is only
 //! what the row said once; whether it still counts is judged where it stands, see [`crate::neighbourhood`].
 
 use crate::citizen_id::CitizenId;
+use crate::date::Day;
 use crate::facts::Correction;
 use crate::ids::{IdKey, RecordId};
 use crate::name::{Name, NameMatch};
@@ -33,8 +34,12 @@ pub enum Statement {
     },
 }
 
-/// What an update of the register row `row` states by its images. Nothing unless both carry a usable number, and not the same.
+/// What an update of the register row `row` states by its images. Nothing unless both carry a usable number, and not the same number
+/// and name.
 ///
+/// A row that keeps its number and takes another name renamed its person (户口登记条例 art. 18): other agencies write the former name
+/// for months, and often nobody fills 曾用名 in. If the stated sex or birth date became another too, the row says that it was mistaken
+/// about who has the number, and states no former name.
 /// `former_name` (曾用名) is what the row after states of its person. A person whose number was corrected gave one number up and took
 /// the other. A row that was reused takes its new person's number and leaves the former one to whoever has it: what an earlier
 /// version said of that number is withdrawn with it.
@@ -43,7 +48,7 @@ pub fn of_update(row: RecordId, before: &Identity, after: &Identity, former_name
         return Vec::new();
     };
     if former == heir {
-        return Vec::new();
+        return renaming(row, former, before, after, key).into_iter().collect();
     }
     if !is_one_person(before, after, former_name) {
         return vec![withdrawn(row, former, key)];
@@ -65,6 +70,25 @@ pub fn of_update(row: RecordId, before: &Identity, after: &Identity, former_name
             correction,
         },
     ]
+}
+
+fn renaming(row: RecordId, number: CitizenId, before: &Identity, after: &Identity, key: &IdKey) -> Option<Statement> {
+    let (old, new) = before.name.as_ref().zip(after.name.as_ref())?;
+    let contradicts = stated_sex(before)
+        .zip(stated_sex(after))
+        .is_some_and(|(one, other)| one != other)
+        || stated_birth(before)
+            .zip(stated_birth(after))
+            .is_some_and(|(one, other)| one != other);
+    let renamed = old.compare(new) == NameMatch::Different && !contradicts;
+    renamed.then(|| Statement::Made {
+        id: key.renamed(row, number, old),
+        identity: before.clone(),
+        correction: Correction {
+            former: number,
+            heir: number,
+        },
+    })
 }
 
 /// What a delete of the register row `row` states by its last image: that row carried its number to the end, whatever its images said
@@ -93,20 +117,24 @@ fn is_one_person(before: &Identity, after: &Identity, former_name: Option<&Name>
 
 /// One sex and one birth date. Either date may be what was corrected, that of the number or the stated one: one of them agrees.
 fn is_of_one_birth(before: &Identity, after: &Identity) -> bool {
-    let stated = |identity: &Identity| identity.birth.filter(|day| !is_placeholder(*day));
     let of_number = |identity: &Identity| identity.number().map(CitizenId::birth_date);
     let agrees = |one: Option<_>, other: Option<_>| one.is_some() && one == other;
-    let sex = |identity: &Identity| {
-        let stated = identity.sex.filter(|sex| matches!(sex, Sex::Male | Sex::Female));
-        stated.or_else(|| identity.number().map(CitizenId::sex))
-    };
-    sex(before) == sex(after) && (agrees(stated(before), stated(after)) || agrees(of_number(before), of_number(after)))
+    let sex = |identity: &Identity| stated_sex(identity).or_else(|| identity.number().map(CitizenId::sex));
+    let births = agrees(stated_birth(before), stated_birth(after)) || agrees(of_number(before), of_number(after));
+    sex(before) == sex(after) && births
+}
+
+fn stated_sex(identity: &Identity) -> Option<Sex> {
+    identity.sex.filter(|sex| matches!(sex, Sex::Male | Sex::Female))
+}
+
+fn stated_birth(identity: &Identity) -> Option<Day> {
+    identity.birth.filter(|day| !is_placeholder(*day))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::date::Day;
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -187,6 +215,46 @@ mod tests {
         let after = image(number(7_461, 15), "郝乙", Some(7_461), MAN);
         let former_name = Name::parse("贺甲").ok();
         assert_eq!(of_update(ROW, &before, &after, former_name.as_ref(), &key()).len(), 2);
+    }
+
+    #[rstest]
+    #[case::renamed(("贺甲", Some(3_777), MAN), ("郝乙", Some(3_777), MAN), Some("贺甲"))]
+    #[case::nothing_else_stated(("贺甲", None, None), ("郝乙", None, None), Some("贺甲"))]
+    #[case::birth_filled_in(("贺甲", Some(-25_567), None), ("郝乙", Some(3_777), MAN), Some("贺甲"))]
+    #[case::one_name_written_otherwise(("賀甲", Some(3_777), MAN), ("贺甲", Some(3_777), MAN), None)]
+    #[case::character_exchanged(("贺昇", Some(3_777), MAN), ("贺升", Some(3_777), MAN), None)]
+    #[case::no_name_before(("", Some(3_777), MAN), ("贺甲", Some(3_777), MAN), None)]
+    #[case::no_name_after(("贺甲", Some(3_777), MAN), ("", Some(3_777), MAN), None)]
+    #[case::somebody_else_by_birth(("贺甲", Some(3_778), MAN), ("郝乙", Some(3_777), MAN), None)]
+    #[case::somebody_else_by_sex(("贺甲", Some(3_777), WOMAN), ("郝乙", Some(3_777), MAN), None)]
+    fn a_renaming_states_the_former_name(
+        #[case] before: (&str, Option<i32>, Option<Sex>),
+        #[case] after: (&str, Option<i32>, Option<Sex>),
+        #[case] former: Option<&str>,
+    ) {
+        let image = |(name, birth, sex)| image(number(3_777, 15), name, birth, sex);
+        let (before, after) = (image(before), image(after));
+        let stated = of_update(ROW, &before, &after, None, &key());
+        let Some(former) = former.map(|name| Name::parse(name).expect("a name")) else {
+            assert_eq!(stated, []);
+            return;
+        };
+        let number = number(3_777, 15);
+        let correction = Correction {
+            former: number,
+            heir: number,
+        };
+        let id = key().renamed(ROW, number, &former);
+        let identity = before;
+        assert_eq!(identity.name, Some(former));
+        assert_eq!(
+            stated,
+            [Statement::Made {
+                id,
+                identity,
+                correction
+            }]
+        );
     }
 
     proptest! {

@@ -178,8 +178,8 @@ pub struct TemporaryResident {
 ///
 /// It stands with the number that its record's identity carries. A register row whose images differ makes two, with ids of their own
 /// ([`crate::correction`]), which outlive the row's next versions: one where the number was given up, under the name the row had, and
-/// one where the other was taken, under the name it has. A row of a correction table stands where the number was given up. What they
-/// come to is judged by the present of that number, see [`crate::neighbourhood`].
+/// one where the other was taken, under the name it has. A row of a correction table stands where the number was given up. One number
+/// twice is a renaming (更名) from the name it stands with. What they come to is judged by the present, see [`crate::neighbourhood`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Correction {
     /// The number that was wrong.

@@ -1,6 +1,7 @@
 //! Keyed identifiers: what stands for a number, a record, a person, a finding or an event outside the base.
 
 use crate::citizen_id::CitizenId;
+use crate::name::Name;
 use crate::source::{Source, TableName};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,12 @@ impl IdKey {
     /// The id of the statement that `record` gave up the number `former` (更正).
     pub fn correction(&self, record: RecordId, former: CitizenId) -> RecordId {
         RecordId(self.id(b'c', &[record.bytes(), &former.digits().to_be_bytes()]))
+    }
+
+    /// The id of the statement that `record` had the name `former` under the number `number` (更名).
+    pub fn renamed(&self, record: RecordId, number: CitizenId, former: &Name) -> RecordId {
+        let digits = number.digits().to_be_bytes();
+        RecordId(self.id(b'a', &[record.bytes(), &digits, former.reveal().as_bytes()]))
     }
 
     /// The place where records without a number meet that are one person by decision; `lowest` names them.

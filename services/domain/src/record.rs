@@ -101,6 +101,18 @@ impl SourceRecord {
         self.corrected(|correction| correction.heir)
     }
 
+    /// The name that public security's row had before under the number it stands with (更名), if the record states one. Rows of
+    /// correction tables that correct nothing look alike: they are read from no other row, see [`crate::neighbourhood`].
+    pub fn renamed(&self) -> Option<&Name> {
+        match &self.facts {
+            Facts::Correction(correction) if correction.former == correction.heir => {
+                let stands = self.identity.number() == Some(correction.heir);
+                self.identity.name.as_ref().filter(|_| stands)
+            }
+            _ => None,
+        }
+    }
+
     fn corrected(&self, stands_with: fn(&Correction) -> CitizenId) -> Option<&Correction> {
         match &self.facts {
             Facts::Correction(correction) if correction.former != correction.heir => {

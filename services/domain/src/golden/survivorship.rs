@@ -94,8 +94,9 @@ fn identity_of<'a, T>(
     records: impl Iterator<Item = &'a &'a SourceRecord>,
     read: impl Fn(&Identity) -> Option<T>,
 ) -> Option<Sourced<T>> {
-    // Who gave a number up says how their person was known before.
-    records.filter(|record| record.given_up().is_none()).find_map(|record| {
+    // Who gave a number up, or a name, says how their person was known before.
+    let speaks = |record: &&&SourceRecord| record.given_up().is_none() && record.renamed().is_none();
+    records.filter(speaks).find_map(|record| {
         read(&record.identity).map(|value| Sourced {
             value,
             record: record.id,

@@ -1,13 +1,18 @@
 //! Characters of names: canonical forms, and folding for the match key.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::NameMatch;
 use crate::text;
 
 /// The dot of minority names in canonical form: U+00B7.
 const DOT: char = '\u{b7}';
+
+/// A stroke that is typed for the dot of minority names; as a character nobody bears it.
+const STROKE: char = '丶';
 
 /// First private-use code point that GBK's FE50 to FEA0 (without FE7F) were read as.
 const GBK_PRIVATE_USE: char = '\u{e815}';
@@ -27,15 +32,57 @@ const GBK_CHARACTERS: [char; 80] = [
     '\u{4d14}', '\u{4d15}', '\u{4d16}', '\u{4d17}', '\u{4d18}', '\u{4d19}', '\u{4dae}', '\u{9fbb}',
 ];
 
-/// Traditional and variant characters with their simplified form, sorted; see `data/README.md`.
-static SIMPLIFIED: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
-    let lines = include_str!("../../data/traditional.tsv").lines();
-    let pair = |line: &str| {
-        let mut characters = line.chars();
-        (characters.next().zip(characters.nth(1))).expect("every line holds two characters")
-    };
-    lines.map(pair).collect()
+/// A character that counts as another when names are compared.
+#[derive(Debug, Clone, Copy)]
+struct Forms {
+    character: char,
+    /// Its simplified form.
+    simplified: char,
+    /// The usual shape of that: of radicals and of shapes that Unicode keeps apart.
+    shape: char,
+    /// What stands for all characters that registers exchange with it.
+    class: char,
+}
+
+/// Characters that are not their own forms, sorted; see `data/README.md`.
+static FORMS: LazyLock<Vec<Forms>> = LazyLock::new(|| {
+    let simplified: BTreeMap<char, char> = (include_str!("../../data/traditional.tsv").lines())
+        .map(|line| pair(line, 1))
+        .collect();
+    let (mut shapes, mut classes) = (BTreeMap::new(), BTreeMap::new());
+    for line in include_str!("../../data/variants.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
+        let (character, other) = pair(line, 3);
+        let exchanged = line.contains('~');
+        let table = if exchanged { &mut classes } else { &mut shapes };
+        table.insert(character, other);
+    }
+    let of = |table: &BTreeMap<char, char>, c: char| table.get(&c).copied().unwrap_or(c);
+    let characters: BTreeSet<char> = [&simplified, &shapes, &classes]
+        .into_iter()
+        .flat_map(BTreeMap::keys)
+        .copied()
+        .collect();
+    let forms = characters.into_iter().map(|character| {
+        let simplified = of(&simplified, character);
+        let shape = of(&shapes, simplified);
+        Forms {
+            character,
+            simplified,
+            shape,
+            class: of(&classes, shape),
+        }
+    });
+    forms.collect()
 });
+
+/// The first character of a line and the one after `between` others.
+fn pair(line: &str, between: usize) -> (char, char) {
+    let mut characters = line.chars();
+    (characters.next().zip(characters.nth(between))).expect("every line holds two characters")
+}
 
 /// The canonical form of a name, see [`super::Name`].
 pub(super) fn canonical(raw: &str) -> String {
@@ -69,12 +116,65 @@ pub(super) fn is_han(c: char) -> bool {
 
 /// Whether a name is written in Chinese characters only.
 pub(super) fn is_all_han(name: &str) -> bool {
-    name.chars().all(is_han)
+    name.chars().all(|c| is_han(c) && c != STROKE)
 }
 
-/// Whether two names in Chinese characters have the same match key.
-pub(super) fn are_same(one: &str, other: &str) -> bool {
-    one == other || one.chars().map(simplified).eq(other.chars().map(simplified))
+/// How two characters of folded or canonical names relate.
+pub(super) fn relate(one: char, other: char) -> NameMatch {
+    if one == other {
+        return NameMatch::Same;
+    }
+    let (one, other) = (forms(one), forms(other));
+    if one.shape == other.shape {
+        NameMatch::Same
+    } else if one.class == other.class {
+        NameMatch::Exchanged
+    } else {
+        NameMatch::Different
+    }
+}
+
+/// How two names in Chinese characters alone relate.
+pub(super) fn relate_all(one: &str, other: &str) -> NameMatch {
+    if one == other {
+        return NameMatch::Same;
+    }
+    let (mut left, mut right) = (one.chars(), other.chars());
+    let mut found = NameMatch::Same;
+    loop {
+        match (left.next(), right.next()) {
+            (Some(one), Some(other)) => match relate(one, other) {
+                NameMatch::Same => {}
+                NameMatch::Exchanged => found = NameMatch::Exchanged,
+                different => return different,
+            },
+            (None, None) => return found,
+            _ => return NameMatch::Different,
+        }
+    }
+}
+
+/// The class of a character in a key under which names are one.
+pub(super) fn class(c: char) -> char {
+    forms(c).class
+}
+
+/// Whether a character only parts a name: spaces, dots of every kind and what is typed for them, commas, hyphens, marks that are no
+/// letters. What may stand for a character is none.
+pub(super) fn is_separator(c: char) -> bool {
+    match c {
+        // Signs that Unicode calls letters: dots of Canadian syllabics, of sinologists, of old Korean; half a length mark; the long
+        // vowel. Then what NFKC leaves of accents that were typed for dots.
+        STROKE | '\u{1427}' | '\u{a78f}' | '\u{318d}' | '\u{119e}' | '\u{2d1}' | '\u{30fc}' | '\u{300}'..='\u{36f}' => true,
+        // Of compositions and of characters: radicals and strokes are symbols to Unicode.
+        '(' | ')' | '\u{2e80}'..='\u{2fdf}' | '\u{31c0}'..='\u{31ef}' => false,
+        _ => !c.is_alphanumeric() && !is_han(c) && !is_mark(c) && !is_private_use(c),
+    }
+}
+
+/// Marks that systems put for a character they lack; 〓 is the typesetters'.
+pub(super) fn is_mark(c: char) -> bool {
+    matches!(c, '?' | '*' | '□' | '■' | '〓' | '\u{fffd}')
 }
 
 /// Whether a character is private use: its meaning is a vendor's secret.
@@ -98,8 +198,18 @@ fn unified_dot(c: char) -> char {
 }
 
 fn simplified(c: char) -> char {
-    let found = SIMPLIFIED.binary_search_by_key(&c, |(traditional, _)| *traditional);
-    found.map_or(c, |at| SIMPLIFIED[at].1)
+    forms(c).simplified
+}
+
+fn forms(c: char) -> Forms {
+    let itself = Forms {
+        character: c,
+        simplified: c,
+        shape: c,
+        class: c,
+    };
+    let found = FORMS.binary_search_by_key(&c, |forms| forms.character);
+    found.map_or(itself, |at| FORMS[at])
 }
 
 #[cfg(test)]
@@ -107,13 +217,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folding_table_is_sorted_and_folds_in_one_step() {
-        assert!(SIMPLIFIED.len() > 3000);
-        assert!(SIMPLIFIED.is_sorted_by(|one, two| one.0 < two.0));
-        for (traditional, folded) in SIMPLIFIED.iter() {
-            assert_ne!(traditional, folded);
-            assert_eq!(simplified(*folded), *folded);
-            assert!(!is_han(*traditional) || is_han(*folded));
+    fn the_tables_lead_to_their_end_in_one_step() {
+        assert!(FORMS.len() > 6000);
+        for of in FORMS.iter() {
+            assert!(of.character != of.simplified || of.simplified != of.shape || of.shape != of.class);
+            assert_eq!(simplified(of.simplified), of.simplified);
+            let shape = forms(of.shape);
+            assert_eq!((shape.simplified, shape.shape, shape.class), (of.shape, of.shape, of.class));
+            let class = forms(of.class);
+            assert_eq!((class.simplified, class.shape, class.class), (of.class, of.class, of.class));
+            assert!(!is_han(of.character) || is_han(of.class));
+            assert!(!is_separator(of.character));
+        }
+    }
+
+    #[test]
+    fn every_radical_that_unicode_gives_an_ideograph_is_that_ideograph() {
+        // Whole blocks but for their gaps, and U+2E80, U+2E9A, which have none.
+        for c in ('\u{2e81}'..='\u{2ef3}')
+            .chain('\u{2f00}'..='\u{2fd5}')
+            .filter(|c| *c != '\u{2e9a}')
+        {
+            assert!(is_han(forms(c).shape), "{:x}", u32::from(c));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What stands in a name for a character that a system could not write.
 
-use super::characters::{is_han, is_private_use};
+use super::characters::{is_han, is_mark, is_private_use, is_separator};
 
 /// Longest pinyin of one character: zhuang, chuang, shuang.
 const LONGEST_PINYIN: usize = 6;
@@ -12,6 +12,13 @@ pub(super) enum Slot {
     Character(char),
     /// Some character, nobody knows which.
     Any,
+}
+
+impl Slot {
+    /// Whether the place only parts the name.
+    pub(super) fn is_separator(self) -> bool {
+        matches!(self, Self::Character(c) if is_separator(c))
+    }
 }
 
 /// The places of a folded name.
@@ -55,11 +62,6 @@ fn composition(characters: &[char]) -> Option<usize> {
     let mut parts = inner.split(|c| matches!(c, '加' | '+'));
     let composed = parts.clone().count() > 1 && parts.all(|part| !part.is_empty() && part.iter().all(|c| is_han(*c)));
     composed.then_some(end + 1)
-}
-
-/// Marks that systems put for a character they lack; 〓 is the typesetters'.
-fn is_mark(c: char) -> bool {
-    matches!(c, '?' | '*' | '□' | '■' | '〓' | '\u{fffd}')
 }
 
 /// A letter of pinyin in upper case, as folded names are.

@@ -1,7 +1,9 @@
 //! What the home records and the decisions say about a number: the evidence everything under it is compared with.
 
-use super::corrections::{Corrections, Judgement, row_of};
-use super::names::{fit, one_name};
+mod heirs;
+
+use super::corrections::{Corrections, row_of};
+use super::names::{Renamings, fit, one_name};
 use super::{Member, Seat};
 use crate::citizen_id::CitizenId;
 use crate::decision::{Merged, Rulings};
@@ -9,27 +11,12 @@ use crate::facts::FactsKind;
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::name::Name;
 use crate::record::SourceRecord;
-use crate::shard::Shard;
 use crate::source::Agency;
+use heirs::Heir;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many corrections a copy follows at most; a longer chain is no history of a person but a broken register.
 const MAX_HOPS: usize = 8;
-
-/// Someone whose number this was, and where they went: by a correction, or because a decision says so.
-struct Heir<'a> {
-    /// The statement, or the record that was decided on.
-    record: RecordId,
-    /// Whose number it was; `None` where the statement names nobody.
-    name: Option<&'a Name>,
-    seat: Seat,
-    /// Public security itself gave the number up: it names nobody any more.
-    retires: bool,
-    /// The statement itself goes there too.
-    goes: bool,
-    /// Only what states the name follows: the number itself vouches for nobody.
-    by_name: bool,
-}
 
 /// The evidence of a neighbourhood.
 pub(super) struct Ground<'a> {
@@ -39,6 +26,8 @@ pub(super) struct Ground<'a> {
     here: AnchorId,
     /// What corrections at this number come to.
     corrections: Corrections<'a>,
+    /// By which names register rows here were known before.
+    renamings: Renamings<'a>,
     /// Public security's register rows for the number: they decide who holds it.
     authority: Vec<&'a SourceRecord>,
     /// Names that fit the holder; `None` when nobody holds the number.
@@ -65,6 +54,7 @@ impl<'a> Ground<'a> {
             key,
             here,
             corrections: Corrections::judge(members, indexes, key),
+            renamings: Renamings::find(members, indexes, key),
             authority: Vec::new(),
             holder: None,
             known_as: Vec::new(),
@@ -92,7 +82,10 @@ impl<'a> Ground<'a> {
                     goes: true,
                     by_name: false,
                 })),
-                None if record.is_statement() => ground.heirs.extend(ground.heir_by_correction(record)),
+                None if record.is_statement() => {
+                    let heirs = ground.heirs_by_correction(record);
+                    ground.heirs.extend(heirs);
+                }
                 None => staying.push(at),
             }
         }
@@ -104,24 +97,10 @@ impl<'a> Ground<'a> {
             |at: &&usize| !members[**at].is_guest() && is_authority(&members[**at].record) && !ground.set_apart.contains(at);
         ground.authority = staying.iter().filter(speaking).map(|at| &*members[*at].record).collect();
         if !ground.authority.is_empty() {
-            ground.holder = one_name(&ground.authority, rulings).filter(|_| !contested);
+            ground.holder = one_name(&ground.authority, &ground.renamings, rulings).filter(|_| !contested);
             ground.learn_names(&staying);
         }
         ground
-    }
-
-    /// Who gave the number up by a correction that is not void.
-    fn heir_by_correction(&self, statement: &'a SourceRecord) -> Option<Heir<'a>> {
-        let judgement = self.corrections.judgement(statement.id)?;
-        let heir = statement.given_up()?.heir;
-        (judgement != Judgement::Void).then(|| Heir {
-            record: statement.id,
-            name: statement.identity.name.as_ref(),
-            seat: (Shard::of_birth_date(heir.birth_date()), self.key.number(heir)),
-            retires: judgement == Judgement::Retires,
-            goes: judgement != Judgement::Leads,
-            by_name: judgement != Judgement::Retires,
-        })
     }
 
     /// Once it is known who stays: without public security the holder is the one name that all of them share; where nobody is at home,
@@ -137,7 +116,11 @@ impl<'a> Ground<'a> {
                 .map(|(_, member)| &*member.record)
                 .collect();
             let numbered = homes.iter().any(|record| record.group_number().is_some());
-            self.holder = if numbered { one_name(&homes, self.rulings) } else { None };
+            self.holder = if numbered {
+                one_name(&homes, &self.renamings, self.rulings)
+            } else {
+                None
+            };
             if self.holder.is_some() {
                 self.holder_classes = homes.iter().filter_map(|record| self.rulings.class(record.id)).collect();
             }
@@ -174,10 +157,10 @@ impl<'a> Ground<'a> {
         let words = if takers.is_empty() { &sent } else { &takers };
         let number = |record: &&SourceRecord| record.taken().or(record.given_up()).map(|correction| correction.heir);
         let Some(number) = words.iter().find_map(number) else { return };
-        self.holder = one_name(words, self.rulings);
+        self.holder = one_name(words, &self.renamings, self.rulings);
         if self.holder.as_ref().is_some_and(Vec::is_empty) {
             let led: Vec<&SourceRecord> = guests().map(|member| &*member.record).collect();
-            self.holder = one_name(&led, self.rulings);
+            self.holder = one_name(&led, &self.renamings, self.rulings);
         }
         self.inherited = self.holder.is_some().then_some(number);
     }
@@ -185,7 +168,7 @@ impl<'a> Ground<'a> {
     /// Whether a guest says by what name the holder was known before: the row that stated it is the holder's, or was when it took the
     /// number.
     fn was_holder(&self, guest: &Member, staying: &[usize], names: &[&Name]) -> bool {
-        if guest.record.given_up().is_none() {
+        if guest.record.given_up().is_none() && guest.record.renamed().is_none() {
             return false;
         }
         let row = row_of(&guest.record, self.key);
@@ -275,7 +258,10 @@ impl<'a> Ground<'a> {
             let class = Called::Class(self.rulings.called(record.id));
             let name = record.identity.name.as_ref().filter(|_| !self.set_apart.contains(at));
             if let Some(name) = name {
-                one.unite(class.clone(), Called::Name(name.key()));
+                let (key, parts) = name.match_keys();
+                for key in [Some(key), parts].into_iter().flatten() {
+                    one.unite(class.clone(), Called::Name(key));
+                }
             }
             called.push(class);
         }
@@ -362,48 +348,6 @@ impl<'a> Ground<'a> {
             Some(_) if names.is_empty() => true,
             Some(name) => names.iter().any(|holder| fit(holder, name)),
         }
-    }
-
-    /// Where a member's person went after those who left the number, if the holder does not claim the member.
-    fn heir_of(&self, at: usize) -> Option<Seat> {
-        let member = &self.members[at];
-        if self.heirs.is_empty() || (!member.is_guest() && is_authority(&member.record)) {
-            return None;
-        }
-        let holder = self.holder.as_ref().filter(|_| !self.authority.is_empty());
-        if holder.is_some_and(|names| self.fits(at, names)) {
-            return None;
-        }
-        let stated = member.record.identity.name.as_ref();
-        let fits = |heir: &Heir<'_>| match (heir.name, stated) {
-            (Some(name), Some(stated)) => fit(name, stated),
-            // The number alone vouches for a row without a name, as it does for a holder.
-            _ => !heir.by_name,
-        };
-        let led = |heir: &&Heir<'_>| self.decided(member.record.id, heir.record).unwrap_or_else(|| fits(heir));
-        let candidates: Vec<Seat> = self.heirs.iter().filter(led).map(|heir| heir.seat).collect();
-        // Two heirs that both fit are a question for a human.
-        let seat = *candidates.first()?;
-        candidates.iter().all(|candidate| *candidate == seat).then_some(seat)
-    }
-
-    /// Whether decisions call a record's person the one behind an heir, which is a row itself or was read from one.
-    fn decided(&self, record: RecordId, heir: RecordId) -> Option<bool> {
-        let (class, apart) = (self.rulings.class(record), self.rulings.apart(record));
-        if class.is_none() && apart.is_empty() {
-            return None;
-        }
-        let stated = self
-            .members
-            .iter()
-            .map(|member| &member.record)
-            .find(|stated| stated.id == heir)?;
-        let row = self.key.record(stated.source, &stated.table, stated.key.reveal());
-        let called = [heir, row].map(|id| self.rulings.called(id));
-        if called.iter().any(|name| apart.contains(name)) {
-            return Some(false);
-        }
-        called.iter().any(|name| Some(*name) == class).then_some(true)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Corrections judged by the present, on the function of everything at once.
 
+mod names;
+
 use crate::base::{Base, Person, whole};
 use crate::citizen_id::CitizenId;
 use crate::correction::{Statement, of_delete, of_update};
@@ -175,10 +177,8 @@ impl Rows {
     /// The persons in words: whose id, standing, number, former numbers, rows.
     fn persons(&self) -> Vec<String> {
         let base = self.base();
-        let mut persons: Vec<String> = base
-            .values()
-            .flat_map(|described| described.persons.iter().map(line))
-            .collect();
+        let persons = base.values().flat_map(|described| &described.persons);
+        let mut persons: Vec<String> = persons.map(line).collect();
         persons.sort_unstable();
         persons
     }
