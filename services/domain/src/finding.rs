@@ -58,6 +58,12 @@ impl Rule {
     pub fn claims_absence(self) -> bool {
         matches!(self, Self::NeverEnrolled | Self::Lapsed)
     }
+
+    /// Claims that public security has not settled are only knowable where its streams are complete: a correction, or whom it names as the
+    /// holder, ends a conflict between other agencies' rows.
+    pub fn waits_for_register(self) -> bool {
+        self == Self::IdentityConflict
+    }
 }
 
 coded! {

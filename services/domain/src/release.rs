@@ -10,7 +10,7 @@ use crate::finding::{About, Finding, Rule};
 use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId, RecordId};
 use crate::neighbourhood::{Member, Seat};
 use crate::shard_state::ShardState;
-use crate::source::Source;
+use crate::source::{Agency, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,7 +126,8 @@ fn held_back(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Times
         return Some(Waiting::ForCompleteness);
     }
     // Without sources nobody knows which one may bring a fact back: all of them count.
-    let concerned = |source: &Source| rule.claims_absence() || sources.is_empty() || sources.contains(source);
+    let settles = |source: &Source| rule.waits_for_register() && source.agency == Agency::PublicSecurity;
+    let concerned = |source: &Source| rule.claims_absence() || sources.is_empty() || sources.contains(source) || settles(source);
     state
         .complete
         .iter()
@@ -294,4 +295,22 @@ pub fn heir<'a>(members: impl IntoIterator<Item = &'a Member>) -> Option<Seat> {
 /// What a difference caused by a date rests on: everything before that day began.
 pub fn facts_at_start_of(day: Day) -> Timestamp {
     day.start_in_shanghai()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_between_other_agencies_waits_for_public_security() {
+        let [resources, register] = ["human-resources.3204", "public-security.3201"].map(|name| name.parse().expect("a source"));
+        let mut state = ShardState::default();
+        state.complete(&[(resources, Timestamp(10)), (register, Timestamp(5))]);
+        let waits = |state: &ShardState, rule| held_back(rule, state, &[resources], Timestamp(8), &[]);
+        // A correction that ends it may be on its way; two enrolments are two whatever the register says.
+        assert_eq!(waits(&state, Rule::IdentityConflict), Some(Waiting::ForSource(register)));
+        assert_eq!(waits(&state, Rule::DoubleEnrolled), None);
+        state.complete(&[(resources, Timestamp(10)), (register, Timestamp(8))]);
+        assert_eq!(waits(&state, Rule::IdentityConflict), None);
+    }
 }

@@ -10,6 +10,7 @@ mod digest;
 mod facts;
 mod field;
 mod file;
+mod key;
 mod normalise;
 mod reader;
 mod shape;

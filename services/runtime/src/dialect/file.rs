@@ -3,10 +3,11 @@
 use super::codes::{Codes, Meaning, Target};
 use super::digest::{Stated, digest};
 use super::field::{Field, Kind};
+use super::key::KeyFile;
 use super::shape::{Content, Encoding, Need};
 use super::table::{Mapping, Table};
 use super::{Dialect, DialectError, problem};
-use crate::debezium::{KeyColumn, KeyType};
+use crate::debezium::KeyColumn;
 use domain::division::City;
 use domain::document::DocumentKind;
 use domain::limits::{self, LARGEST_RANK};
@@ -60,52 +61,6 @@ struct TableFile {
     /// Kind of the document when no column states it.
     document: Option<String>,
     fields: BTreeMap<String, FieldFile>,
-}
-
-/// A key column: its name, or a table with its type.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a column name, or a table with column, type and, of base64, scale")]
-enum KeyFile {
-    Name(String),
-    Typed(TypedKeyFile),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TypedKeyFile {
-    column: String,
-    #[serde(rename = "type")]
-    kind: KeyTypeFile,
-    /// Digits behind the point, of `base64`.
-    #[serde(default)]
-    scale: u8,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum KeyTypeFile {
-    Integer,
-    Text,
-    Base64,
-}
-
-impl KeyFile {
-    fn column(&self) -> KeyColumn {
-        match self {
-            Self::Name(name) => KeyColumn {
-                name: name.clone(),
-                kind: KeyType::Any,
-            },
-            Self::Typed(typed) => KeyColumn {
-                name: typed.column.clone(),
-                kind: match typed.kind {
-                    KeyTypeFile::Integer => KeyType::Integer,
-                    KeyTypeFile::Text => KeyType::Text,
-                    KeyTypeFile::Base64 => KeyType::Base64 { scale: typed.scale },
-                },
-            },
-        }
-    }
 }
 
 /// A field's mapping: the name of a column, or a table with more.
