@@ -76,21 +76,6 @@ impl Servers {
         }
     }
 
-    /// Waits until no pass through a shard is left, such as a baseline's: what comes meanwhile may belong to it or not.
-    ///
-    /// # Errors
-    /// When that takes too long, or a service ends.
-    pub async fn passed(&mut self) -> anyhow::Result<()> {
-        let left = || sqlx::query_scalar::<_, i64>("select count(*) from store.pass");
-        let deadline = Instant::now() + PATIENCE;
-        while left().fetch_one(&self.pool).await? > 0 {
-            self.services.check_alive()?;
-            ensure!(Instant::now() < deadline, "passes are not worked off");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Ok(())
-    }
-
     /// Lets every source but the silent ones say that it is complete up to now; returns the time that this proves.
     ///
     /// # Errors

@@ -81,14 +81,10 @@ pub(super) fn wall_clock(encoding: Encoding, value: i64) -> Result<(Day, i64), N
     let refused = || NoTime::Impossible {
         likely: likely(encoding, value),
     };
-    let day = match counted(units, value) {
-        Some(day) => day,
-        // Near zero and not whole: taken as it is where nothing else is likelier.
-        None if likely(encoding, value).is_none() => limits::day(value.div_euclid(units)).ok_or_else(refused)?,
-        None => return Err(refused()),
-    };
-    let millis = value.rem_euclid(units) / (units / MILLIS_OF_DAY).max(1);
-    Ok((day, if units == 1 { 0 } else { millis }))
+    // Near zero and not whole: taken as it is where nothing else is likelier.
+    let as_it_is = || limits::day(value.div_euclid(units)).filter(|_| likely(encoding, value).is_none());
+    let day = counted(units, value).or_else(as_it_is).ok_or_else(refused)?;
+    Ok((day, value.rem_euclid(units) / (units / MILLIS_OF_DAY).max(1)))
 }
 
 /// The instant of a wall clock in China.
