@@ -121,6 +121,8 @@ fn send_rogue_entries(kafka: &str, partition: i32, first: usize) -> anyhow::Resu
             transactional.abort_transaction(PATIENCE)?;
         }
     }
+    // Transactions end before their markers are written: who takes the name up anew waits for those.
+    producer(kafka, Some("rogue"))?.init_transactions(PATIENCE)?;
     others.send(to(&behind)).map_err(|(error, _)| error)?;
     Ok(others.flush(PATIENCE)?)
 }

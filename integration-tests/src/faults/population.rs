@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(420);
 const CONTROL: [&str; 2] = ["heartbeat", "batch_control"];
 const ARGUMENTS: [&str; 14] = [
     "--residents",
-    "30000",
+    "12000",
     "--seed",
     "11",
     "--today",

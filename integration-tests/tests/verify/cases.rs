@@ -18,7 +18,7 @@ const fn case(name: &'static str, corruption: &'static str, said: &'static [(&'s
 pub const GROUPS: &[&[Case]] = &[BASE, BOOKS, TOLD, LOG];
 
 const BASE: &[Case] = &[
-    case("a golden field changed", "update store.person set name = 'X' where ctid = (select ctid from store.person where standing = 1 order by shard, anchor limit 1)", &[("person", "differs in name")]),
+    case("a golden field changed", "update store.person set name = 'X' where ctid = (select ctid from store.person where standing = 1 and findings is null order by shard, anchor limit 1)", &[("person", "differs in name")]),
     case("a finding removed from its person", "update store.person set findings = null, open_about = null, open_since = null
          where ctid = (select ctid from store.person where findings is not null order by shard, anchor limit 1)", &[("person", "differs in open_about, open_since, findings")]),
     case("the digest of a published state changed", "update store.person set published = 1
