@@ -11,6 +11,7 @@ use crate::ground::Rules;
 use anyhow::{Context, ensure};
 use domain::date::{Day, Timestamp};
 use domain::decision::Rulings;
+use domain::facts::Facts;
 use domain::input::Input;
 use domain::limits;
 use domain::record::Change;
@@ -137,15 +138,14 @@ pub fn classify(rules: &Rules, message: &SourceMessage<'_>) -> anyhow::Result<St
             format!("{UNDERSTOOD}: {}", kinds.join(", "))
         }
         Classified::Control(control) => format!("{UNDERSTOOD}: {control:?}"),
-        Classified::DeadLetter { error, unreadable } => {
-            let person = if unreadable.is_some() {
-                ", the person is unreadable"
-            } else {
-                ""
+        Classified::DeadLetter { error, inputs } => {
+            inputs.iter().try_for_each(|input| travels(rules, input))?;
+            let is_unreadable = |input: &Input| matches!(input, Input::Change(Change::Upsert(record)) if matches!(record.facts, Facts::Unreadable(_)));
+            let person = match inputs.as_slice() {
+                [] => "",
+                inputs if inputs.iter().any(is_unreadable) => ", the person is unreadable",
+                _ => ", the rest of the row holds",
             };
-            if let Some(change) = unreadable {
-                travels(rules, &Input::Change(change))?;
-            }
             format!("{error}{person}")
         }
     })

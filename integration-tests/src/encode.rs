@@ -1,16 +1,21 @@
 //! From a story's events to messages as Debezium writes them: JSON keys and envelopes in the topics of each source.
 
+mod image;
+
+pub use image::envelope;
+
 use crate::policies;
-use crate::story::{Event, Op, Story, day_of, identity_columns};
-use anyhow::{Context, bail, ensure};
+use crate::story::{Event, Op, Story, identity_columns};
+use anyhow::{Context, ensure};
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
 use domain::decision::{Decision, kept};
 use domain::ids::{IdKey, RecordId};
 use domain::policy::Edition;
 use domain::source::{Source, TableName};
+use image::{json, whole, without};
 use runtime::debezium::{Key, KeyColumn};
-use runtime::dialect::Dialects;
+use runtime::dialect::{Dialects, Table};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -252,14 +257,16 @@ impl Encoder<'_> {
             Op::Insert | Op::Snapshot => {
                 ensure!(event.op == Op::Snapshot || before.is_none(), "{} exists already", key.label);
                 let code = if event.op == Op::Insert { "c" } else { "r" };
-                self.publish(event, &key, Some(envelope(code, None, Some(&stated))))?;
-                self.rows.insert(key.label.clone(), stated);
+                let row = whole(self.table(event)?, stated);
+                self.publish(event, &key, Some(envelope(code, None, Some(&without(&row, &event.absent)))))?;
+                self.rows.insert(key.label.clone(), row);
             }
             Op::Update => {
                 let before = before.with_context(|| format!("{} does not exist", key.label))?;
                 let mut after = before.clone();
                 after.extend(stated);
-                self.publish(event, &key, Some(envelope("u", Some(&before), Some(&after))))?;
+                let image = without(&after, &event.absent);
+                self.publish(event, &key, Some(envelope("u", Some(&before), Some(&image))))?;
                 self.rows.insert(key.label.clone(), after);
             }
             Op::Delete | Op::DeleteKeyOnly => {
@@ -287,11 +294,13 @@ impl Encoder<'_> {
         Ok(())
     }
 
+    fn table(&self, event: &Event) -> anyhow::Result<&Table> {
+        let table = self.dialects.find(event.source, &event.table);
+        table.with_context(|| format!("no table {}", event.table))
+    }
+
     fn row_key(&mut self, event: &Event, stated: &toml::Table) -> anyhow::Result<RowKey> {
-        let table = self
-            .dialects
-            .find(event.source, &event.table)
-            .with_context(|| format!("no table {}", event.table))?;
+        let table = self.table(event)?;
         let mut columns = Row::new();
         let mut label = Vec::new();
         for KeyColumn { name: column, .. } in table.key_columns() {
@@ -369,29 +378,6 @@ pub fn partition_of(key: &[u8], partitions: u16) -> u16 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     ((hash >> 32) % u64::from(partitions)) as u16
-}
-
-/// An envelope without schema.
-pub fn envelope(op: &str, before: Option<&Row>, after: Option<&Row>) -> Value {
-    serde_json::json!({
-        "before": before,
-        "after": after,
-        "source": { "connector": "postgresql", "schema": "public", "snapshot": if op == "r" { "true" } else { "false" } },
-        "transaction": null,
-        "op": op,
-    })
-}
-
-/// A value as the source encodes it: a date as days since 1970, as Debezium does for `DATE`.
-fn json(value: &toml::Value) -> anyhow::Result<Value> {
-    Ok(match value {
-        toml::Value::String(text) if text == "null" => Value::Null,
-        toml::Value::String(text) => Value::from(text.as_str()),
-        toml::Value::Integer(number) => Value::from(*number),
-        toml::Value::Boolean(flag) => Value::from(*flag),
-        toml::Value::Datetime(date) => Value::from(day_of(date).context("a date without a time")?.0),
-        _ => bail!("a column is text, an integer, a boolean or a date; \"null\" is null"),
-    })
 }
 
 fn plain(value: &toml::Value) -> String {

@@ -100,10 +100,7 @@ pub async fn services(servers: &mut Servers) -> anyhow::Result<String> {
         "lag is claimed without an assignment"
     );
     drop(frozen);
-    until(servers, "every service is ready", || {
-        Ok(SERVICES.iter().all(|service| probes.is_ready(service)))
-    })
-    .await?;
+    ready(servers, &probes).await?;
     until(servers, "lag is known", || {
         let page = probes.get("human-resources", "/metrics")?;
         Ok(page.contains("\ncanbao_normaliser_lag_messages{"))
@@ -116,10 +113,7 @@ pub async fn services(servers: &mut Servers) -> anyhow::Result<String> {
     let before = wait_applied(servers, before + 1).await?;
     read_only(servers, &probes).await?;
     let after = wait_applied(servers, before + 1).await?;
-    until(servers, "every service is ready again", || {
-        Ok(SERVICES.iter().all(|service| probes.is_ready(service)))
-    })
-    .await?;
+    ready(servers, &probes).await?;
     servers.services.stop()?;
     Ok(format!(
         "services: {after} entries applied, through a stopped broker, a lock and a read-only database"
@@ -232,6 +226,20 @@ async fn wait_applied(servers: &mut Servers, wanted: i64) -> anyhow::Result<i64>
         );
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Waits until every service is ready; else says what those that are not say.
+async fn ready(servers: &mut Servers, probes: &Probes) -> anyhow::Result<()> {
+    let is_ready = |service: &str| probes.is_ready(service);
+    let waited = until(servers, "every service is ready", || {
+        Ok(SERVICES.iter().all(|service| is_ready(service)))
+    })
+    .await;
+    waited.with_context(|| {
+        let said = SERVICES.iter().filter(|service| !is_ready(service));
+        let said = said.map(|service| format!("{service} says: {}", probes.problems(service)));
+        said.collect::<Vec<_>>().join("; ")
+    })
 }
 
 async fn until(servers: &mut Servers, what: &str, mut holds: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {

@@ -107,6 +107,9 @@ pub struct Event {
     /// Columns; dates are encoded as the source does.
     #[serde(default)]
     pub row: toml::Table,
+    /// Columns that the row lacks, as if the source's table had lost them.
+    #[serde(default)]
+    pub absent: Vec<String>,
     /// The old key, for a change of key.
     #[serde(default)]
     pub key: toml::Table,

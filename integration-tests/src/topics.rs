@@ -5,7 +5,7 @@ use crate::ground::Rules;
 use crate::traffic::Normalised;
 use anyhow::Context;
 use domain::date::Timestamp;
-use domain::input::{Input, SnapshotFloor};
+use domain::input::SnapshotFloor;
 use domain::source::{Source, TableName};
 use runtime::dialect::{Classified, SourceMessage, normalise};
 use std::collections::BTreeMap;
@@ -54,9 +54,8 @@ impl<'a> Topics<'a> {
         );
         *offset += 1;
         let inputs = match classified {
-            Classified::Inputs(inputs) => inputs,
+            Classified::Inputs(inputs) | Classified::DeadLetter { inputs, .. } => inputs,
             Classified::Control(_) => Vec::new(),
-            Classified::DeadLetter { unreadable, .. } => unreadable.into_iter().map(Input::Change).collect(),
         };
         (partition, (at, inputs))
     }

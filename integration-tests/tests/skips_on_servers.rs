@@ -136,7 +136,8 @@ fn number(born: Day) -> anyhow::Result<CitizenId> {
 fn put(servers: &Servers, born: Day, address: &str) -> anyhow::Result<()> {
     let key = format!("A{}", born.0);
     let row = serde_json::json!({
-        "rybh": key, "gmsfhm": number(born)?.text(), "xm": "龚晓峰", "hjdqh": "320102", "hjdz": address, "hkzt": "1",
+        "rybh": key, "gmsfhm": number(born)?.text(), "xm": "龚晓峰", "cym": null, "xb": null, "mz": null, "csrq": null, "hjdqh": "320102",
+            "hjdz": address, "xzdqh": null, "xzdz": null, "swrq": null, "hkzt": "1", "lxdh": null,
     });
     let value = serde_json::json!({ "op": "c", "before": null, "after": row, "source": { "snapshot": "false" } });
     let key = format!(r#"{{"rybh":"{key}"}}"#);

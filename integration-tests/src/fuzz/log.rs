@@ -44,8 +44,7 @@ fn seeds(rules: &Rules) -> anyhow::Result<Vec<Vec<u8>>> {
             value: seed.value.as_deref(),
         };
         match normalise(&rules.dialects, &rules.key, &message) {
-            Classified::Inputs(made) => inputs.extend(made),
-            Classified::DeadLetter { unreadable, .. } => inputs.extend(unreadable.map(Input::Change)),
+            Classified::Inputs(made) | Classified::DeadLetter { inputs: made, .. } => inputs.extend(made),
             Classified::Control(_) => (),
         }
     }

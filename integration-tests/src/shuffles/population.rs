@@ -167,9 +167,8 @@ fn changes(rules: &Rules, messages: &[Message]) -> Vec<Change> {
             value: message.value.as_deref(),
         };
         let inputs = match normalise(&rules.dialects, &rules.key, &source) {
-            Classified::Inputs(inputs) => inputs,
+            Classified::Inputs(inputs) | Classified::DeadLetter { inputs, .. } => inputs,
             Classified::Control(_) => Vec::new(),
-            Classified::DeadLetter { unreadable, .. } => unreadable.into_iter().map(Input::Change).collect(),
         };
         all.extend(inputs.into_iter().filter_map(|input| match input {
             Input::Change(change) => Some(change),

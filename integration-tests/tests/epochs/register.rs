@@ -118,7 +118,8 @@ impl Register {
 
     fn row(&self, key: u16, address: &str) -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::json!({
-            "rybh": format!("A{key}"), "gmsfhm": self.number(key)?.text(), "xm": "龚晓峰", "hjdqh": "320102", "hjdz": address, "hkzt": "1",
+            "rybh": format!("A{key}"), "gmsfhm": self.number(key)?.text(), "xm": "龚晓峰", "cym": null, "xb": null, "mz": null, "csrq": null, "hjdqh": "320102",
+            "hjdz": address, "xzdqh": null, "xzdz": null, "swrq": null, "hkzt": "1", "lxdh": null,
         }))
     }
 

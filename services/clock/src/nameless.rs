@@ -31,7 +31,7 @@ pub fn is_nameless(dialects: &Dialects, letter: &DeadLetter, topic: &str, begins
     };
     // Whether a person is known does not depend on the key that ids are made with.
     let read = normalise(dialects, &IdKey::new(1, &[0; 32]), &message);
-    !matches!(read, Classified::DeadLetter { unreadable: Some(_), .. })
+    !matches!(read, Classified::DeadLetter { inputs, .. } if !inputs.is_empty())
 }
 
 /// What is said of a table that kept its rows.

@@ -8,10 +8,12 @@ mod cell;
 pub mod decimal;
 mod error;
 mod key;
+mod repair;
 
 pub use cell::{Cell, Row};
 pub use error::{ErrorClass, NormaliseError};
 pub use key::{Key, KeyColumn, KeyType};
+pub use repair::{BROKEN, Charset, repaired};
 
 use crate::limits::LARGEST_MESSAGE;
 use domain::source::Source;

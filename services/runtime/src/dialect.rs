@@ -13,6 +13,7 @@ mod file;
 mod key;
 mod normalise;
 mod reader;
+mod sentinel;
 mod shape;
 mod table;
 

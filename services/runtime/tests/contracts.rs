@@ -1,5 +1,8 @@
 //! The contracts of `schemas/contracts`: every example and every captured message runs through the normalisers' function.
 
+#[path = "contracts/captured.rs"]
+mod captured;
+
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Month, Timestamp};
 use domain::facts::Correction;
@@ -77,13 +80,6 @@ fn examples(folder: &str) -> BTreeMap<String, Example> {
     entries.map(|entry| read(entry.expect("an entry").path())).collect()
 }
 
-fn captured(file: &str) -> Vec<Example> {
-    let text = std::fs::read_to_string(root().join("schemas/contracts/captured").join(file)).expect("captured messages");
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect("a captured message"))
-        .collect()
-}
-
 /// What is not personal of a classification, dates readable.
 fn describe(classified: &Classified) -> String {
     match classified {
@@ -96,9 +92,9 @@ fn describe(classified: &Classified) -> String {
             )
         }
         Classified::Control(control) => format!("  control: {control:?}\n"),
-        Classified::DeadLetter { error, unreadable } => {
-            let record = unreadable.as_ref().map(describe_change).unwrap_or_default();
-            format!("  dead letter: {error}\n{record}")
+        Classified::DeadLetter { error, inputs } => {
+            let read: String = inputs.iter().map(describe_input).collect();
+            format!("  dead letter: {error}\n{read}")
         }
     }
 }
@@ -309,62 +305,6 @@ fn a_schema_changes_nothing() {
             );
         }
     }
-}
-
-/// What Debezium really sent, without schema, replica identity FULL.
-#[test]
-fn captured_without_schema() {
-    let dialects = dialects();
-    let mut text = String::new();
-    for example in captured("postgres-schemaless.jsonl") {
-        write!(
-            text,
-            "{} {}:{}\n{}",
-            example.topic,
-            example.partition,
-            example.offset,
-            match example.classify(&dialects) {
-                Some(classified) => {
-                    assert!(!matches!(classified, Classified::DeadLetter { .. }), "{classified:?}");
-                    describe(&classified)
-                }
-                None => "  no table\n".to_owned(),
-            }
-        )
-        .expect("a string");
-    }
-    insta::assert_snapshot!("captured-schemaless", text);
-}
-
-/// With schema, replica identity DEFAULT: an update without `before` and with an unavailable value in a column nobody maps, and
-/// a delete that knows its key only.
-#[test]
-fn captured_with_schema() {
-    let dialects = dialects();
-    let classified: Vec<Classified> = captured("postgres-with-schema.jsonl")
-        .iter()
-        .filter_map(|example| example.classify(&dialects))
-        .collect();
-    let [
-        Classified::Inputs(snapshot),
-        Classified::Inputs(update),
-        Classified::Inputs(delete),
-        tombstone,
-    ] = &classified[..]
-    else {
-        panic!("{classified:?}");
-    };
-    for input in [snapshot, update] {
-        let [Input::Change(Change::Upsert(record))] = &input[..] else {
-            panic!("{input:?}")
-        };
-        assert!(record.identity.name.is_some() && record.identity.document.is_none());
-    }
-    let [Input::Change(Change::Delete(deletion))] = &delete[..] else {
-        panic!("{delete:?}")
-    };
-    assert_eq!(deletion.home, None);
-    assert_eq!(*tombstone, Classified::Control(ControlKind::Tombstone));
 }
 
 /// The exchange tables of the brief are all mapped.

@@ -102,7 +102,7 @@ impl Row {
             Cell::Text(text) => text.into_owned(),
             Cell::Integer(number) => number.to_string(),
             Cell::Boolean(flag) => flag.to_string(),
-            Cell::Null | Cell::Other => String::new(),
+            Cell::Absent | Cell::Null | Cell::Other => String::new(),
         };
         Ok(Some(Self {
             person: number.map_or(record, |number| hash(number.as_bytes(), &[])),

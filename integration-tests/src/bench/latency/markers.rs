@@ -117,7 +117,7 @@ impl Markers {
                     columns: json!({
                         "rybh": key, "gmsfhm": marker.person.text(), "xm": "钱标", "xb": "1", "mz": "01",
                         "csrq": marker.person.birth_date().0, "hjdqh": "320105", "xzdqh": "320105001001",
-                        "xzdz": "虚构路1号", "swrq": died, "hkzt": "2",
+                        "xzdz": "虚构路1号", "swrq": died, "hkzt": "2", "cym": null, "hjdz": null, "lxdh": null,
                     }),
                 }
             }
@@ -177,6 +177,7 @@ fn enrolment(source: &'static str, place: &str, marker: &Marker, number: u64) ->
         columns: json!({
             "baz001": key, "aac002": marker.person.text(), "aac003": "钱标", "aae140": "110", "aac031": "1",
             "aae030": 18_000, "aac049": 201_904, "aae003": month, "aab001": "D000001", "aab301": place,
+            "aae031": null, "aaz288": null, "aaz289": null,
         }),
     }
 }

@@ -267,17 +267,16 @@ fn expected(reading: &Reading<'_>, stretch: &Stretch, message: &BorrowedMessage<
 }
 
 fn classified(classified: Classified) -> Expected {
+    let record = |input: &Input| match input {
+        Input::Change(change) => Some(change.id()),
+        Input::Entity(entity) => Some(entity.id),
+        Input::Message(_) | Input::Control(_) => None,
+    };
+    let records = |inputs: Vec<Input>| inputs.iter().filter_map(record).collect();
     match classified {
         Classified::Control(_) => Expected::Control,
-        Classified::DeadLetter { unreadable, .. } => Expected::DeadLetter(unreadable.map(|change| change.id())),
-        Classified::Inputs(inputs) => {
-            let record = |input: &Input| match input {
-                Input::Change(change) => Some(change.id()),
-                Input::Entity(entity) => Some(entity.id),
-                Input::Message(_) | Input::Control(_) => None,
-            };
-            Expected::Records(inputs.iter().filter_map(record).collect())
-        }
+        Classified::DeadLetter { inputs, .. } => Expected::DeadLetter(records(inputs)),
+        Classified::Inputs(inputs) => Expected::Records(records(inputs)),
     }
 }
 

@@ -28,8 +28,8 @@ pub(crate) enum Expected {
     Control,
     /// Versions of these records.
     Records(Vec<RecordId>),
-    /// A dead letter; with the record when its person is readable.
-    DeadLetter(Option<RecordId>),
+    /// A dead letter; and versions of these records, of what could be read of it.
+    DeadLetter(Vec<RecordId>),
 }
 
 /// What became of the messages of a partition.
@@ -151,17 +151,19 @@ impl<'a> Ledger<'a> {
                     (Some(_), _) => self.miss(offset),
                 }
             }
-            Expected::DeadLetter(record) => self.enter_dead_letter(offset, *record),
+            Expected::DeadLetter(records) => self.enter_dead_letter(offset, records),
         }
     }
 
-    fn enter_dead_letter(&mut self, offset: u64, record: Option<RecordId>) {
-        let found = record.map(|record| self.find(offset, record));
+    fn enter_dead_letter(&mut self, offset: u64, records: &[RecordId]) {
+        let found: Vec<Found> = records.iter().map(|record| self.find(offset, *record)).collect();
         if self.dead.contains(&offset) {
-            match found {
-                Some(Found::Nowhere) => self.miss(offset),
-                Some(Found::InFlight) => self.page.in_flight += 1,
-                Some(Found::Logged(_)) | None => self.page.dead_lettered += 1,
+            if found.contains(&Found::Nowhere) {
+                self.miss(offset);
+            } else if found.contains(&Found::InFlight) {
+                self.page.in_flight += 1;
+            } else {
+                self.page.dead_lettered += 1;
             }
             return;
         }
@@ -287,8 +289,8 @@ mod tests {
             (1, Expected::Records(vec![record(2)])),
             (2, Expected::Records(vec![record(3), record(4), record(5)])),
             (3, Expected::Control),
-            (4, Expected::DeadLetter(Some(record(6)))),
-            (5, Expected::DeadLetter(None)),
+            (4, Expected::DeadLetter(vec![record(6)])),
+            (5, Expected::DeadLetter(Vec::new())),
             (6, Expected::Records(vec![record(7)])),
             (7, Expected::Records(vec![record(8)])),
             (8, Expected::Records(vec![record(9)])),
@@ -316,9 +318,9 @@ mod tests {
             (0, Expected::Records(vec![record(1)])),
             // Half of it arrived.
             (1, Expected::Records(vec![record(2), record(3)])),
-            (2, Expected::DeadLetter(None)),
+            (2, Expected::DeadLetter(Vec::new())),
             // In the dead letters, but the person it is about was not told.
-            (3, Expected::DeadLetter(Some(record(4)))),
+            (3, Expected::DeadLetter(vec![record(4)])),
         ];
         let (page, missing) = page(&rows, &[], &[3], &messages, 4);
         assert_eq!((page.missing, missing), (4, vec![0, 1, 2, 3]));
@@ -362,7 +364,7 @@ mod tests {
     #[test]
     fn a_mapping_that_changed_since_explains_what_it_did() {
         let rows = [logged(0, 1, 1)];
-        let messages = [(0, Expected::DeadLetter(None)), (1, Expected::Records(vec![record(2)]))];
+        let messages = [(0, Expected::DeadLetter(Vec::new())), (1, Expected::Records(vec![record(2)]))];
         let (page, _) = page(&rows, &[], &[1], &messages, 2);
         assert_eq!((page.applied, page.dead_lettered), (1, 1));
         assert!(page.balances());

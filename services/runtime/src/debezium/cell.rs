@@ -10,8 +10,10 @@ use std::fmt;
 /// A column's value in JSON. Has no `Debug`: it is personal.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Cell<'a> {
-    /// SQL null, or the row has no such column.
+    /// The row has no such column, which is another thing than a null: an image of a key alone, or a table that was changed.
     #[default]
+    Absent,
+    /// SQL null.
     Null,
     /// A boolean.
     Boolean(bool),
@@ -112,7 +114,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Reads the columns from the JSON text of a row; what the row does not have is [`Cell::Null`].
+    /// Reads the columns from the JSON text of a row; what the row does not have is [`Cell::Absent`].
     pub fn read(json: &'a str, columns: &[impl AsRef<str>]) -> Result<Self, NormaliseError> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         RowSeed { columns }.deserialize(&mut deserializer).map_err(|error| {
@@ -147,7 +149,7 @@ impl<'de, C: AsRef<str>> Visitor<'de> for RowSeed<'_, C> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<'de>, A::Error> {
         let mut row = Row {
-            cells: vec![Cell::Null; self.columns.len()],
+            cells: vec![Cell::Absent; self.columns.len()],
             unnamed: 0,
         };
         let mut next = 0;
@@ -205,7 +207,7 @@ mod tests {
 
     #[test]
     fn reads_the_columns_asked_for_in_any_order() {
-        let columns = ["a", "b", "c", "d", "e"].map(String::from);
+        let columns = ["a", "b", "c", "d", "e", "f"].map(String::from);
         let row = Row::read(
             r#"{"x":[{"y":1}],"e":2.5,"c":true,"b":null,"a":"\u4e00","d":-7,"z":{}}"#,
             &columns,
@@ -217,6 +219,7 @@ mod tests {
             Cell::Boolean(true),
             Cell::Integer(-7),
             Cell::Other,
+            Cell::Absent,
         ];
         assert!(row.cells == expected);
         assert_eq!(row.unnamed, 2);

@@ -1,7 +1,7 @@
 //! Why a message became a dead letter.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
 macro_rules! classes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
@@ -36,6 +36,12 @@ classes! {
     Oversized = "oversized",
     /// A row without number and name is about nobody.
     NoIdentity = "no-identity",
+    /// A row of a table lacks a mapped column, which is another thing than a null there.
+    AbsentColumn = "absent-column",
+    /// A value that contradicts another of the row, such as a death before the birth.
+    Contradiction = "contradiction",
+    /// A text that was cut or converted in the midst of a character.
+    BrokenText = "broken-text",
     /// A mapped column holds `__debezium_unavailable_value`.
     UnavailableValue = "unavailable-value",
     /// A day, month or time that no calendar has.
@@ -69,6 +75,8 @@ pub struct NormaliseError {
     pub expected: Cow<'static, str>,
     /// The unknown code, when it may be shown: at most eight letters and digits of a code column.
     pub code: Option<String>,
+    /// What else of the same row cannot be read: class and column of each.
+    pub also: String,
 }
 
 impl NormaliseError {
@@ -79,7 +87,19 @@ impl NormaliseError {
             column: column.map(str::to_owned),
             expected: expected.into(),
             code: None,
+            also: String::new(),
         }
+    }
+
+    /// The first of several about one row, with what the others are about; `None` of none.
+    pub fn of_all(errors: Vec<Self>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        for other in errors {
+            let of = other.column.map_or_else(String::new, |column| format!(" in column {column}"));
+            write!(first.also, "; also {}{of}", other.class).expect("a string");
+        }
+        Some(first)
     }
 
     /// Adds the value of a code column if it may be shown.
@@ -98,7 +118,8 @@ impl fmt::Display for NormaliseError {
             write!(f, " in column {column}")?;
         }
         write!(f, ": expected {}", self.expected)?;
-        self.code.iter().try_for_each(|code| write!(f, ", found {code}"))
+        self.code.iter().try_for_each(|code| write!(f, ", found {code}"))?;
+        f.write_str(&self.also)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::cell::{Cell, Row};
 use super::decimal::{integer, padded_integer, plain_integer};
 use super::error::{ErrorClass, NormaliseError};
-use super::{parse_object, text_of};
+use super::{BROKEN, parse_object, text_of};
 use domain::limits::{LONGEST_KEY, has_control};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -32,7 +32,7 @@ impl KeyType {
     /// The value of a cell as this type; `None` when it is none.
     pub fn value<'c>(self, cell: &'c Cell<'_>) -> Option<Cell<'c>> {
         match (self, cell) {
-            (_, Cell::Null) => Some(Cell::Null),
+            (_, Cell::Null | Cell::Absent) => Some(Cell::Null),
             (Self::Any, Cell::Text(text)) => {
                 Some(plain_integer(text).map_or_else(|| Cell::Text(Cow::Borrowed(text)), Cell::Integer))
             }
@@ -110,6 +110,11 @@ fn canonical_text(columns: &[KeyColumn], cells: &[Cell<'_>]) -> Result<String, N
         push_json(&mut text, &column.name);
         text.push(':');
         match column.kind.value(cell) {
+            // Two keys that were broken in one place would become one.
+            Some(Cell::Text(value)) if value.contains(BROKEN) => {
+                let expected = "whole characters, not half a surrogate pair or bytes that are no UTF-8";
+                return Err(NormaliseError::new(ErrorClass::KeyMismatch, Some(&column.name), expected));
+            }
             Some(Cell::Text(value)) => push_json(&mut text, &value),
             Some(Cell::Integer(value)) => text.push_str(&value.to_string()),
             Some(Cell::Boolean(value)) => text.push_str(if value { "true" } else { "false" }),
@@ -120,7 +125,7 @@ fn canonical_text(columns: &[KeyColumn], cells: &[Cell<'_>]) -> Result<String, N
                     "a value in every key column",
                 ));
             }
-            Some(Cell::Other) | None => {
+            Some(Cell::Other | Cell::Absent) | None => {
                 let expected = column.kind.expected();
                 return Err(NormaliseError::new(ErrorClass::KeyMismatch, Some(&column.name), expected));
             }

@@ -17,7 +17,8 @@ use domain::record::{Employer, Identity};
 /// A row's identity: what could be read of it, and the first thing in it that could not.
 pub(super) struct ReadIdentity {
     pub(super) identity: Identity,
-    /// A name beside a usable number, a birth date, sex or document kind that cannot be read: the person is known all the same.
+    /// A name beside a usable number, a document kind, or, without such a number, a birth date or sex that cannot be read: the person is
+    /// known all the same.
     pub(super) flaw: Option<NormaliseError>,
 }
 
@@ -41,9 +42,11 @@ pub(super) fn identity(reader: &Reader<'_, '_>) -> Result<ReadIdentity, Normalis
         },
         None => None,
     };
+    let number = document.as_ref().and_then(Document::citizen_id);
+    reader.is_about(number, number.map(CitizenId::birth_date));
     let name = match name(reader, Field::Name) {
         // A usable number tells the person by itself; without one, the name is all that could.
-        Err(error) if document.as_ref().is_some_and(|document| document.citizen_id().is_some()) => {
+        Err(error) if number.is_some() => {
             flaw.get_or_insert(error);
             None
         }
@@ -51,15 +54,14 @@ pub(super) fn identity(reader: &Reader<'_, '_>) -> Result<ReadIdentity, Normalis
     };
     let birth = keep_first(&mut flaw, reader.day(Field::Birth).map_err(Unread::from));
     let sex = keep_first(&mut flaw, reader.code(Field::Sex));
-    Ok(ReadIdentity {
-        identity: Identity {
-            document,
-            name,
-            birth,
-            sex,
-        },
-        flaw,
-    })
+    let identity = Identity {
+        document,
+        name,
+        birth,
+        sex,
+    };
+    reader.is_about(number, identity.birth_date());
+    Ok(ReadIdentity { identity, flaw })
 }
 
 /// A name; what holds nothing but spaces is none.

@@ -4,10 +4,11 @@ use super::codes::{Codes, Meaning, Target};
 use super::digest::{Stated, digest};
 use super::field::{Field, Kind};
 use super::key::KeyFile;
-use super::shape::{Content, Encoding, Need};
+use super::sentinel::Sentinel;
+use super::shape::{Encoding, Need, Spec};
 use super::table::{Mapping, Table};
 use super::{Dialect, DialectError, problem};
-use crate::debezium::KeyColumn;
+use crate::debezium::{Charset, KeyColumn};
 use domain::division::City;
 use domain::document::DocumentKind;
 use domain::limits::{self, LARGEST_RANK};
@@ -30,6 +31,9 @@ struct DialectFile {
     revision: u16,
     /// `["*"]`, or city codes such as `["3205"]`.
     cities: Vec<String>,
+    /// How the source's messages write text.
+    #[serde(default)]
+    charset: Charset,
     #[serde(default)]
     codes: BTreeMap<String, CodesFile>,
     tables: BTreeMap<String, TableFile>,
@@ -68,6 +72,8 @@ struct FieldFile {
     column: String,
     encoding: Option<String>,
     codes: Option<String>,
+    none: Vec<String>,
+    optional: bool,
 }
 
 impl<'de> Deserialize<'de> for FieldFile {
@@ -82,7 +88,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
     type Value = FieldFile;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a column name, or a table with column, encoding and codes")
+        f.write_str("a column name, or a table with column and, where needed, encoding, codes, none and optional")
     }
 
     fn visit_str<E>(self, column: &str) -> Result<FieldFile, E> {
@@ -90,6 +96,8 @@ impl<'de> Visitor<'de> for FieldVisitor {
             column: column.to_owned(),
             encoding: None,
             codes: None,
+            none: Vec::new(),
+            optional: false,
         })
     }
 
@@ -100,9 +108,21 @@ impl<'de> Visitor<'de> for FieldVisitor {
             column: String,
             encoding: Option<String>,
             codes: Option<String>,
+            /// Values that stand for none.
+            #[serde(default)]
+            none: Vec<String>,
+            /// Rows may lack the column.
+            #[serde(default)]
+            optional: bool,
         }
-        let Long { column, encoding, codes } = Long::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(FieldFile { column, encoding, codes })
+        let long = Long::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(FieldFile {
+            column: long.column,
+            encoding: long.encoding,
+            codes: long.codes,
+            none: long.none,
+            optional: long.optional,
+        })
     }
 }
 
@@ -216,10 +236,10 @@ impl Compiler<'_> {
         }
         let mut fields = vec![None; Field::ALL.len()];
         for (name, written) in &table.fields {
-            let (field, content) = self.field(kind, name)?;
-            fields[field as usize] = Some(self.mapping(name, written, content, &mut columns)?);
+            let spec = self.field(kind, name)?;
+            fields[spec.0 as usize] = Some(self.mapping(name, written, spec, &mut columns)?);
         }
-        for (field, _, need) in kind.fields() {
+        for (field, _, need, _) in kind.fields() {
             if *need == Need::Mandatory && fields[*field as usize].is_none() {
                 return Err(self.problem(
                     "fields",
@@ -233,15 +253,16 @@ impl Compiler<'_> {
             dialect: self.dialect.name.clone(),
             revision: self.dialect.revision,
             document,
+            charset: self.dialect.charset,
             key,
             columns,
             fields,
         })
     }
 
-    fn field(&self, kind: Kind, name: &str) -> Result<(Field, Content), DialectError> {
+    fn field(&self, kind: Kind, name: &str) -> Result<&'static Spec, DialectError> {
         let found = Field::from_name(name).and_then(|field| kind.fields().find(|(other, ..)| *other == field));
-        found.map(|(field, content, _)| (*field, *content)).ok_or_else(|| {
+        found.ok_or_else(|| {
             let known = list(kind.fields().map(|(field, ..)| field.as_str()));
             self.problem(
                 &format!("fields.{name}"),
@@ -254,7 +275,7 @@ impl Compiler<'_> {
         &mut self,
         name: &str,
         written: &FieldFile,
-        content: Content,
+        (_, content, _, reach): &Spec,
         columns: &mut Vec<String>,
     ) -> Result<Mapping, DialectError> {
         let key = format!("fields.{name}");
@@ -268,7 +289,7 @@ impl Compiler<'_> {
             None => allowed
                 .first()
                 .copied()
-                .filter(|first| allowed.len() == 1 || *first == Encoding::Text),
+                .filter(|first| matches!(first, Encoding::Text | Encoding::YearMonth | Encoding::Division)),
         };
         let encoding = encoding.ok_or_else(|| {
             self.problem(
@@ -293,7 +314,18 @@ impl Compiler<'_> {
                 columns.push(written.column.clone());
                 columns.len() - 1
             });
-        Ok(Mapping { column, encoding, codes })
+        let none = written.none.iter().map(|none| Sentinel::parse(*content, none));
+        let none = none
+            .collect::<Result<_, _>>()
+            .map_err(|expected| self.problem(&format!("{key}.none"), format!("expected {expected}")))?;
+        Ok(Mapping {
+            column,
+            encoding,
+            codes,
+            reach: *reach,
+            none,
+            is_optional: written.optional,
+        })
     }
 
     fn codes(&mut self, key: &str, name: &str, target: Target) -> Result<Codes, DialectError> {

@@ -2,9 +2,9 @@
 
 use super::facts::{self, ReadIdentity};
 use super::field::Kind;
-use super::reader::{Reader, Unread};
+use super::reader::{Image, Reader, Unread};
 use super::{Dialects, Table};
-use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation};
+use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation, repaired};
 use domain::correction::{self, Statement};
 use domain::date::Timestamp;
 use domain::facts::{Facts, Resident};
@@ -49,9 +49,10 @@ pub enum Classified {
     DeadLetter {
         /// Why.
         error: NormaliseError,
-        /// The record as unreadable ([`Facts::Unreadable`]), when its person is known: it travels on so that its absence is
-        /// not taken for a fact (ARCHITECTURE.md, Versions).
-        unreadable: Option<Change>,
+        /// What travels on all the same, so that an absence is not taken for a fact (ARCHITECTURE.md, Versions): the row without the
+        /// fields that cannot be read, where nothing follows from those; else, when its person is known, the record as unreadable
+        /// ([`Facts::Unreadable`]).
+        inputs: Vec<Input>,
     },
 }
 
@@ -81,7 +82,27 @@ pub enum ControlKind {
 ///   withdraws that it ever gave that number up. See [`domain::correction`].
 /// - A row with a void code is a delete: it says of itself that it does not hold.
 pub fn normalise(dialects: &Dialects, key: &IdKey, message: &SourceMessage<'_>) -> Classified {
-    classify(dialects, key, message).unwrap_or_else(|error| Classified::DeadLetter { error, unreadable: None })
+    let read = classify(dialects, key, message).or_else(|error| {
+        let charset = dialects.find(message.source, message.table).map(|table| table.charset);
+        let mended = |bytes: Option<&[u8]>| bytes.and_then(|bytes| repaired(bytes, charset.unwrap_or_default()));
+        match (mended(message.key), mended(message.value)) {
+            _ if error.class != ErrorClass::NotJson => Err(error),
+            (None, None) => Err(error),
+            (key_bytes, value) => classify(
+                dialects,
+                key,
+                &SourceMessage {
+                    key: key_bytes.as_deref().or(message.key),
+                    value: value.as_deref().or(message.value),
+                    ..*message
+                },
+            ),
+        }
+    });
+    read.unwrap_or_else(|error| Classified::DeadLetter {
+        error,
+        inputs: Vec::new(),
+    })
 }
 
 fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) -> Result<Classified, NormaliseError> {
@@ -92,13 +113,13 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
         .find(message.source, message.table)
         .ok_or_else(|| NormaliseError::new(ErrorClass::UnknownTable, None, "a table that a dialect of the agency maps"))?;
     let ignored = |reason| Ok(Classified::Control(ControlKind::Ignored { reason }));
-    let row = match envelope.operation {
+    let (row, image) = match envelope.operation {
         Operation::Truncate => return ignored("truncate"),
         Operation::Message => return ignored("logical message"),
-        Operation::Delete => envelope.before,
-        Operation::Create | Operation::Update | Operation::Read => envelope.after,
+        Operation::Delete => (envelope.before, Image::Before),
+        Operation::Create | Operation::Update | Operation::Read => (envelope.after, Image::Whole),
     };
-    let reader = row.map(|row| Reader::new(table, row.get())).transpose()?;
+    let reader = row.map(|row| Reader::new(table, row.get(), image)).transpose()?;
     if table.kind == Kind::Completeness {
         return match reader.filter(|_| envelope.operation != Operation::Delete) {
             None => ignored("completeness row deleted"),
@@ -134,7 +155,7 @@ fn check_key(table: &Table, key: &[Cell<'_>], reader: &Reader<'_, '_>) -> Result
     let columns = table.key_columns();
     let differs = |at: &usize| {
         let (of_key, of_row) = (&key[*at], &reader.key()[*at]);
-        *of_row != Cell::Null && columns[*at].kind.value(of_key) != columns[*at].kind.value(of_row)
+        !matches!(of_row, Cell::Null | Cell::Absent) && columns[*at].kind.value(of_key) != columns[*at].kind.value(of_row)
     };
     match (0..columns.len()).find(differs) {
         None => Ok(()),
@@ -252,11 +273,13 @@ impl Origin<'_> {
             Ok(facts) => facts,
             Err(Unread::Void) => return Ok(self.delete(Some(reader), id_key)),
             Err(Unread::Error(error)) => {
+                let all = std::iter::once(error.clone()).chain(reader.flaws());
+                let error = NormaliseError::of_all(all.collect()).unwrap_or(error);
                 let unreadable = self.table.kind.facts_kind().map(Facts::Unreadable);
-                let record = unreadable.map(|facts| self.upsert(self.id, identity, facts));
+                let record = unreadable.map(|facts| Input::Change(self.upsert(self.id, identity, facts)));
                 return Ok(Classified::DeadLetter {
                     error,
-                    unreadable: record,
+                    inputs: record.into_iter().collect(),
                 });
             }
         };
@@ -271,14 +294,14 @@ impl Origin<'_> {
         };
         let mut inputs = vec![Input::Change(self.upsert(self.id, identity, facts))];
         inputs.extend(stated.into_iter().map(|statement| self.state(statement)));
-        Ok(Classified::Inputs(inputs))
+        Ok(flawed(reader.flaws(), inputs))
     }
 
     /// What an update of a resident's row states by its images before and after.
     fn corrections(&self, envelope: &Envelope<'_>, after: &Identity, resident: &Resident, id_key: &IdKey) -> Vec<Statement> {
         let before = || {
             let before = envelope.before.filter(|_| envelope.operation == Operation::Update)?;
-            let before = Reader::new(self.table, before.get()).ok()?;
+            let before = Reader::new(self.table, before.get(), Image::Before).ok()?;
             Some(facts::identity(&before).ok()?.identity)
         };
         before().map_or_else(Vec::new, |before| {
@@ -293,7 +316,8 @@ impl Origin<'_> {
             Err(Unread::Void) => None,
             Err(Unread::Error(error)) => return Err(error),
         };
-        Ok(Classified::Inputs(vec![Input::Entity(EntityChange {
+        let flaws = reader.map(Reader::flaws).unwrap_or_default();
+        let change = EntityChange {
             id: self.id,
             source: self.message.source,
             table: self.table.name.clone(),
@@ -301,6 +325,15 @@ impl Origin<'_> {
             version: self.version(),
             appended_at: self.appended_at(),
             employer,
-        })]))
+        };
+        Ok(flawed(flaws, vec![Input::Entity(change)]))
+    }
+}
+
+/// What a row becomes whose fields could not all be read, if nothing follows from those.
+fn flawed(flaws: Vec<NormaliseError>, inputs: Vec<Input>) -> Classified {
+    match NormaliseError::of_all(flaws) {
+        None => Classified::Inputs(inputs),
+        Some(error) => Classified::DeadLetter { error, inputs },
     }
 }

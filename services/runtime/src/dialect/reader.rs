@@ -1,38 +1,26 @@
 //! Reads the cells of a row as a table's mapping says.
+//!
+//! What cannot be read reaches as far as the field's rule says ([`Reach`]): the row, or the field alone, which is then noted as a flaw.
 
-use super::calendar::{self, NoTime};
+mod times;
+
 use super::codes::{Coded, Meaning};
 use super::field::Field;
-use super::shape::Encoding;
+use super::sentinel::Sentinel;
+use super::shape::{Encoding, Reach};
 use super::table::{Mapping, Table};
-use crate::debezium::decimal::padded_integer;
-use crate::debezium::{Cell, ErrorClass, NormaliseError, Row, UNAVAILABLE};
-use domain::date::{Day, Month, Timestamp};
+use crate::debezium::decimal::{integer, padded_integer};
+use crate::debezium::{BROKEN, Cell, ErrorClass, NormaliseError, Row, UNAVAILABLE};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use domain::citizen_id::CitizenId;
+use domain::date::Day;
 use domain::division::Division;
 use domain::limits::{self, LONGEST_TEXT};
 use domain::personal::Personal;
+use encoding_rs::GB18030;
 use std::borrow::Cow;
-
-/// A day or time that was read.
-enum Time<T> {
-    /// Counted from 1970 on a wall clock.
-    Counted((Day, i64)),
-    /// Of a text.
-    Text(T),
-}
-
-/// What a column of days or times should hold.
-fn expected_time(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::DateDays => "a calendar day as days since 1970-01-01",
-        Encoding::DateText => "a calendar day as yyyy-mm-dd, yyyy/mm/dd or yyyymmdd",
-        Encoding::TimestampMillis => "a time as milliseconds since 1970-01-01",
-        Encoding::TimestampMicros => "a time as microseconds since 1970-01-01",
-        Encoding::TimestampNanos => "a time as nanoseconds since 1970-01-01",
-        Encoding::WallClockText => "a time as yyyy-mm-dd hh:mm:ss",
-        _ => "a time as ISO 8601 text with its zone",
-    }
-}
+use std::cell::{Cell as Flag, RefCell};
 
 /// Why a row yields no facts.
 #[derive(Debug)]
@@ -49,16 +37,80 @@ impl From<NormaliseError> for Unread {
     }
 }
 
+/// Which image of a row is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Image {
+    /// The row as it now is: it has all columns of its table.
+    Whole,
+    /// The row as it was: depending on the replica identity, its key alone.
+    Before,
+}
+
 /// A row under its mapping.
 pub(super) struct Reader<'t, 'a> {
     table: &'t Table,
     cells: Vec<Cell<'a>>,
+    image: Image,
+    /// Whether the row states a usable citizen number, and the person's birth as far as the row tells, once that was read.
+    states_number: Flag<bool>,
+    born: Flag<Option<Day>>,
+    /// What could not be read, and concerns its field alone.
+    flaws: RefCell<Vec<NormaliseError>>,
 }
 
 impl<'t, 'a> Reader<'t, 'a> {
     /// Reads the table's columns from the JSON text of a row.
-    pub(super) fn new(table: &'t Table, json: &'a str) -> Result<Self, NormaliseError> {
-        Row::read(json, &table.columns).map(|row| Self { table, cells: row.cells })
+    pub(super) fn new(table: &'t Table, json: &'a str, image: Image) -> Result<Self, NormaliseError> {
+        let row = Row::read(json, &table.columns)?;
+        Ok(Self {
+            table,
+            cells: row.cells,
+            image,
+            states_number: Flag::default(),
+            born: Flag::default(),
+            flaws: RefCell::default(),
+        })
+    }
+
+    /// States whom the row is about, as far as that was read: what follows is read in its light.
+    pub(super) fn is_about(&self, number: Option<CitizenId>, born: Option<Day>) {
+        self.states_number.set(number.is_some());
+        self.born.set(born);
+    }
+
+    /// What could not be read so far, and concerns its field alone.
+    pub(super) fn flaws(&self) -> Vec<NormaliseError> {
+        self.flaws.borrow().clone()
+    }
+
+    /// What a field's rule makes of a value that cannot be read.
+    fn kept<T>(&self, field: Field, read: Result<Option<T>, NormaliseError>) -> Result<Option<T>, NormaliseError> {
+        let error = match read {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let is_alone = match self.table.mapping(field).map_or(Reach::Row, |mapping| mapping.reach) {
+            Reach::Row => false,
+            Reach::Alone => true,
+            Reach::BesideNumber => self.states_number.get(),
+        };
+        if !is_alone {
+            return Err(error);
+        }
+        self.flaws.borrow_mut().push(error);
+        Ok(None)
+    }
+
+    /// A day, unless it contradicts the person's birth, which nothing in a register comes before.
+    fn since_birth(&self, field: Field, day: Option<Day>) -> Option<Day> {
+        let contradicts = field != Field::Birth && day.zip(self.born.get()).is_some_and(|(day, born)| day < born);
+        if contradicts {
+            let expected = "a day that is not before the person's birth; a value that stands for none is listed under `none`";
+            self.flaws
+                .borrow_mut()
+                .push(self.error(ErrorClass::Contradiction, field, expected));
+        }
+        day.filter(|_| !contradicts)
     }
 
     /// The table whose mapping is applied.
@@ -79,6 +131,17 @@ impl<'t, 'a> Reader<'t, 'a> {
         let cell = &self.cells[mapping.column];
         match cell {
             Cell::Null => Ok(None),
+            Cell::Absent if self.image == Image::Before || mapping.is_optional => Ok(None),
+            Cell::Absent => Err(self.error(
+                ErrorClass::AbsentColumn,
+                field,
+                "a column of this name: map the table as it now is, or say that the column is optional",
+            )),
+            Cell::Text(text) if text.contains(BROKEN) => Err(self.error(
+                ErrorClass::BrokenText,
+                field,
+                "whole characters: half a surrogate pair, or bytes that are no UTF-8; of a source in GB 18030 the dialect says so",
+            )),
             Cell::Text(text) if text == UNAVAILABLE => Err(self.error(
                 ErrorClass::UnavailableValue,
                 field,
@@ -104,23 +167,41 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// Text without surrounding spaces and without control characters, or the digits of an integer.
     pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'_, str>>, NormaliseError> {
-        let Some((mapping, cell)) = self.cell(field)? else {
-            return Ok(None);
-        };
-        self.text_of(field, mapping.encoding, cell).map(Some)
+        let read = self.cell(field).and_then(|found| self.text_of(field, found));
+        self.kept(field, read)
     }
 
-    fn text_of<'c>(&self, field: Field, encoding: Encoding, cell: &'c Cell<'a>) -> Result<Cow<'c, str>, NormaliseError> {
-        match (encoding, cell) {
-            (Encoding::Integer, Cell::Integer(number)) => Ok(Cow::Owned(number.to_string())),
+    /// The text of a cell; nothing where it stands for none.
+    fn text_of<'c>(
+        &self,
+        field: Field,
+        found: Option<(&'t Mapping, &'c Cell<'a>)>,
+    ) -> Result<Option<Cow<'c, str>>, NormaliseError> {
+        let Some((mapping, cell)) = found else {
+            return Ok(None);
+        };
+        let no_integer = || self.error(ErrorClass::NotANumber, field, "an integer");
+        let digits = |number: Option<i64>| number.map(|number| Cow::Owned(number.to_string())).ok_or_else(no_integer);
+        let text = match (mapping.encoding, cell) {
+            (Encoding::Integer | Encoding::Base64 | Encoding::Division, Cell::Integer(number)) => digits(Some(*number))?,
             // Some connectors send numbers as text.
-            (Encoding::Integer, Cell::Text(text)) => padded_integer(text)
-                .map(|number| Cow::Owned(number.to_string()))
-                .ok_or_else(|| self.error(ErrorClass::NotANumber, field, "an integer")),
-            (Encoding::Integer, _) => Err(self.error(ErrorClass::NotANumber, field, "an integer")),
-            (_, Cell::Text(text)) => Ok(readable(text)),
-            _ => Err(self.error(ErrorClass::WrongEncoding, field, "text")),
-        }
+            (Encoding::Integer, Cell::Text(text)) => digits(padded_integer(text))?,
+            (Encoding::Base64, Cell::Text(text)) => digits(integer(text, 0))?,
+            (Encoding::Bits, Cell::Text(text)) => digits(bits(text))?,
+            (Encoding::Bits, Cell::Boolean(bit)) => Cow::Borrowed(if *bit { "1" } else { "0" }),
+            (Encoding::Integer | Encoding::Base64 | Encoding::Bits, _) => return Err(no_integer()),
+            (Encoding::Gb18030, Cell::Text(text)) => Cow::Owned(
+                gb18030(text)
+                    .ok_or_else(|| self.error(ErrorClass::WrongEncoding, field, "text in GB 18030, its bytes in base64"))?,
+            ),
+            (_, Cell::Text(text)) => readable(text),
+            _ => return Err(self.error(ErrorClass::WrongEncoding, field, "text")),
+        };
+        let is_none = mapping
+            .none
+            .iter()
+            .any(|sentinel| matches!(sentinel, Sentinel::Text(none) if *none == text));
+        Ok(Some(text).filter(|text| !is_none && !text.is_empty()))
     }
 
     /// Text as an owned value.
@@ -135,6 +216,13 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// The value of a code.
     pub(super) fn code<T: Coded>(&self, field: Field) -> Result<Option<T>, Unread> {
+        match self.code_of(field) {
+            Err(Unread::Error(error)) => Ok(self.kept(field, Err(error))?),
+            read => read,
+        }
+    }
+
+    fn code_of<T: Coded>(&self, field: Field) -> Result<Option<T>, Unread> {
         let Some(mapping) = self.table.mapping(field) else {
             return Ok(None);
         };
@@ -144,10 +232,9 @@ impl<'t, 'a> Reader<'t, 'a> {
             .expect("files without a code table for a code field are refused");
         let value = |position: u8| T::VALUES.get(usize::from(position)).copied();
         let null = || codes.null.and_then(value);
-        let Some((_, cell)) = self.cell(field)? else {
+        let Some(code) = self.text_of(field, self.cell(field)?)? else {
             return Ok(null());
         };
-        let code = self.text_of(field, mapping.encoding, cell)?;
         match codes.meaning(&code) {
             Some(Meaning::Value(position)) => Ok(value(position)),
             Some(Meaning::Unstated) => Ok(null()),
@@ -170,14 +257,10 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// Yes or no; what is unstated is no.
     pub(super) fn flag(&self, field: Field) -> Result<bool, Unread> {
         match self.cell(field)? {
-            Some((
-                Mapping {
-                    encoding: Encoding::Boolean,
-                    ..
-                },
-                cell,
-            )) => match cell {
+            Some((mapping, cell)) if mapping.encoding == Encoding::Boolean => match cell {
                 Cell::Boolean(value) => Ok(*value),
+                // What MySQL's connectors make of BOOLEAN, which is TINYINT(1) there.
+                Cell::Integer(number @ (0 | 1)) => Ok(*number == 1),
                 _ => Err(Unread::Error(self.error(ErrorClass::WrongEncoding, field, "a boolean"))),
             },
             Some(_) => Ok(self.code(field)?.unwrap_or(false)),
@@ -185,101 +268,15 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
-    /// A calendar day.
-    pub(super) fn day(&self, field: Field) -> Result<Option<Day>, NormaliseError> {
-        let clock = self.time(field, |encoding, text| match encoding {
-            Encoding::DateText => calendar::day_of_text(text),
-            Encoding::WallClockText => calendar::wall_clock_of_text(text).map(|(day, _)| day),
-            _ => calendar::instant_of_text(text).and_then(|time| limits::day(time.day_in_shanghai().0.into())),
-        });
-        // A column without zone holds the wall clock: its day is the day, whatever the zone.
-        Ok(clock?.map(|time| match time {
-            Time::Counted((day, _)) | Time::Text(day) => day,
-        }))
-    }
-
-    /// An instant.
-    pub(super) fn instant(&self, field: Field) -> Result<Option<Timestamp>, NormaliseError> {
-        let clock = self.time(field, |encoding, text| match encoding {
-            Encoding::WallClockText => calendar::wall_clock_of_text(text).map(calendar::instant),
-            _ => calendar::instant_of_text(text),
-        });
-        Ok(clock?.map(|time| match time {
-            Time::Counted(clock) => calendar::instant(clock),
-            Time::Text(instant) => instant,
-        }))
-    }
-
-    /// A day or time: counted, or what `of_text` makes of text; nothing where the database says that there is none.
-    fn time<T>(&self, field: Field, of_text: impl Fn(Encoding, &str) -> Option<T>) -> Result<Option<Time<T>>, NormaliseError> {
-        let Some((mapping, cell)) = self.cell(field)? else {
-            return Ok(None);
-        };
-        let encoding = mapping.encoding;
-        let counts = matches!(
-            encoding,
-            Encoding::DateDays | Encoding::TimestampMillis | Encoding::TimestampMicros | Encoding::TimestampNanos
-        );
-        let expected = expected_time(encoding);
-        let text = match cell {
-            Cell::Integer(value) if counts => {
-                return match calendar::wall_clock(encoding, *value) {
-                    Ok(clock) => Ok(Some(Time::Counted(clock))),
-                    Err(NoTime::Never) => Ok(None),
-                    Err(NoTime::Impossible { likely }) => {
-                        let hint = likely.map(|likely| format!("{expected}; as {} it would be a likely one", likely.as_str()));
-                        let expected = hint.map_or(Cow::Borrowed(expected), Cow::Owned);
-                        Err(self.error(ErrorClass::ImpossibleDate, field, expected))
-                    }
-                };
-            }
-            Cell::Text(text) if calendar::is_never(text) => return Ok(None),
-            _ if counts => return Err(self.error(ErrorClass::NotANumber, field, expected)),
-            Cell::Text(text) => Cow::Borrowed(text.trim()),
-            // 20150701, also where it is a number.
-            Cell::Integer(0) if encoding == Encoding::DateText => return Ok(None),
-            Cell::Integer(number) if encoding == Encoding::DateText => Cow::Owned(number.to_string()),
-            _ => return Err(self.error(ErrorClass::WrongEncoding, field, expected)),
-        };
-        let read = of_text(encoding, &text).map(|read| Some(Time::Text(read)));
-        read.ok_or_else(|| self.error(ErrorClass::ImpossibleDate, field, expected))
-    }
-
-    /// A month; a month of zeros is none.
-    pub(super) fn month(&self, field: Field) -> Result<Option<Month>, NormaliseError> {
-        let Some((_, cell)) = self.cell(field)? else {
-            return Ok(None);
-        };
-        let expected = "a month as yyyymm";
-        let number = match cell {
-            Cell::Integer(0) => return Ok(None),
-            Cell::Integer(number) => i32::try_from(*number).ok(),
-            Cell::Text(text) if text.trim().bytes().all(|byte| matches!(byte, b'0' | b'-')) => return Ok(None),
-            Cell::Text(text) => calendar::year_month(text.trim()),
-            _ => return Err(self.error(ErrorClass::NotANumber, field, expected)),
-        };
-        let month = number.and_then(Month::from_yyyymm);
-        month
-            .map(Some)
-            .ok_or_else(|| self.error(ErrorClass::ImpossibleDate, field, expected))
-    }
-
     /// A division.
     pub(super) fn division(&self, field: Field) -> Result<Option<Division>, NormaliseError> {
-        let Some((_, cell)) = self.cell(field)? else {
-            return Ok(None);
-        };
-        let division = match cell {
-            Cell::Text(text) => Division::parse(text),
-            Cell::Integer(number) => Division::parse(&number.to_string()),
-            _ => {
-                return Err(self.error(ErrorClass::WrongEncoding, field, "a division code as text or integer"));
-            }
-        };
         let expected = "a division code of 2, 4, 6, 9 or 12 digits";
-        division
-            .map(Some)
-            .map_err(|_| self.error(ErrorClass::UnknownCode, field, expected))
+        let parsed = |text: Option<Cow<'_, str>>| {
+            let division = text.map(|text| Division::parse(&text)).transpose();
+            division.map_err(|_| self.error(ErrorClass::UnknownCode, field, expected))
+        };
+        let read = self.cell(field).and_then(|found| self.text_of(field, found)).and_then(parsed);
+        self.kept(field, read)
     }
 
     /// The number of an ethnicity (GB/T 3304): 1 to 56, and 97 to 99 for the unrecognised, foreigners and unstated.
@@ -287,13 +284,31 @@ impl<'t, 'a> Reader<'t, 'a> {
         let Some(code) = self.text(field)? else {
             return Ok(None);
         };
-        match code.parse() {
+        let read = match code.parse() {
             Ok(number @ (1..=56 | 97..=99)) => Ok(Some(number)),
             _ => Err(self
                 .error(ErrorClass::UnknownCode, field, "a GB/T 3304 number: 01 to 56, 97 to 99")
                 .with_code(&code)),
-        }
+        };
+        self.kept(field, read)
     }
+}
+
+/// The number of a bit string (`io.debezium.data.Bits`): its bytes in base64, the lowest first.
+fn bits(base64: &str) -> Option<i64> {
+    let bytes = BASE64_STANDARD.decode(base64).ok()?;
+    let number = bytes
+        .iter()
+        .rev()
+        .try_fold(0_i64, |number, byte| number.checked_mul(256)?.checked_add((*byte).into()));
+    number.filter(|_| !bytes.is_empty())
+}
+
+/// Text whose bytes, in base64, are GB 18030, which GBK and GB 2312 are parts of.
+fn gb18030(base64: &str) -> Option<String> {
+    let bytes = BASE64_STANDARD.decode(base64).ok()?;
+    let text = GB18030.decode_without_bom_handling_and_without_replacement(&bytes)?;
+    Some(readable(&text).into_owned())
 }
 
 /// Text as it can be kept: what copying and converting leave of control characters carries nothing, those that break lines or columns

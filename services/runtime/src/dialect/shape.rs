@@ -38,18 +38,32 @@ pub(super) enum Need {
     Optional,
 }
 
+/// How far it reaches that a field holds what nobody can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The whole row: findings, or whom the row is about, follow from the field, so that without it they would be told on a misreading.
+    Row,
+    /// The field alone: it is shown and nothing follows from it. It is unknown, with its cause in the dead letters, and the row's other
+    /// facts hold.
+    Alone,
+    /// The field alone where the row states a usable citizen number, which says the same and wins over it; else the row.
+    BesideNumber,
+}
+
 use Content::{Code, Day, Division, Ethnicity, Flag, Instant, Month, Text};
 use Need::{Mandatory, Optional};
+use Reach::{Alone, BesideNumber, Row};
 
-type Spec = (Field, Content, Need);
+/// A field of a kind: what it holds, whether it must be mapped, and how far it reaches that it cannot be read.
+pub(super) type Spec = (Field, Content, Need, Reach);
 
 /// Whom a row is about: the same in every kind about persons.
 const IDENTITY: &[Spec] = &[
-    (Field::Number, Text, Mandatory),
-    (Field::DocumentKind, Code(Target::of::<DocumentKind>()), Optional),
-    (Field::Name, Text, Mandatory),
-    (Field::Birth, Day, Optional),
-    (Field::Sex, Code(Target::of::<Sex>()), Optional),
+    (Field::Number, Text, Mandatory, Row),
+    (Field::DocumentKind, Code(Target::of::<DocumentKind>()), Optional, Row),
+    (Field::Name, Text, Mandatory, Row),
+    (Field::Birth, Day, Optional, BesideNumber),
+    (Field::Sex, Code(Target::of::<Sex>()), Optional, BesideNumber),
 ];
 
 impl Kind {
@@ -60,125 +74,125 @@ impl Kind {
             Self::Resident => {
                 const {
                     &[
-                        (Field::FormerName, Text, Optional),
-                        (Field::Ethnicity, Ethnicity, Optional),
-                        (Field::Hukou, Division, Optional),
-                        (Field::HukouAddress, Text, Optional),
-                        (Field::Residence, Division, Optional),
-                        (Field::ResidenceAddress, Text, Optional),
-                        (Field::Death, Day, Optional),
-                        (Field::Status, Code(Target::of::<HukouStatus>()), Mandatory),
-                        (Field::Phone, Text, Optional),
+                        (Field::FormerName, Text, Optional, Row),
+                        (Field::Ethnicity, Ethnicity, Optional, Alone),
+                        (Field::Hukou, Division, Optional, Row),
+                        (Field::HukouAddress, Text, Optional, Alone),
+                        (Field::Residence, Division, Optional, Row),
+                        (Field::ResidenceAddress, Text, Optional, Alone),
+                        (Field::Death, Day, Optional, Row),
+                        (Field::Status, Code(Target::of::<HukouStatus>()), Mandatory, Row),
+                        (Field::Phone, Text, Optional, Alone),
                     ]
                 }
             }
             Self::TemporaryResident => {
                 const {
                     &[
-                        (Field::Hukou, Division, Optional),
-                        (Field::Residence, Division, Optional),
-                        (Field::ResidenceAddress, Text, Optional),
-                        (Field::From, Day, Optional),
-                        (Field::Until, Day, Optional),
-                        (Field::Cancelled, Day, Optional),
-                        (Field::Phone, Text, Optional),
+                        (Field::Hukou, Division, Optional, Row),
+                        (Field::Residence, Division, Optional, Row),
+                        (Field::ResidenceAddress, Text, Optional, Alone),
+                        (Field::From, Day, Optional, Row),
+                        (Field::Until, Day, Optional, Row),
+                        (Field::Cancelled, Day, Optional, Row),
+                        (Field::Phone, Text, Optional, Alone),
                     ]
                 }
             }
-            Self::NumberCorrection => const { &[(Field::FormerNumber, Text, Mandatory)] },
-            Self::Funeral => const { &[(Field::Death, Day, Mandatory), (Field::Cremation, Day, Optional)] },
+            Self::NumberCorrection => const { &[(Field::FormerNumber, Text, Mandatory, Row)] },
+            Self::Funeral => const { &[(Field::Death, Day, Mandatory, Row), (Field::Cremation, Day, Optional, Row)] },
             Self::Marriage => {
                 const {
                     &[
-                        (Field::Status, Code(Target::of::<MaritalStatus>()), Mandatory),
-                        (Field::Registered, Day, Optional),
+                        (Field::Status, Code(Target::of::<MaritalStatus>()), Mandatory, Row),
+                        (Field::Registered, Day, Optional, Alone),
                     ]
                 }
             }
             Self::Hardship => {
                 const {
                     &[
-                        (Field::Assistance, Code(Target::of::<HardshipKind>()), Mandatory),
-                        (Field::From, Day, Optional),
-                        (Field::Until, Day, Optional),
-                        (Field::Place, Division, Optional),
+                        (Field::Assistance, Code(Target::of::<HardshipKind>()), Mandatory, Row),
+                        (Field::From, Day, Optional, Row),
+                        (Field::Until, Day, Optional, Row),
+                        (Field::Place, Division, Optional, Row),
                     ]
                 }
             }
             Self::Person => {
                 const {
                     &[
-                        (Field::Ethnicity, Ethnicity, Optional),
-                        (Field::Occupation, Code(Target::of::<Occupation>()), Optional),
-                        (Field::Post, Code(Target::of::<Post>()), Optional),
-                        (Field::Nationality, Text, Optional),
-                        (Field::Phone, Text, Optional),
-                        (Field::Address, Text, Optional),
-                        (Field::Place, Division, Optional),
+                        (Field::Ethnicity, Ethnicity, Optional, Alone),
+                        (Field::Occupation, Code(Target::of::<Occupation>()), Optional, Row),
+                        (Field::Post, Code(Target::of::<Post>()), Optional, Row),
+                        (Field::Nationality, Text, Optional, Row),
+                        (Field::Phone, Text, Optional, Alone),
+                        (Field::Address, Text, Optional, Alone),
+                        (Field::Place, Division, Optional, Row),
                     ]
                 }
             }
             Self::Employment => {
                 const {
                     &[
-                        (Field::Unit, Text, Optional),
-                        (Field::UnitName, Text, Optional),
-                        (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory),
-                        (Field::Form, Code(Target::of::<EmploymentForm>()), Mandatory),
-                        (Field::From, Day, Mandatory),
-                        (Field::Until, Day, Optional),
-                        (Field::Place, Division, Optional),
+                        (Field::Unit, Text, Optional, Row),
+                        (Field::UnitName, Text, Optional, Alone),
+                        (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory, Row),
+                        (Field::Form, Code(Target::of::<EmploymentForm>()), Mandatory, Row),
+                        (Field::From, Day, Mandatory, Row),
+                        (Field::Until, Day, Optional, Row),
+                        (Field::Place, Division, Optional, Row),
                     ]
                 }
             }
             Self::Enrolment => {
                 const {
                     &[
-                        (Field::Scheme, Code(Target::of::<Scheme>()), Mandatory),
-                        (Field::Status, Code(Target::of::<ContributionStatus>()), Mandatory),
-                        (Field::From, Day, Optional),
-                        (Field::Until, Day, Optional),
-                        (Field::FirstMonth, Month, Optional),
-                        (Field::PaidThrough, Month, Optional),
-                        (Field::DeferredUntil, Month, Optional),
-                        (Field::Transferring, Flag, Optional),
-                        (Field::Unit, Text, Optional),
-                        (Field::Place, Division, Optional),
+                        (Field::Scheme, Code(Target::of::<Scheme>()), Mandatory, Row),
+                        (Field::Status, Code(Target::of::<ContributionStatus>()), Mandatory, Row),
+                        (Field::From, Day, Optional, Row),
+                        (Field::Until, Day, Optional, Row),
+                        (Field::FirstMonth, Month, Optional, Row),
+                        (Field::PaidThrough, Month, Optional, Row),
+                        (Field::DeferredUntil, Month, Optional, Row),
+                        (Field::Transferring, Flag, Optional, Row),
+                        (Field::Unit, Text, Optional, Row),
+                        (Field::Place, Division, Optional, Row),
                     ]
                 }
             }
             Self::Benefit => {
                 const {
                     &[
-                        (Field::Scheme, Code(Target::of::<Scheme>()), Mandatory),
-                        (Field::Benefit, Code(Target::of::<BenefitKind>()), Mandatory),
-                        (Field::Status, Code(Target::of::<BenefitStatus>()), Mandatory),
-                        (Field::From, Day, Optional),
-                        (Field::Until, Day, Optional),
-                        (Field::Place, Division, Optional),
+                        (Field::Scheme, Code(Target::of::<Scheme>()), Mandatory, Row),
+                        (Field::Benefit, Code(Target::of::<BenefitKind>()), Mandatory, Row),
+                        (Field::Status, Code(Target::of::<BenefitStatus>()), Mandatory, Row),
+                        (Field::From, Day, Optional, Row),
+                        (Field::Until, Day, Optional, Row),
+                        (Field::Place, Division, Optional, Row),
                     ]
                 }
             }
             Self::Card => {
                 const {
                     &[
-                        (Field::Status, Code(Target::of::<CardStatus>()), Mandatory),
-                        (Field::Issued, Day, Optional),
+                        (Field::Status, Code(Target::of::<CardStatus>()), Mandatory, Row),
+                        (Field::Issued, Day, Optional, Alone),
                     ]
                 }
             }
             Self::Employer => {
                 const {
                     &[
-                        (Field::Unit, Text, Mandatory),
-                        (Field::UnitName, Text, Mandatory),
-                        (Field::UnitCode, Text, Optional),
-                        (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory),
-                        (Field::Place, Division, Optional),
+                        (Field::Unit, Text, Mandatory, Row),
+                        (Field::UnitName, Text, Mandatory, Row),
+                        (Field::UnitCode, Text, Optional, Alone),
+                        (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory, Row),
+                        (Field::Place, Division, Optional, Row),
                     ]
                 }
             }
-            Self::Completeness => const { &[(Field::Time, Instant, Mandatory), (Field::DataDate, Day, Optional)] },
+            Self::Completeness => const { &[(Field::Time, Instant, Mandatory, Row), (Field::DataDate, Day, Optional, Row)] },
         }
     }
 
@@ -194,8 +208,16 @@ named! {
     Encoding {
         /// Text.
         Text = "text",
+        /// Text in GB 18030 (or GBK, GB 2312), its bytes in base64: what becomes of text that a database keeps as bytes.
+        Gb18030 = "gb18030-base64",
         /// An integer, read as the text of its digits.
         Integer = "int",
+        /// A whole decimal in base64 (`org.apache.kafka.connect.data.Decimal` with scale 0, under `decimal.handling.mode=precise`), read
+        /// as the text of its digits.
+        Base64 = "decimal-base64",
+        /// A bit string in base64, the lowest byte first (`io.debezium.data.Bits`), or a single bit as a boolean; read as the text of its
+        /// number's digits.
+        Bits = "bits",
         /// A boolean.
         Boolean = "bool",
         /// Days since 1970-01-01 (`DATE`, `io.debezium.time.Date`).
@@ -226,8 +248,9 @@ impl Content {
     pub(super) fn encodings(self) -> &'static [Encoding] {
         use Encoding as E;
         match self {
-            Text | Code(_) | Ethnicity => &[E::Text, E::Integer],
-            Flag => &[E::Boolean, E::Text, E::Integer],
+            Text => &[E::Text, E::Integer, E::Base64, E::Gb18030],
+            Code(_) | Ethnicity => &[E::Text, E::Integer, E::Base64, E::Bits, E::Gb18030],
+            Flag => &[E::Boolean, E::Text, E::Integer, E::Base64, E::Bits],
             Day => &[
                 E::DateDays,
                 E::DateText,
@@ -237,7 +260,7 @@ impl Content {
                 E::TimestampText,
                 E::WallClockText,
             ],
-            Month => &[E::YearMonth],
+            Month => &[E::YearMonth, E::Base64],
             Instant => &[
                 E::TimestampText,
                 E::WallClockText,
@@ -245,7 +268,7 @@ impl Content {
                 E::TimestampMicros,
                 E::TimestampNanos,
             ],
-            Division => &[E::Division],
+            Division => &[E::Division, E::Base64],
         }
     }
 

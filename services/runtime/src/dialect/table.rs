@@ -2,8 +2,9 @@
 
 use super::codes::Codes;
 use super::field::{Field, Kind};
-use super::shape::Encoding;
-use crate::debezium::KeyColumn;
+use super::sentinel::Sentinel;
+use super::shape::{Encoding, Reach};
+use crate::debezium::{Charset, KeyColumn};
 use domain::document::DocumentKind;
 use domain::source::TableName;
 
@@ -20,6 +21,8 @@ pub struct Table {
     pub revision: u16,
     /// Kind of the document when no column states it.
     pub(super) document: DocumentKind,
+    /// How its messages write text.
+    pub(super) charset: Charset,
     /// Key columns, ascending by name.
     pub(super) key: Vec<KeyColumn>,
     /// Every column that is read: the key columns first, then the mapped ones.
@@ -37,6 +40,12 @@ pub(super) struct Mapping {
     pub(super) encoding: Encoding,
     /// The code table, for codes.
     pub(super) codes: Option<Codes>,
+    /// How far it reaches that the value cannot be read.
+    pub(super) reach: Reach,
+    /// Values that stand for none.
+    pub(super) none: Vec<Sentinel>,
+    /// Whether rows may lack the column.
+    pub(super) is_optional: bool,
 }
 
 impl Table {

@@ -1,3 +1,5 @@
+mod reading;
+
 use super::*;
 
 const HEAD: &str = r#"
@@ -119,6 +121,15 @@ fn what_is_wrong_is_said_with_its_place() {
             "codes.other",
             "no field uses",
         ),
+        (
+            replaced(
+                "number = \"n\"",
+                "number = \"n\"\nissued = { column = \"d\", encoding = \"date-days\", none = [\"1900\"] }",
+            ),
+            "tables.t.fields.issued.none",
+            "a day as yyyy-mm-dd",
+        ),
+        (replaced("revision = 3", "revision = 3\ncharset = \"big5\""), "", "gb18030"),
         (
             replaced("kind = \"card\"", "kind = \"card\"\ndocument = \"id\""),
             "tables.t.document",

@@ -13,7 +13,7 @@ pub(super) enum Outcome {
     Applied(usize),
     /// It carries no record.
     Control,
-    /// It went to the dead letters; where its person is known, an unreadable record was sent on.
+    /// It went to the dead letters; what could be read of it, or that it is unreadable, was sent on.
     DeadLettered,
     /// Its topic is held: it was not touched and will be read again.
     Held,

@@ -292,7 +292,7 @@ impl Stages {
         }) {
             Classified::Inputs(inputs) => self.apply(&inputs),
             Classified::Control(_) => Ok(self.pass()),
-            Classified::DeadLetter { error, unreadable } => {
+            Classified::DeadLetter { error, inputs } => {
                 // What an operator accepted says nothing about what comes now.
                 if !recorded.is_tolerated {
                     self.share.note(Some(error.class));
@@ -300,7 +300,7 @@ impl Stages {
                         return Ok(Outcome::Held);
                     }
                 }
-                self.divert(message, timestamp, &error, unreadable.map(Input::Change).as_slice())
+                self.divert(message, timestamp, &error, &inputs)
             }
         }
     }
@@ -317,18 +317,18 @@ impl Stages {
         Outcome::Control
     }
 
-    /// Diverts a message; where its person is known, `unreadable` says so to the base.
+    /// Diverts a message; `inputs` is what the base is told all the same.
     fn divert(
         &mut self,
         message: &BorrowedMessage<'_>,
         appended: Timestamp,
         error: &NormaliseError,
-        unreadable: &[Input],
+        inputs: &[Input],
     ) -> anyhow::Result<Outcome> {
         self.events.dead_letter(message, error);
         self.emitter.divert(message, appended, error)?;
         crate::failpoint::reach("normaliser.diverted");
-        self.emitter.apply(unreadable)?;
+        self.emitter.apply(inputs)?;
         Ok(Outcome::DeadLettered)
     }
 }

@@ -73,7 +73,8 @@ fn classify(message: &SourceMessage<'_>) -> Classified {
     let (key, value) = (text(message.key), text(message.value));
     if value.starts_with("bad") {
         let error = NormaliseError::new(ErrorClass::NotJson, None, "JSON");
-        return Classified::DeadLetter { error, unreadable: None };
+        let inputs = Vec::new();
+        return Classified::DeadLetter { error, inputs };
     }
     if value.starts_with("control") {
         return Classified::Control(ControlKind::Tombstone);

@@ -1,0 +1,133 @@
+//! Days, instants and months of a row.
+
+use super::super::calendar::{self, NoTime};
+use super::super::field::Field;
+use super::super::sentinel::Sentinel;
+use super::super::shape::Encoding;
+use super::Reader;
+use crate::debezium::decimal::integer;
+use crate::debezium::{Cell, ErrorClass, NormaliseError};
+use domain::date::{Day, Month, Timestamp};
+use domain::limits;
+use std::borrow::Cow;
+
+/// A day or time that was read.
+enum Time<T> {
+    /// Counted from 1970 on a wall clock.
+    Counted((Day, i64)),
+    /// Of a text.
+    Text(T),
+}
+
+/// What a column of days or times should hold.
+fn expected_time(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::DateDays => "a calendar day as days since 1970-01-01",
+        Encoding::DateText => "a calendar day as yyyy-mm-dd, yyyy/mm/dd or yyyymmdd",
+        Encoding::TimestampMillis => "a time as milliseconds since 1970-01-01",
+        Encoding::TimestampMicros => "a time as microseconds since 1970-01-01",
+        Encoding::TimestampNanos => "a time as nanoseconds since 1970-01-01",
+        Encoding::WallClockText => "a time as yyyy-mm-dd hh:mm:ss",
+        _ => "a time as ISO 8601 text with its zone",
+    }
+}
+
+impl Reader<'_, '_> {
+    /// A calendar day.
+    pub(in super::super) fn day(&self, field: Field) -> Result<Option<Day>, NormaliseError> {
+        let clock = self.time(field, |encoding, text| match encoding {
+            Encoding::DateText => calendar::day_of_text(text),
+            Encoding::WallClockText => calendar::wall_clock_of_text(text).map(|(day, _)| day),
+            _ => calendar::instant_of_text(text).and_then(|time| limits::day(time.day_in_shanghai().0.into())),
+        });
+        // A column without zone holds the wall clock: its day is the day, whatever the zone.
+        let read = clock.map(|time| {
+            let day = time.map(|time| match time {
+                Time::Counted((day, _)) | Time::Text(day) => day,
+            });
+            day.filter(|day| !self.stands_for_none(field, &Sentinel::Day(*day)))
+        });
+        Ok(self.since_birth(field, self.kept(field, read)?))
+    }
+
+    /// An instant.
+    pub(in super::super) fn instant(&self, field: Field) -> Result<Option<Timestamp>, NormaliseError> {
+        let clock = self.time(field, |encoding, text| match encoding {
+            Encoding::WallClockText => calendar::wall_clock_of_text(text).map(calendar::instant),
+            _ => calendar::instant_of_text(text),
+        });
+        let instant = clock?.map(|time| match time {
+            Time::Counted(clock) => calendar::instant(clock),
+            Time::Text(instant) => instant,
+        });
+        Ok(instant.filter(|time| !self.stands_for_none(field, &Sentinel::Day(time.day_in_shanghai()))))
+    }
+
+    fn stands_for_none(&self, field: Field, value: &Sentinel) -> bool {
+        self.table.mapping(field).is_some_and(|mapping| mapping.none.contains(value))
+    }
+
+    /// A day or time: counted, or what `of_text` makes of text; nothing where the database says that there is none.
+    fn time<T>(&self, field: Field, of_text: impl Fn(Encoding, &str) -> Option<T>) -> Result<Option<Time<T>>, NormaliseError> {
+        let Some((mapping, cell)) = self.cell(field)? else {
+            return Ok(None);
+        };
+        let encoding = mapping.encoding;
+        let counts = matches!(
+            encoding,
+            Encoding::DateDays | Encoding::TimestampMillis | Encoding::TimestampMicros | Encoding::TimestampNanos
+        );
+        let expected = expected_time(encoding);
+        let text = match cell {
+            Cell::Integer(value) if counts => {
+                return match calendar::wall_clock(encoding, *value) {
+                    Ok(clock) => Ok(Some(Time::Counted(clock))),
+                    Err(NoTime::Never) => Ok(None),
+                    Err(NoTime::Impossible { likely }) => {
+                        let hint = likely.map(|likely| format!("{expected}; as {} it would be a likely one", likely.as_str()));
+                        let expected = hint.map_or(Cow::Borrowed(expected), Cow::Owned);
+                        Err(self.error(ErrorClass::ImpossibleDate, field, expected))
+                    }
+                };
+            }
+            Cell::Text(text) if calendar::is_never(text) => return Ok(None),
+            _ if counts => return Err(self.error(ErrorClass::NotANumber, field, expected)),
+            Cell::Text(text) => Cow::Borrowed(text.trim()),
+            // 20150701, also where it is a number.
+            Cell::Integer(0) if encoding == Encoding::DateText => return Ok(None),
+            Cell::Integer(number) if encoding == Encoding::DateText => Cow::Owned(number.to_string()),
+            _ => return Err(self.error(ErrorClass::WrongEncoding, field, expected)),
+        };
+        let read = of_text(encoding, &text).map(|read| Some(Time::Text(read)));
+        read.ok_or_else(|| self.error(ErrorClass::ImpossibleDate, field, expected))
+    }
+
+    /// A month; a month of zeros is none.
+    pub(in super::super) fn month(&self, field: Field) -> Result<Option<Month>, NormaliseError> {
+        let read = self.month_of(field);
+        let month = self.kept(field, read)?;
+        Ok(month.filter(|month| !self.stands_for_none(field, &Sentinel::Month(*month))))
+    }
+
+    fn month_of(&self, field: Field) -> Result<Option<Month>, NormaliseError> {
+        let Some((mapping, cell)) = self.cell(field)? else {
+            return Ok(None);
+        };
+        let expected = "a month as yyyymm";
+        let number = match cell {
+            Cell::Integer(0) => return Ok(None),
+            Cell::Integer(number) => i32::try_from(*number).ok(),
+            Cell::Text(text) if text.trim().bytes().all(|byte| matches!(byte, b'0' | b'-')) => return Ok(None),
+            Cell::Text(text) if mapping.encoding == Encoding::Base64 => match integer(text, 0) {
+                Some(0) => return Ok(None),
+                number => number.and_then(|number| i32::try_from(number).ok()),
+            },
+            Cell::Text(text) => calendar::year_month(text.trim()),
+            _ => return Err(self.error(ErrorClass::NotANumber, field, expected)),
+        };
+        let month = number.and_then(Month::from_yyyymm);
+        month
+            .map(Some)
+            .ok_or_else(|| self.error(ErrorClass::ImpossibleDate, field, expected))
+    }
+}

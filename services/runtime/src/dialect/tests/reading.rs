@@ -1,0 +1,148 @@
+//! How cells are read, and how far it reaches that one cannot be.
+
+use super::super::{Classified, Dialects, SourceMessage, normalise};
+use super::source;
+use crate::debezium::ErrorClass;
+use domain::date::Timestamp;
+use domain::facts::Facts;
+use domain::ids::IdKey;
+use domain::input::Input;
+use domain::record::{Change, SourceRecord};
+use encoding_rs::GB18030;
+use std::path::Path;
+use std::sync::Arc;
+
+const REGISTER: &str = r#"
+agency = "public-security"
+name = "test"
+revision = 1
+cities = ["*"]
+charset = "gb18030"
+[codes.status]
+map = { 1 = "registered", 2 = "dead" }
+[codes.sex]
+map = { 1 = "male", 2 = "female" }
+[tables.t]
+kind = "resident"
+key = ["k"]
+document = "resident-identity"
+[tables.t.fields]
+number = { column = "n", none = ["11111"] }
+name = { column = "x" }
+sex = { column = "sex", encoding = "bits", codes = "sex" }
+birth = { column = "b", encoding = "date-days" }
+ethnicity = { column = "e", encoding = "decimal-base64" }
+status = { column = "s", codes = "status" }
+death = { column = "d", encoding = "date-text", none = ["9999-12-31"] }
+hukou-address = { column = "a", encoding = "gb18030-base64" }
+phone = { column = "p", optional = true }
+"#;
+
+/// What a row becomes: its record, and what was complained of.
+fn read(bytes: &[u8]) -> (Option<Arc<SourceRecord>>, Option<(ErrorClass, String)>) {
+    let mut dialects = Dialects::default();
+    dialects.add(Path::new("test.toml"), REGISTER).expect("a dialect");
+    let message = SourceMessage {
+        source: source("public-security.3201"),
+        table: "t",
+        partition: 0,
+        offset: 1,
+        epoch: 0,
+        timestamp: Timestamp(1_795_484_900_000),
+        key: Some(b"{\"k\":\"1\"}"),
+        value: Some(bytes),
+    };
+    let (inputs, error) = match normalise(&dialects, &IdKey::new(1, &[7; 32]), &message) {
+        Classified::Inputs(inputs) => (inputs, None),
+        Classified::DeadLetter { error, inputs } => (inputs, Some((error.class, error.column.unwrap_or_default()))),
+        Classified::Control(control) => panic!("{control:?}"),
+    };
+    let record = inputs.into_iter().find_map(|input| match input {
+        Input::Change(Change::Upsert(record)) => Some(record),
+        _ => None,
+    });
+    (record, error)
+}
+
+const ROW: &str =
+    r#""n":"320102198706300056","x":"贾十五","sex":"AQ==","b":6389,"e":"OA==","s":"1","d":null,"a":"xLPCtw==","p":null"#;
+
+fn row(changed: &[(&str, &str)]) -> Vec<u8> {
+    let row = changed.iter().fold(ROW.to_owned(), |row, (from, to)| {
+        assert!(row.contains(from), "{from}");
+        row.replace(from, to)
+    });
+    format!("{{\"op\":\"c\",\"before\":null,\"after\":{{{row}}}}}").into_bytes()
+}
+
+fn resident(record: Option<&Arc<SourceRecord>>) -> domain::facts::Resident {
+    match record.map(|record| &record.facts) {
+        Some(Facts::Resident(resident)) => resident.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_encoding_of_texts_and_numbers_is_read() {
+    let (record, error) = read(&row(&[]));
+    assert_eq!(error, None);
+    let resident = resident(record.as_ref());
+    assert_eq!(resident.ethnicity, Some(56));
+    assert!(resident.hukou_address.is_some_and(|address| address.reveal() == "某路"));
+    assert_eq!(record.and_then(|record| record.identity.sex), Some(domain::sex::Sex::Male));
+    // The same message in the charset of the dialect.
+    let text = String::from_utf8(row(&[])).expect("UTF-8");
+    let (record, error) = read(&GB18030.encode(&text).0);
+    assert_eq!(error, None);
+    assert!(record.is_some_and(|record| record.identity.name.is_some()));
+}
+
+#[test]
+fn a_field_from_which_nothing_follows_is_unknown_alone() {
+    for (change, class, column) in [
+        (("\"OA==\"", "\"/w==\""), ErrorClass::UnknownCode, "e"),
+        (
+            ("\"xLPCtw==\"", "\"__debezium_unavailable_value\""),
+            ErrorClass::UnavailableValue,
+            "a",
+        ),
+        (("\"xLPCtw==\"", "\"?\""), ErrorClass::WrongEncoding, "a"),
+        ((",\"a\":\"xLPCtw==\"", ""), ErrorClass::AbsentColumn, "a"),
+        // The number says birth and sex itself.
+        (("6389", "\"?\""), ErrorClass::NotANumber, "b"),
+        (("\"AQ==\"", "\"CQ==\""), ErrorClass::UnknownCode, "sex"),
+        (("\"d\":null", "\"d\":\"1987-01-01\""), ErrorClass::Contradiction, "d"),
+    ] {
+        let (record, error) = read(&row(&[change]));
+        assert_eq!(error, Some((class, column.to_owned())), "{change:?}");
+        assert_eq!(resident(record.as_ref()).death, None, "{change:?}");
+    }
+}
+
+#[test]
+fn a_field_that_decides_makes_the_row_unreadable() {
+    for (change, class, column) in [
+        (("\"s\":\"1\"", "\"s\":\"7\""), ErrorClass::UnknownCode, "s"),
+        (("\"d\":null", "\"d\":\"1987-13-01\""), ErrorClass::ImpossibleDate, "d"),
+        ((",\"d\":null", ""), ErrorClass::AbsentColumn, "d"),
+        (("\"贾十五\"", "\"贾\\ud842\""), ErrorClass::BrokenText, "x"),
+    ] {
+        let (record, error) = read(&row(&[change]));
+        assert_eq!(error, Some((class, column.to_owned())), "{change:?}");
+        let facts = record.map(|record| record.facts.clone());
+        assert!(matches!(facts, Some(Facts::Unreadable(_))), "{change:?}");
+    }
+    // Without a usable number the birth date is all that tells namesakes apart.
+    let (record, error) = read(&row(&[("320102198706300056", "11111"), ("6389", "\"?\"")]));
+    assert_eq!(error, Some((ErrorClass::NotANumber, "b".to_owned())));
+    assert!(record.is_some_and(|record| record.identity.document.is_none() && matches!(record.facts, Facts::Unreadable(_))));
+}
+
+#[test]
+fn what_stands_for_none_and_what_may_be_absent_is_none() {
+    let (record, error) = read(&row(&[("\"d\":null", "\"d\":\"9999-12-31\""), (",\"p\":null", "")]));
+    assert_eq!((error, resident(record.as_ref()).death), (None, None));
+    let (record, error) = read(&row(&[("320102198706300056", " 11111 ")]));
+    assert_eq!(error, None);
+    assert!(record.is_some_and(|record| record.identity.document.is_none()));
+}
