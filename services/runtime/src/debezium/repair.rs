@@ -105,7 +105,7 @@ fn without_halves(json: &str) -> Option<String> {
     (copied > 0).then(|| text + &json[copied..])
 }
 
-/// The UTF-16 unit of an escape `\uXXXX` that a text begins with.
+/// The UTF-16 unit of an escape of four digits that a text begins with.
 fn escaped_unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
