@@ -7,7 +7,7 @@ use super::key::KeyFile;
 use super::shape::{Content, Encoding, Need};
 use super::table::{Mapping, Table};
 use super::{Dialect, DialectError, problem};
-use crate::debezium::KeyColumn;
+use crate::debezium::{KeyColumn, Rows};
 use domain::division::City;
 use domain::document::DocumentKind;
 use domain::limits::{self, LARGEST_RANK};
@@ -58,6 +58,9 @@ struct CodesFile {
 struct TableFile {
     kind: String,
     key: Vec<KeyFile>,
+    /// `envelope` or `flattened`.
+    #[serde(default)]
+    rows: Rows,
     /// Kind of the document when no column states it.
     document: Option<String>,
     fields: BTreeMap<String, FieldFile>,
@@ -232,6 +235,7 @@ impl Compiler<'_> {
             kind,
             dialect: self.dialect.name.clone(),
             revision: self.dialect.revision,
+            rows: table.rows,
             document,
             key,
             columns,

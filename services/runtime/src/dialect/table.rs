@@ -3,7 +3,7 @@
 use super::codes::Codes;
 use super::field::{Field, Kind};
 use super::shape::Encoding;
-use crate::debezium::KeyColumn;
+use crate::debezium::{Envelope, KeyColumn, NormaliseError, Rows};
 use domain::document::DocumentKind;
 use domain::source::TableName;
 
@@ -18,6 +18,8 @@ pub struct Table {
     pub dialect: String,
     /// Revision of that dialect: `Version.mapping` of what it reads.
     pub revision: u16,
+    /// How its rows come.
+    pub rows: Rows,
     /// Kind of the document when no column states it.
     pub(super) document: DocumentKind,
     /// Key columns, ascending by name.
@@ -43,6 +45,14 @@ impl Table {
     /// The key columns, ascending by name.
     pub fn key_columns(&self) -> &[KeyColumn] {
         &self.key
+    }
+
+    /// Reads a value of the table, without its frame; `None` for a tombstone, which says nothing.
+    ///
+    /// # Errors
+    /// As [`Envelope::parse`].
+    pub fn event<'v>(&self, value: Option<&'v [u8]>) -> Result<Option<Envelope<'v>>, NormaliseError> {
+        self.rows.parse(value)
     }
 
     /// The column a field is mapped to, if it is.
