@@ -49,7 +49,7 @@ write_env() {
         umask 077
         {
             echo "# Written by compose/local; source it to use canbao by hand. Holds secrets of this set-up."
-            for name in CANBAO_KAFKA CANBAO_DATABASE_URL CANBAO_ID_KEY CANBAO_DIALECTS CANBAO_SCHEMA_REGISTRY CANBAO_SCHEMA_REGISTRY_URL; do
+            for name in CANBAO_KAFKA CANBAO_DATABASE_URL CANBAO_ID_KEY CANBAO_DIALECTS CANBAO_SCHEMA_REGISTRY CANBAO_SOURCE_SCHEMA_REGISTRY CANBAO_SCHEMA_REGISTRY_URL; do
                 [[ -z ${!name:-} ]] || printf 'export %s=%q\n' "$name" "${!name}"
             done
             # shellcheck disable=SC2016 # expanded by the shell that sources it

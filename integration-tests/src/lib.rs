@@ -12,6 +12,7 @@ pub mod crowd;
 pub mod drive;
 pub mod encode;
 pub mod faults;
+pub mod frames;
 pub mod fuzz;
 pub mod ground;
 pub mod kills;

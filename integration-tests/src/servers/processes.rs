@@ -63,8 +63,8 @@ impl Processes {
         &self.logs
     }
 
-    /// Sets a variable of every service and of the command line.
-    pub(super) fn share(&mut self, name: &'static str, value: String) {
+    /// Sets a variable of every service and of the command line, from the next start on.
+    pub fn share(&mut self, name: &'static str, value: String) {
         self.environment.insert(name, value);
     }
 

@@ -56,9 +56,11 @@ use published::{Ends, Fold};
 use rest::Tail;
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
+use runtime::framed::Frames;
 use runtime::store::read::StoredShard;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use waiting::Patience;
 
 /// How long a comparison waits, unasked, for what would make a difference.
@@ -275,9 +277,11 @@ async fn check_books(
 ) -> anyhow::Result<BooksReport> {
     let topics = books::recorded(connection).await?;
     let progress = bar("checking the books", "messages");
+    let frames = Frames::configured(settings, Handle::current())?;
     let reading = books::Reading {
         settings,
         dialects,
+        frames: &frames,
         key,
         topics: &topics,
         progress: &progress,

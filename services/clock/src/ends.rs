@@ -13,6 +13,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::message::Message;
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
+use runtime::framed::{Closed, Frames, Opened};
 use runtime::kafka::offsets::{self, TopicPartition, all_topics, offsets_at};
 use runtime::kafka::quiet::QuietEnd;
 
@@ -39,6 +40,7 @@ pub(crate) struct Ends {
 struct Inner {
     settings: Settings,
     dialects: Arc<Dialects>,
+    frames: Arc<Frames>,
     /// Sees what is committed.
     consumer: BaseConsumer,
     /// Sees everything that is appended.
@@ -55,7 +57,7 @@ struct Inner {
 type Members = Arc<BTreeMap<String, Partitions>>;
 
 impl Ends {
-    pub(crate) fn new(settings: &Settings, dialects: Arc<Dialects>) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &Settings, dialects: Arc<Dialects>, frames: Arc<Frames>) -> anyhow::Result<Self> {
         let config = plain_consumer(settings, "canbao-clock-ends");
         // One message of a partition is enough.
         let reader = range_consumer(settings, "canbao-clock-ends")
@@ -64,6 +66,7 @@ impl Ends {
         let inner = Inner {
             settings: settings.clone(),
             dialects,
+            frames,
             consumer: config.create().context("making a consumer")?,
             appended: config
                 .clone()
@@ -264,11 +267,18 @@ impl Inner {
             first.insert(partition, (low, (low + 1).min(high)));
         }
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = false;
+        let (mut found, mut away) = (false, None);
         for stretches in [first, last] {
-            peek(&reader, &stretches, |message| found |= is_incremental(message.payload()))?;
+            peek(&reader, &stretches, |message| {
+                match self.frames.open(None, message.payload()) {
+                    Ok(opened) => found |= is_incremental(&self.dialects, message.topic(), opened.value()),
+                    Err(Closed::Away(cause)) => away = Some(cause),
+                    // What cannot be read says nothing.
+                    Err(Closed::NoSchema(_) | Closed::Unfit(_)) => (),
+                }
+            })?;
         }
-        Ok(found)
+        away.map_or(Ok(found), |cause| Err(anyhow::anyhow!(cause)))
     }
 
     fn nameless(&self, dead_letters: &str, topic: &str, begins: &[u64], since: Timestamp) -> anyhow::Result<usize> {
@@ -277,17 +287,26 @@ impl Inner {
         let ends = offsets_at(&self.consumer, partitions(), Offset::End)?;
         let starts = offsets_at(&self.consumer, partitions(), Offset::Offset(since.0.max(0)))?;
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = 0;
+        let (mut found, mut away) = (0, None);
         for ((name, partition), end) in ends {
             let start = starts.get(&(name.clone(), partition)).copied().unwrap_or(end);
             read_range(&reader, &name, partition, start, end, |message| {
                 // A letter that cannot be read may be of any row.
                 let letter = event::decode(message.payload().unwrap_or_default());
-                let is_nameless = |letter: DeadLetter| is_nameless(&self.dialects, &letter, topic, begins);
+                let is_nameless = |letter: DeadLetter| match self.frames.open(letter.key.as_deref(), letter.value.as_deref()) {
+                    Ok(opened) => is_nameless(&self.dialects, &letter, &opened, topic, begins),
+                    Err(Closed::Away(cause)) => {
+                        away = Some(cause);
+                        false
+                    }
+                    Err(Closed::NoSchema(_) | Closed::Unfit(_)) => {
+                        is_nameless(&self.dialects, &letter, &Opened::default(), topic, begins)
+                    }
+                };
                 found += usize::from(letter.map_or(true, is_nameless));
             })?;
         }
-        Ok(found)
+        away.map_or(Ok(found), |cause| Err(anyhow::anyhow!(cause)))
     }
 
     fn group(&self, source: Source) -> KafkaResult<Arc<BaseConsumer>> {

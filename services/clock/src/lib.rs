@@ -27,6 +27,7 @@ use domain::date::Timestamp;
 use domain::policy::{Edition, PolicyId};
 use runtime::config::Settings;
 use runtime::dialect::Dialects;
+use runtime::framed::Frames;
 use runtime::health::Check;
 use runtime::kafka::admin::ensure_topics_patiently;
 use runtime::kafka::{topics, watch_brokers};
@@ -44,6 +45,7 @@ use tokio::task::JoinSet;
 struct Shared {
     settings: Settings,
     dialects: Arc<Dialects>,
+    frames: Arc<Frames>,
     store: store::Store,
     log: log::ShardLog,
     ends: ends::Ends,
@@ -61,6 +63,7 @@ struct Shared {
 pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let settings = service.settings.clone();
     let dialects = Arc::new(Dialects::load(&settings.dialects)?);
+    let frames = Arc::new(Frames::configured(&settings, tokio::runtime::Handle::current())?);
     settings.database_url()?;
     watch_brokers(&settings, service.health.check("kafka"), service.shutdown.clone())?;
     let postgres = service.health.check("postgres");
@@ -72,7 +75,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
         return Ok(());
     }
     let log = log::ShardLog::new(&settings, service.health.watch("progress"))?;
-    let ends = ends::Ends::new(&settings, dialects.clone())?;
+    let ends = ends::Ends::new(&settings, dialects.clone(), frames.clone())?;
     let date_check = service.health.check("business date");
     while !service.shutdown.requested() {
         let Some(policy) = policy(&store, &mut service.shutdown).await? else {
@@ -88,6 +91,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
         let shared = Shared {
             settings: settings.clone(),
             dialects: dialects.clone(),
+            frames: frames.clone(),
             store: store.clone(),
             log: log.clone(),
             ends: ends.clone(),

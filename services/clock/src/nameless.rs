@@ -6,11 +6,13 @@
 use domain::ids::IdKey;
 use runtime::debezium::table_of_topic;
 use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
+use runtime::framed::Opened;
 use schemas::event::DeadLetter;
 
 /// Whether a dead letter is of a row at `begins` (by partition) or later in `topic` whose person it does not tell. One whose person is
-/// known travels on as an unreadable record, and is as good as read here.
-pub fn is_nameless(dialects: &Dialects, letter: &DeadLetter, topic: &str, begins: &[u64]) -> bool {
+/// known travels on as an unreadable record, and is as good as read here. `opened` is the letter's key and value without frames; the
+/// default where they could not be opened.
+pub fn is_nameless(dialects: &Dialects, letter: &DeadLetter, opened: &Opened<'_>, topic: &str, begins: &[u64]) -> bool {
     let partition = u16::try_from(letter.partition).ok();
     let begin = partition.and_then(|partition| begins.get(usize::from(partition)));
     if letter.topic != topic || begin.is_none_or(|begin| letter.offset < *begin) {
@@ -26,8 +28,8 @@ pub fn is_nameless(dialects: &Dialects, letter: &DeadLetter, topic: &str, begins
         offset: letter.offset,
         epoch: 0,
         timestamp: letter.timestamp,
-        key: letter.key.as_deref(),
-        value: letter.value.as_deref(),
+        key: opened.key(),
+        value: opened.value(),
     };
     // Whether a person is known does not depend on the key that ids are made with.
     let read = normalise(dialects, &IdKey::new(1, &[0; 32]), &message);
@@ -47,6 +49,7 @@ pub fn said(nameless: usize, topic: &str, dead_letters: &str) -> String {
 mod tests {
     use super::*;
     use domain::date::Timestamp;
+    use runtime::framed::Frames;
     use std::path::Path;
 
     const TOPIC: &str = "human-resources.3201.public.ac02";
@@ -72,8 +75,20 @@ mod tests {
     fn only_rows_of_the_snapshot_whose_person_is_unknown_count() {
         let dialects =
             Dialects::load(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("../human-resources/dialects")]).expect("dialects");
-        let nameless = |letter: &DeadLetter| is_nameless(&dialects, letter, TOPIC, &[0, 7]);
+        let nameless = |letter: &DeadLetter| {
+            let opened = Frames::none()
+                .open(letter.key.as_deref(), letter.value.as_deref())
+                .expect("no frames");
+            is_nameless(&dialects, letter, &opened, TOPIC, &[0, 7])
+        };
         assert!(nameless(&letter(7, "not json")));
+        assert!(is_nameless(
+            &dialects,
+            &letter(7, "not opened"),
+            &Opened::default(),
+            TOPIC,
+            &[0, 7]
+        ));
         assert!(nameless(&letter(9, r#"{"op":"r","after":{"baz001":1}}"#)));
         assert!(!nameless(&letter(6, "not json")), "before the snapshot");
         let elsewhere = DeadLetter {

@@ -4,7 +4,7 @@ use domain::date::Timestamp;
 use domain::ids::IdKey;
 use domain::source::Source;
 use runtime::config::RowsHold;
-use runtime::debezium::{Envelope, Operation, Snapshot};
+use runtime::debezium::{Operation, Rows, Snapshot};
 use runtime::dialect::{Classified, ControlKind, Dialects, Field, Kind, SourceMessage, normalise};
 use runtime::kafka::topics::read_table;
 
@@ -113,7 +113,7 @@ pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64
     Ok(Counted { seen: row.time, claim })
 }
 
-/// Reads a message of a completeness table; `None` for whatever else it is (the normalisers keep the books of those).
+/// Reads a message of a completeness table, without its frame; `None` for whatever else it is (the normalisers keep the books of those).
 pub fn read(
     dialects: &Dialects,
     topic: &str,
@@ -137,7 +137,7 @@ pub fn read(
     let Classified::Control(ControlKind::Completeness { time }) = normalise(dialects, &IdKey::new(1, &[0; 32]), &message) else {
         return None;
     };
-    let envelope = Envelope::parse(value).ok()??;
+    let envelope = table.event(value).ok()??;
     let streamed = matches!(envelope.operation, Operation::Create | Operation::Update) && envelope.snapshot() == Snapshot::No;
     // Loaded before its data date was over, a batch says no more than that it was loaded.
     let ends_a_day = time == time.day_in_shanghai().start_in_shanghai();
@@ -149,9 +149,12 @@ pub fn read(
     })
 }
 
-/// Whether a message of a source's topics is a row of an incremental snapshot.
-pub fn is_incremental(value: Option<&[u8]>) -> bool {
-    let envelope = Envelope::parse(value).ok().flatten();
+/// Whether a message of a source's topics, without its frame, is a row of an incremental snapshot, or may be one and does not say.
+pub fn is_incremental(dialects: &Dialects, topic: &str, value: Option<&[u8]>) -> bool {
+    let rows = read_table(topic)
+        .and_then(|(source, name)| dialects.find(source, name))
+        .map_or(Rows::Envelope, |table| table.rows);
+    let envelope = rows.parse(value).ok().flatten();
     envelope.is_some_and(|envelope| envelope.snapshot() == Snapshot::Incremental)
 }
 
@@ -336,12 +339,37 @@ mod tests {
 
     #[test]
     fn rows_of_an_incremental_snapshot_are_known() {
+        let mut dialects = Dialects::default();
+        let dialect = r#"
+            name = "test"
+            cities = ["*"]
+            revision = 1
+            agency = "civil-affairs"
+            [tables.alone]
+            kind = "completeness"
+            rows = "flattened"
+            key = ["id"]
+            [tables.alone.fields]
+            time = { column = "ts", encoding = "timestamp-text" }
+        "#;
+        dialects.add(std::path::Path::new("test.toml"), dialect).expect("a dialect");
+        let of =
+            |table: &str, value: Option<&[u8]>| is_incremental(&dialects, &format!("civil-affairs.3201.public.{table}"), value);
         let value = |snapshot| format!(r#"{{"op":"r","after":{{}},"source":{{"snapshot":"{snapshot}"}}}}"#);
-        assert!(is_incremental(Some(value("incremental").as_bytes())));
+        assert!(of("other", Some(value("incremental").as_bytes())));
         for other in ["true", "last", "false"] {
-            assert!(!is_incremental(Some(value(other).as_bytes())), "{other}");
+            assert!(!of("other", Some(value(other).as_bytes())), "{other}");
         }
-        assert!(!is_incremental(None));
-        assert!(!is_incremental(Some(b"no envelope")));
+        assert!(!of("other", None));
+        assert!(!of("other", Some(b"no envelope")));
+        // A row alone says so by itself, or does not say.
+        for (row, expected) in [
+            (r#"{"id":1,"__op":"r","__source_snapshot":"incremental"}"#, true),
+            (r#"{"id":1,"__op":"r","__source_snapshot":"true"}"#, false),
+            (r#"{"id":1,"__op":"r"}"#, true),
+            (r#"{"id":1,"__op":"u"}"#, false),
+        ] {
+            assert_eq!(of("alone", Some(row.as_bytes())), expected, "{row}");
+        }
     }
 }

@@ -5,8 +5,9 @@ use crate::reader::{self, Begin};
 use crate::row::{self, CompletenessRow};
 use domain::date::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use runtime::dialect::{Dialects, Kind};
+use runtime::framed::{Closed, Frames};
 use runtime::kafka::topics::read_table;
 use runtime::shutdown::Shutdown;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
                 .find(source, table)
                 .is_some_and(|table| table.kind == Kind::Completeness)
     };
-    let take = move |message: &rdkafka::message::BorrowedMessage<'_>| Some(received(&of_rows, message));
+    let (frames, ending) = (shared.frames.clone(), shutdown.clone());
+    let take = move |message: &BorrowedMessage<'_>| received(&of_rows, &frames, &ending, message);
     let (receiver, consumer) = reader::start(
         &shared.settings,
         "canbao-clock",
@@ -75,12 +77,28 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
     Ok(Rows { receiver, consumer })
 }
 
-fn received(dialects: &Dialects, message: &rdkafka::message::BorrowedMessage<'_>) -> Received {
+/// `None` when asked to end while the schema registry does not answer: the message is read again after the start.
+fn received(dialects: &Dialects, frames: &Frames, shutdown: &Shutdown, message: &BorrowedMessage<'_>) -> Option<Received> {
     let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
-    Received {
-        row: row::read(dialects, message.topic(), timestamp, message.key(), message.payload()),
+    let row = match frames.open_patiently(message.key(), message.payload(), || shutdown.requested()) {
+        Ok(opened) => row::read(dialects, message.topic(), timestamp, opened.key(), opened.value()),
+        Err(Closed::Away(_)) => return None,
+        // The normaliser holds the topic, or it is a dead letter: until that is mended the source is not complete.
+        Err(Closed::NoSchema(problem)) => {
+            let (topic, problem) = (message.topic(), problem.to_string());
+            tracing::warn!(
+                topic,
+                problem,
+                "a completeness row cannot be read; the next one counts when that is mended"
+            );
+            None
+        }
+        Err(Closed::Unfit(_)) => None,
+    };
+    Some(Received {
+        row,
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
-    }
+    })
 }

@@ -77,6 +77,10 @@ pub struct Settings {
     /// without one the embedded registry's. Chosen before the first value is written: ids stand in stored values.
     #[serde(serialize_with = "hide_user_info")]
     pub schema_registry: Option<String>,
+    /// Address of the schema registry that the agencies' converters frame keys and values for, where it is not `schema_registry`; read by
+    /// the normalisers, the clock and `canbao verify`. Its API is Confluent's.
+    #[serde(serialize_with = "hide_user_info")]
+    pub source_schema_registry: Option<String>,
     /// Where health and metrics are served; port 0 takes a free one and logs it.
     pub http: SocketAddr,
     /// Log filter in the syntax of `tracing`'s `EnvFilter`.
@@ -108,6 +112,7 @@ impl Default for Settings {
             id_key: None,
             dialects: Vec::new(),
             schema_registry: None,
+            source_schema_registry: None,
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             log: "info".into(),
             log_format: LogFormat::Text,
@@ -218,10 +223,14 @@ impl Settings {
                 &format!("dialects: {} is no directory", directory.display()),
             );
         }
-        if let Some(url) = &self.schema_registry {
+        for (key, url) in [
+            ("schema_registry", &self.schema_registry),
+            ("source_schema_registry", &self.source_schema_registry),
+        ] {
+            let is_address = |url: &String| url.starts_with("http://") || url.starts_with("https://");
             require(
-                url.starts_with("http://") || url.starts_with("https://"),
-                "schema_registry: expected an address that begins with http:// or https://",
+                url.as_ref().is_none_or(is_address),
+                &format!("{key}: expected an address that begins with http:// or https://"),
             );
         }
         require(
@@ -280,11 +289,15 @@ fn hide_values<S: Serializer>(secrets: &BTreeMap<String, SecretString>, serializ
 /// An address may carry `user:password@`.
 #[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
 fn hide_user_info<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    let shown = url.as_ref().map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
+    url.as_deref().map(without_user).serialize(serializer)
+}
+
+/// An address as it may be shown.
+pub(crate) fn without_user(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{HIDDEN}@{host}"),
-        _ => url.clone(),
-    });
-    shown.serialize(serializer)
+        _ => url.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Change events as Debezium writes them: JSON keys and values, with or without their schema.
+//! Change events as Debezium writes them: JSON keys and values, with or without their schema. What a schema registry frames is opened before
+//! ([`crate::framed`]).
 //!
 //! Only the parts that are needed are read: the schema, transaction and times are skipped, `before` and `after` stay
 //! unparsed text until somebody asks for certain columns ([`Row::read`]).
@@ -9,12 +10,15 @@ pub mod decimal;
 mod error;
 mod key;
 mod repair;
+mod rows;
 
 pub use cell::{Cell, Row};
 pub use error::{ErrorClass, NormaliseError};
 pub use key::{Key, KeyColumn, KeyType};
 pub use repair::{BROKEN, Charset, repaired};
+pub use rows::{Rows, looks_flattened};
 
+use crate::framed::framed;
 use crate::limits::LARGEST_MESSAGE;
 use domain::source::Source;
 use serde::de::IgnoredAny;
@@ -84,7 +88,21 @@ pub struct Envelope<'a> {
     pub before: Option<&'a RawValue>,
     /// The row after; absent on deletes.
     pub after: Option<&'a RawValue>,
-    source: Option<&'a RawValue>,
+    origin: Origin<'a>,
+}
+
+/// Where an event comes from, as far as it says.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    /// An envelope's `source`.
+    Source(Option<&'a RawValue>),
+    /// A row alone.
+    Row {
+        /// Where it may stand in a snapshot.
+        snapshot: Snapshot,
+        /// Whether that, or what happened to it, is stated at all.
+        is_stated: bool,
+    },
 }
 
 impl fmt::Debug for Envelope<'_> {
@@ -123,14 +141,12 @@ impl<'a> Envelope<'a> {
             Some(Cell::Text(code)) => Operation::from_code(code),
             _ => None,
         };
-        let operation = code.ok_or_else(|| {
-            wrong_envelope("an envelope with op c, u, r, d, t or m, before and after (no unwrapping transform)")
-        })?;
+        let operation = code.ok_or_else(|| wrong_envelope("an envelope with op c, u, r, d, t or m, before and after"))?;
         let envelope = Self {
             operation,
             before: inner.before,
             after: inner.after,
-            source: inner.source,
+            origin: Origin::Source(inner.source),
         };
         let has_row = matches!(operation, Operation::Create | Operation::Update | Operation::Read);
         if has_row && envelope.after.is_none() {
@@ -139,25 +155,40 @@ impl<'a> Envelope<'a> {
         Ok(Some(envelope))
     }
 
-    /// Where the event stands in a snapshot; what is missing or not understood is [`Snapshot::No`].
+    /// Where the event stands in a snapshot; what is missing or not understood is [`Snapshot::No`]. A row alone that may have been read
+    /// by a snapshot and does not say by which is [`Snapshot::Incremental`], from which nobody concludes that all is there.
     pub fn snapshot(&self) -> Snapshot {
         #[derive(Deserialize)]
-        struct Origin<'a> {
+        struct Stated<'a> {
             #[serde(borrow)]
             snapshot: Option<Cell<'a>>,
         }
-        let origin = self
-            .source
-            .and_then(|source| serde_json::from_str::<Origin>(source.get()).ok());
-        let Some(Cell::Text(stated)) = origin.and_then(|origin| origin.snapshot) else {
-            return Snapshot::No;
-        };
-        match &*stated {
-            "true" | "first" | "first_in_data_collection" | "last_in_data_collection" => Snapshot::Row,
-            "last" => Snapshot::Last,
-            "incremental" => Snapshot::Incremental,
-            _ => Snapshot::No,
+        match self.origin {
+            Origin::Row { snapshot, .. } => snapshot,
+            Origin::Source(source) => {
+                let stated = source.and_then(|source| serde_json::from_str::<Stated>(source.get()).ok());
+                let stated = stated.and_then(|stated| Snapshot::stated(&stated.snapshot?));
+                stated.unwrap_or(Snapshot::No)
+            }
         }
+    }
+
+    /// Whether it says what happened to its row or whether a snapshot read it, as every envelope does.
+    pub fn states_its_origin(&self) -> bool {
+        !matches!(self.origin, Origin::Row { is_stated: false, .. })
+    }
+}
+
+impl Snapshot {
+    /// What a connector states; `None` when it is no text.
+    fn stated(stated: &Cell<'_>) -> Option<Self> {
+        let Cell::Text(stated) = stated else { return None };
+        Some(match &**stated {
+            "true" | "first" | "first_in_data_collection" | "last_in_data_collection" => Self::Row,
+            "last" => Self::Last,
+            "incremental" => Self::Incremental,
+            _ => Self::No,
+        })
     }
 }
 
@@ -189,6 +220,11 @@ fn text_of<'a>(bytes: Option<&'a [u8]>, part: &'static str) -> Result<Option<&'a
     if bytes.len() > LARGEST_MESSAGE {
         let expected = format!("a {part} of at most {LARGEST_MESSAGE} bytes");
         return Err(NormaliseError::new(ErrorClass::Oversized, None, expected));
+    }
+    if framed(bytes).is_some() {
+        // Only where no registry was asked: frames are opened before.
+        let expected = format!("a {part} that is not framed for a schema registry");
+        return Err(NormaliseError::new(ErrorClass::WrongFrame, None, expected));
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| NormaliseError::new(ErrorClass::NotJson, None, format!("a {part} of UTF-8 JSON")))?

@@ -7,6 +7,7 @@ pub mod config;
 pub mod debezium;
 pub mod dialect;
 pub mod failpoint;
+pub mod framed;
 pub mod health;
 pub mod kafka;
 pub mod limits;

@@ -1,6 +1,6 @@
 //! Normalisers: from an agency's change streams to the shards' logs.
 //!
-//! Upstream: `<agency>.<city>.public.<table>`, Debezium JSON. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
+//! Upstream: `<agency>.<city>.public.<table>`, Debezium events as JSON, or framed for a schema registry. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
 //! cannot be read. State: none but the committed offsets, `store.source_topic` and `store.source_epoch`. Each (agency, city) is a
 //! consumer group of its own, so that regions are scaled, held and restarted by themselves; one process serves those of its settings.
 //!
@@ -22,6 +22,7 @@ mod station;
 
 use crate::config::{ConfigError, NormaliserSettings, Settings};
 use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
+use crate::framed::Frames;
 use crate::health::Health;
 use crate::kafka::produce::Producer;
 use crate::kafka::{self, topics};
@@ -51,13 +52,14 @@ type Classify = dyn Fn(&SourceMessage<'_>) -> Classified + Send + Sync;
 struct Shared {
     settings: NormaliserSettings,
     classify: Arc<Classify>,
+    frames: Frames,
     limiter: Option<DefaultDirectRateLimiter>,
     clock: DefaultClock,
     shutdown: Shutdown,
 }
 
 impl Shared {
-    fn new(settings: &NormaliserSettings, classify: Arc<Classify>, shutdown: Shutdown) -> Self {
+    fn new(settings: &NormaliserSettings, classify: Arc<Classify>, frames: Frames, shutdown: Shutdown) -> Self {
         let limiter = settings
             .rate_per_second
             .and_then(NonZeroU32::new)
@@ -65,6 +67,7 @@ impl Shared {
         Self {
             settings: settings.clone(),
             classify,
+            frames,
             limiter,
             clock: DefaultClock::default(),
             shutdown,
@@ -102,6 +105,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     let database = session::options(&settings, &format!("canbao-{agency}"))?;
     let dialects = load_dialects(&settings, &sources)?;
     let stated = dialects.stated(agency);
+    let frames = Frames::configured(&settings, tokio::runtime::Handle::current())?;
     let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
 
     let mut wanted = vec![topics::person_records()];
@@ -121,7 +125,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     let letter_room = letter_room(&settings, &sources).await?;
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
 
-    let shared = Arc::new(Shared::new(&settings.normaliser, classify, shutdown));
+    let shared = Arc::new(Shared::new(&settings.normaliser, classify, frames, shutdown));
     let regions = start(&settings, &sources, &shared, &store, &health, Codec::current(), letter_room)?;
     drive(regions, || trigger.request()).await
 }

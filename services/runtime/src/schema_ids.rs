@@ -131,11 +131,7 @@ impl SchemaRegistry {
     }
 
     fn at(url: &str) -> Result<Self, ConfigError> {
-        let client = SrSettings::new_builder(url.trim_end_matches('/').to_owned())
-            .set_timeout(TIMEOUT)
-            .build()
-            .map_err(|error| ConfigError::Invalid(vec![format!("schema_registry: {}", error.error)]))?;
-        Ok(Self { client })
+        client(url, "schema_registry").map(|client| Self { client })
     }
 
     /// The ids of the shipped versions, in the order of [`registry::all`]. Changes nothing.
@@ -306,16 +302,25 @@ fn same_id(version: &SchemaVersion, id: u32, subject: &str, other: u32) -> Resul
     })
 }
 
+/// A client of the registry at an address that setting `key` names.
+pub(crate) fn client(url: &str, key: &str) -> Result<SrSettings, ConfigError> {
+    SrSettings::new_builder(url.trim_end_matches('/').to_owned())
+        .set_timeout(TIMEOUT)
+        .build()
+        .map_err(|error| ConfigError::Invalid(vec![format!("{key}: {}", error.error)]))
+}
+
 fn answered(error: &SRCError) -> Option<&RawError> {
     error.source()?.downcast_ref()
 }
 
-fn is_not_found(error: &SRCError) -> bool {
+/// Whether a registry answered that it does not have what was asked for.
+pub(crate) fn is_not_found(error: &SRCError) -> bool {
     answered(error).is_some_and(|answer| NOT_FOUND.contains(&answer.error_code))
 }
 
 /// The client's errors name the address without what may stand before its host, a password.
-fn failure(subject: &str, error: &SRCError) -> SchemaError {
+pub(crate) fn explain(error: &SRCError) -> String {
     let mut reason = error.error.clone();
     let mut cause = error.source();
     while let Some(deeper) = cause {
@@ -323,6 +328,11 @@ fn failure(subject: &str, error: &SRCError) -> SchemaError {
         reason.push_str(&deeper.to_string());
         cause = deeper.source();
     }
+    reason
+}
+
+fn failure(subject: &str, error: &SRCError) -> SchemaError {
+    let reason = explain(error);
     if error.retriable {
         return SchemaError::Unreachable { reason };
     }

@@ -16,6 +16,7 @@ use indicatif::ProgressBar;
 use rdkafka::message::{BorrowedMessage, Message};
 use runtime::config::Settings;
 use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
+use runtime::framed::{Closed, Frames};
 use runtime::kafka::offsets::{self, Commit, Watermarks};
 use runtime::kafka::read_range;
 use runtime::kafka::topics::dead_letters;
@@ -123,6 +124,7 @@ pub struct PartitionBook {
 pub(crate) struct Reading<'a> {
     pub settings: &'a Settings,
     pub dialects: &'a Dialects,
+    pub frames: &'a Frames,
     pub key: &'a IdKey,
     pub topics: &'a Topics,
     pub progress: &'a ProgressBar,
@@ -226,12 +228,20 @@ fn account(
             offsets: stretch.taken(),
         })
         .collect();
+    let mut away = None;
     reread(&topics::reader(reading.settings)?, &wanted, |at, message| {
-        let stretch = share[at];
-        let expected = expected(reading, stretch, message, epochs_of(stretch));
-        ledgers[at].enter(message.offset().max(0) as u64, &expected);
+        // Without the schema registry nothing is accounted for, however many messages follow.
+        match away
+            .is_none()
+            .then(|| expected(reading, share[at], message, epochs_of(share[at])))
+        {
+            Some(Ok(expected)) => ledgers[at].enter(message.offset().max(0) as u64, &expected),
+            Some(Err(cause)) => away = Some(cause),
+            None => (),
+        }
         reading.progress.inc(1);
     })?;
+    anyhow::ensure!(away.is_none(), "the books cannot be checked: {}", away.unwrap_or_default());
     let books = share.iter().zip(ledgers).map(|(stretch, ledger)| {
         let taken = stretch.taken();
         let (mut page, missing_offsets) = ledger.close(taken.start.max(0) as u64, taken.end.max(0) as u64);
@@ -250,8 +260,20 @@ fn account(
     Ok(books.collect())
 }
 
-/// What the normaliser makes of a message.
-fn expected(reading: &Reading<'_>, stretch: &Stretch, message: &BorrowedMessage<'_>, epochs: &Epochs) -> Expected {
+/// What the normaliser makes of a message; an error says why the schema registry does not answer.
+fn expected(
+    reading: &Reading<'_>,
+    stretch: &Stretch,
+    message: &BorrowedMessage<'_>,
+    epochs: &Epochs,
+) -> Result<Expected, String> {
+    let (key, value) = (message.key(), message.payload());
+    let opened = match reading.frames.open_in_time(key, value) {
+        Ok(opened) => opened,
+        Err(Closed::Away(cause)) => return Err(cause),
+        // It was accepted as what cannot be read.
+        Err(closed) => return Ok(classified(closed.letter())),
+    };
     let offset = message.offset().max(0) as u64;
     let message = SourceMessage {
         source: stretch.source,
@@ -260,10 +282,10 @@ fn expected(reading: &Reading<'_>, stretch: &Stretch, message: &BorrowedMessage<
         offset,
         epoch: epochs.at(stretch.partition, offset),
         timestamp: Timestamp(message.timestamp().to_millis().unwrap_or(0)),
-        key: message.key(),
-        value: message.payload(),
+        key,
+        value,
     };
-    classified(normalise(reading.dialects, reading.key, &message))
+    Ok(classified(normalise(reading.dialects, reading.key, &opened.of(&message))))
 }
 
 fn classified(classified: Classified) -> Expected {

@@ -24,6 +24,8 @@ macro_rules! classes {
 classes! {
     /// Key or value is no UTF-8 JSON.
     NotJson = "not-json",
+    /// Framed for a schema registry, and not understood: the schema is not to be had, or does not fit the bytes.
+    WrongFrame = "wrong-frame",
     /// JSON, but no Debezium envelope, or a row that is no object.
     WrongEnvelope = "wrong-envelope",
     /// No dialect maps the table.

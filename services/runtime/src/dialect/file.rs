@@ -8,7 +8,7 @@ use super::sentinel::Sentinel;
 use super::shape::{Encoding, Need, Spec};
 use super::table::{Mapping, Table};
 use super::{Dialect, DialectError, problem};
-use crate::debezium::{Charset, KeyColumn};
+use crate::debezium::{Charset, KeyColumn, Rows};
 use domain::division::City;
 use domain::document::DocumentKind;
 use domain::limits::{self, LARGEST_RANK};
@@ -62,6 +62,9 @@ struct CodesFile {
 struct TableFile {
     kind: String,
     key: Vec<KeyFile>,
+    /// `envelope` or `flattened`.
+    #[serde(default)]
+    rows: Rows,
     /// Kind of the document when no column states it.
     document: Option<String>,
     fields: BTreeMap<String, FieldFile>,
@@ -252,6 +255,7 @@ impl Compiler<'_> {
             kind,
             dialect: self.dialect.name.clone(),
             revision: self.dialect.revision,
+            rows: table.rows,
             document,
             charset: self.dialect.charset,
             key,

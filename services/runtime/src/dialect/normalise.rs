@@ -4,7 +4,7 @@ use super::facts::{self, ReadIdentity};
 use super::field::Kind;
 use super::reader::{Image, Reader, Unread};
 use super::{Dialects, Table};
-use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation, repaired};
+use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation, Rows, looks_flattened, repaired};
 use domain::correction::{self, Statement};
 use domain::date::Timestamp;
 use domain::facts::{Facts, Resident};
@@ -80,6 +80,7 @@ pub enum ControlKind {
 /// - A resident row whose usable number changed also states a correction (更正), where the number before is and where the number
 ///   after is, if it is about the same person; else it withdraws what it said of the number before. One that is deleted with a number
 ///   withdraws that it ever gave that number up. See [`domain::correction`].
+/// - A row that came alone ([`Rows::Flattened`]) has no image before, so no correction is seen from it.
 /// - A row with a void code is a delete: it says of itself that it does not hold.
 pub fn normalise(dialects: &Dialects, key: &IdKey, message: &SourceMessage<'_>) -> Classified {
     let read = classify(dialects, key, message).or_else(|error| {
@@ -106,12 +107,16 @@ pub fn normalise(dialects: &Dialects, key: &IdKey, message: &SourceMessage<'_>) 
 }
 
 fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) -> Result<Classified, NormaliseError> {
-    let Some(envelope) = Envelope::parse(message.value)? else {
+    let table = dialects.find(message.source, message.table);
+    let rows = table.map_or(Rows::Envelope, |table| table.rows);
+    let event = rows
+        .parse(message.value)
+        .map_err(|error| unwrapped(error, table, message.value))?;
+    let Some(envelope) = event else {
         return Ok(Classified::Control(ControlKind::Tombstone));
     };
-    let table = dialects
-        .find(message.source, message.table)
-        .ok_or_else(|| NormaliseError::new(ErrorClass::UnknownTable, None, "a table that a dialect of the agency maps"))?;
+    let table =
+        table.ok_or_else(|| NormaliseError::new(ErrorClass::UnknownTable, None, "a table that a dialect of the agency maps"))?;
     let ignored = |reason| Ok(Classified::Control(ControlKind::Ignored { reason }));
     let (row, image) = match envelope.operation {
         Operation::Truncate => return ignored("truncate"),
@@ -123,6 +128,11 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
     if table.kind == Kind::Completeness {
         return match reader.filter(|_| envelope.operation != Operation::Delete) {
             None => ignored("completeness row deleted"),
+            // Taken for a streamed one, it would show that a snapshot is over which may be under way.
+            Some(_) if !envelope.states_its_origin() => {
+                let expected = "__op or __source_snapshot in a row alone: set add.fields=op,source.snapshot of the transform";
+                Err(NormaliseError::new(ErrorClass::WrongEnvelope, None, expected))
+            }
             Some(reader) => match facts::completeness(&reader)? {
                 Some(time) => Ok(Classified::Control(ControlKind::Completeness { time })),
                 None => ignored("batch not finished"),
@@ -147,6 +157,23 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
     match reader {
         Some(reader) if !deleted => origin.row(&reader, &envelope, id_key),
         reader => Ok(origin.delete(reader.as_ref(), id_key)),
+    }
+}
+
+/// Says what to do where a row came alone and the dialect does not say so.
+fn unwrapped(error: NormaliseError, table: Option<&Table>, value: Option<&[u8]>) -> NormaliseError {
+    let of = |table: &&Table| table.rows == Rows::Envelope && looks_flattened(value, table.key_columns());
+    match table.filter(|_| error.class == ErrorClass::WrongEnvelope).filter(of) {
+        None => error,
+        Some(table) => {
+            let expected = format!(
+                "an envelope with op, before and after: this is a row alone, so remove the connector's transform ExtractNewRecordState, or \
+                 declare rows = \"flattened\" for table {} in dialect {} and raise its revision",
+                table.name.as_str(),
+                table.dialect
+            );
+            NormaliseError::new(ErrorClass::WrongEnvelope, None, expected)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::codes::Codes;
 use super::field::{Field, Kind};
 use super::sentinel::Sentinel;
 use super::shape::{Encoding, Reach};
-use crate::debezium::{Charset, KeyColumn};
+use crate::debezium::{Charset, Envelope, KeyColumn, NormaliseError, Rows};
 use domain::document::DocumentKind;
 use domain::source::TableName;
 
@@ -19,6 +19,8 @@ pub struct Table {
     pub dialect: String,
     /// Revision of that dialect: `Version.mapping` of what it reads.
     pub revision: u16,
+    /// How its rows come.
+    pub rows: Rows,
     /// Kind of the document when no column states it.
     pub(super) document: DocumentKind,
     /// How its messages write text.
@@ -52,6 +54,14 @@ impl Table {
     /// The key columns, ascending by name.
     pub fn key_columns(&self) -> &[KeyColumn] {
         &self.key
+    }
+
+    /// Reads a value of the table, without its frame; `None` for a tombstone, which says nothing.
+    ///
+    /// # Errors
+    /// As [`Envelope::parse`].
+    pub fn event<'v>(&self, value: Option<&'v [u8]>) -> Result<Option<Envelope<'v>>, NormaliseError> {
+        self.rows.parse(value)
     }
 
     /// The column a field is mapped to, if it is.

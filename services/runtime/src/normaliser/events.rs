@@ -15,7 +15,7 @@ pub(super) enum Outcome {
     Control,
     /// It went to the dead letters; what could be read of it, or that it is unreadable, was sent on.
     DeadLettered,
-    /// Its topic is held: it was not touched and will be read again.
+    /// Its topic is held, or waits for the schema registry: it was not touched and will be read again.
     Held,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each cause prints its own command: the one that loses nothing whatever had happened, and does not hold again for the same cause.
 
+use crate::framed::NoSchema;
 use crate::kafka::offsets::Watermarks;
 use domain::source::{Source, TableName};
 use sqlx::PgConnection;
@@ -43,6 +44,11 @@ pub enum Hold<'a> {
         /// How many, and mostly why.
         excess: &'a str,
     },
+    /// Messages are framed with a schema by which nothing can be read.
+    Schema {
+        /// Which, of which registry, and what to do.
+        problem: &'a NoSchema,
+    },
 }
 
 impl Hold<'_> {
@@ -58,7 +64,7 @@ impl Hold<'_> {
     /// The command that lets `name`, a topic or a source, be read on.
     pub fn command(&self, name: &str) -> String {
         let option = match self {
-            Self::Partitions { .. } | Self::DeadLetters { .. } => "",
+            Self::Partitions { .. } | Self::DeadLetters { .. } | Self::Schema { .. } => "",
             Self::SecondPartition => " --repartitioned",
             Self::Forgotten | Self::Ahead { .. } => " --restart",
             Self::Expired { .. } => " --reread",
@@ -97,6 +103,10 @@ impl Hold<'_> {
                 "offset {offset} of {name}/{partition} is out of range {low} to {high}: messages were removed before they were read; {run}, \
                  then let the connector take a full snapshot, which brings what was removed"
             ),
+            Self::Schema { problem } => format!(
+                "topic {name} cannot be read: {problem}; when that is mended, {run}: what is there now and still cannot be read then goes to \
+                 the dead letters"
+            ),
             Self::DeadLetters { excess } => format!(
                 "{excess}; {run}: those that are there now go to the dead letters (once the dialect is mended, read them again with --reread)"
             ),
@@ -131,10 +141,15 @@ pub async fn second_partition(connection: &mut PgConnection, source: Source, tab
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framed::{Closed, Frames};
 
     #[test]
     fn each_cause_prints_one_command() {
         let held = Watermarks { low: 10, high: 20 };
+        let frames = Frames::none();
+        let Err(Closed::NoSchema(unknown)) = frames.open(None, Some(b"\0\0\0\0\x07x")) else {
+            panic!("no registry has a schema");
+        };
         let causes = [
             (Hold::Partitions { found: 2, recorded: 1 }, ""),
             (Hold::SecondPartition, " --repartitioned"),
@@ -142,6 +157,7 @@ mod tests {
             (Hold::out_of_range(0, 21, held), " --restart"),
             (Hold::out_of_range(0, 9, held), " --reread"),
             (Hold::DeadLetters { excess: "many" }, ""),
+            (Hold::Schema { problem: &unknown }, ""),
         ];
         for (cause, option) in causes {
             let reason = cause.reason("civil-affairs.3201.public.x");

@@ -134,7 +134,7 @@ impl Positions {
         Ok(())
     }
 
-    fn hold(&self, topic: &str, reason: String) -> anyhow::Result<()> {
+    pub(super) fn hold(&self, topic: &str, reason: String) -> anyhow::Result<()> {
         tracing::error!(topic, reason, "topic held");
         self.store.hold(topic, &reason)?;
         if let Some(topic) = self.state().topics.get_mut(topic) {

@@ -3,7 +3,7 @@
 //! | Step | Repeated after a crash? |
 //! |---|---|
 //! | 1. read a batch from the source topics | yes, from the committed offsets |
-//! | 2. classify each message (pure) | yes |
+//! | 2. open each message's frames, classify it (pure) | yes: a schema never changes |
 //! | 3. send inputs and dead letters | yes: an input that stands twice in a log is ignored by its version, a dead letter by its coordinates |
 //! | 4. wait until all of them are delivered | yes |
 //! | 5. commit the offsets | the end of the batch |
@@ -11,26 +11,25 @@
 //! A delivery that fails ends the loop: nothing after it may be committed, and who begins again repeats the batch (`station.rs`).
 
 mod commit;
+mod stages;
 
+use super::Shared;
 use super::emit::{Emitter, Pace};
 use super::events::{Events, Outcome};
 use super::hold::Hold;
 use super::positions::Positions;
 use super::share::DeadLetterShare;
-use super::{Classify, Shared};
-use crate::debezium::{NormaliseError, table_of_topic};
-use crate::dialect::{Classified, SourceMessage};
+use crate::framed;
 use crate::kafka::offsets::{TopicPartition, is_transient};
 use crate::store::session;
 use anyhow::Context;
 use commit::is_membership_change;
-use domain::date::Timestamp;
-use domain::input::Input;
-use domain::limits;
 use domain::source::Source;
+use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
+use stages::{Left, Stages};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +41,9 @@ const IDLE: Duration = Duration::from_millis(100);
 const BACKLOG_FILL: Duration = Duration::from_secs(1);
 /// Rows a batch must have read without a wait before its region counts as in backlog: more than a hiccup leaves behind.
 const BACKLOG_ROWS: u32 = 100;
+
+/// How long going back to a message may take: it only tells the client's own thread.
+const SEEK: Duration = Duration::from_secs(10);
 
 /// Offset of the next message, by topic and partition.
 type Offsets = BTreeMap<String, BTreeMap<i32, i64>>;
@@ -114,10 +116,11 @@ impl Region {
     pub(super) fn new(source: Source, consumer: BaseConsumer<Positions>, emitter: Emitter, shared: Arc<Shared>) -> Self {
         let (share, events) = (DeadLetterShare::new(&shared.settings), Events::new(source));
         let stages = Stages {
-            classify: shared.classify.clone(),
+            shared: shared.clone(),
             emitter,
             share,
             events,
+            left: None,
         };
         Self {
             source,
@@ -169,7 +172,34 @@ impl Region {
             let reason = Hold::DeadLetters { excess: &excess }.reason(&self.source.to_string());
             self.consumer.context().hold_source(&self.consumer, &reason)?;
         }
-        Ok(())
+        self.leave_closed()
+    }
+
+    /// Holds the topic of a message by whose schema nothing can be read, or has the message read again when the registry answers. The group
+    /// is heard meanwhile, and what is not framed goes on.
+    fn leave_closed(&mut self) -> anyhow::Result<()> {
+        match self.stages.left.take() {
+            None => Ok(()),
+            Some(Left::NoSchema { topic, problem }) => {
+                let (positions, cause) = (self.consumer.context(), Hold::Schema { problem: &problem });
+                positions.hold(&topic, cause.reason(&topic))?;
+                positions.pause_held(&self.consumer)?;
+                positions.report();
+                Ok(())
+            }
+            Some(Left::Away {
+                topic,
+                partition,
+                offset,
+                cause,
+            }) => {
+                self.consumer.context().watch().fail(cause);
+                std::thread::sleep(framed::LOOK);
+                self.consumer
+                    .seek(&topic, partition, Offset::Offset(offset), SEEK)
+                    .with_context(|| format!("going back in {topic}/{partition}"))
+            }
+        }
     }
 
     /// Reads and sends until the batch is full, old enough or cut.
@@ -228,6 +258,7 @@ impl Region {
             Ok(topics) => {
                 if self.consumer.context().follow(&self.consumer, topics)? {
                     self.stages.share.clear();
+                    self.shared.frames.forget_refusals();
                     self.committed.clear();
                 }
             }
@@ -258,77 +289,5 @@ impl Region {
             _ => return Err(error.clone()).context("reading source topics"),
         }
         Ok(())
-    }
-}
-
-/// What happens to one message, apart from the consumer it came from.
-struct Stages {
-    classify: Arc<Classify>,
-    emitter: Emitter,
-    share: DeadLetterShare,
-    events: Events,
-}
-
-impl Stages {
-    /// Takes one message through: admit, classify, then apply, divert or leave it.
-    fn take(&mut self, positions: &Positions, message: &BorrowedMessage<'_>) -> anyhow::Result<Outcome> {
-        let timestamp = limits::nearest_instant(message.timestamp().to_millis().unwrap_or(0));
-        let partition = u16::try_from(message.partition()).context("partition numbers fit 16 bits")?;
-        let offset = u64::try_from(message.offset()).context("offsets are not negative")?;
-        let recorded = positions.recorded_of(message.topic(), partition, offset);
-        let Some((recorded, (source, table))) = recorded.zip(table_of_topic(message.topic())) else {
-            return Ok(Outcome::Held);
-        };
-        let (key, value) = (message.key(), message.payload());
-        match (self.classify)(&SourceMessage {
-            source,
-            table,
-            partition,
-            offset,
-            epoch: recorded.epoch,
-            timestamp,
-            key,
-            value,
-        }) {
-            Classified::Inputs(inputs) => self.apply(&inputs),
-            Classified::Control(_) => Ok(self.pass()),
-            Classified::DeadLetter { error, inputs } => {
-                // What an operator accepted says nothing about what comes now.
-                if !recorded.is_tolerated {
-                    self.share.note(Some(error.class));
-                    if self.share.excess().is_some() {
-                        return Ok(Outcome::Held);
-                    }
-                }
-                self.divert(message, timestamp, &error, &inputs)
-            }
-        }
-    }
-
-    fn apply(&mut self, inputs: &[Input]) -> anyhow::Result<Outcome> {
-        self.share.note(None);
-        self.emitter.apply(inputs)?;
-        crate::failpoint::reach("normaliser.produced");
-        Ok(Outcome::Applied(inputs.len()))
-    }
-
-    fn pass(&mut self) -> Outcome {
-        self.share.note(None);
-        Outcome::Control
-    }
-
-    /// Diverts a message; `inputs` is what the base is told all the same.
-    fn divert(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        appended: Timestamp,
-        error: &NormaliseError,
-        inputs: &[Input],
-    ) -> anyhow::Result<Outcome> {
-        self.events.dead_letter(message, error);
-        self.emitter.divert(message, appended, error)?;
-        crate::failpoint::reach("normaliser.diverted");
-        self.emitter.apply(inputs)?;
-        Ok(Outcome::DeadLettered)
     }
 }

@@ -23,8 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+mod frames;
 mod isolation;
-
 const TABLE: &str = "human-resources.3201.public.ac02";
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -150,26 +150,7 @@ impl World {
 
     /// Runs the region until `done` holds, or it ends by itself.
     async fn run(&self, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
-        let (trigger, shutdown) = Shutdown::manual();
-        let shared = Arc::new(Shared::new(&self.settings.normaliser, Arc::new(classify), shutdown));
-        let regions = start(
-            &self.settings,
-            &[self.source],
-            &shared,
-            &self.dyn_store(),
-            &self.health,
-            Codec::embedded(),
-            limits::letter_room(limits::TOPIC_TAKES),
-        )?;
-        let request_end = trigger.clone();
-        let driven = tokio::spawn(drive(regions, move || request_end.request()));
-        let deadline = Instant::now() + PATIENCE;
-        while !done(self) && !driven.is_finished() {
-            assert!(Instant::now() < deadline, "not done in time: {:?}", self.health.problems());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        trigger.request();
-        driven.await.expect("no panic")
+        frames::run(self, Frames::none(), || done(self)).await
     }
 
     fn dyn_store(&self) -> Arc<dyn TopicStore> {

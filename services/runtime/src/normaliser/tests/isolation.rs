@@ -60,7 +60,12 @@ async fn one_city_that_fails_begins_again_and_the_others_go_on() {
         left: AtomicU32::new(2),
     });
     let (trigger, shutdown) = Shutdown::manual();
-    let shared = Arc::new(Shared::new(&world.settings.normaliser, Arc::new(classify), shutdown));
+    let shared = Arc::new(Shared::new(
+        &world.settings.normaliser,
+        Arc::new(classify),
+        Frames::none(),
+        shutdown,
+    ));
     let regions = start(
         &world.settings,
         &sources,
