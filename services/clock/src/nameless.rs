@@ -4,19 +4,19 @@
 //! with it, although the source has not deleted anybody. So a table with such rows loses none (ARCHITECTURE.md, Versions).
 
 use domain::ids::IdKey;
-use runtime::debezium::table_of_topic;
 use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
+use runtime::kafka::TopicNames;
 use schemas::event::DeadLetter;
 
 /// Whether a dead letter is of a row at `begins` (by partition) or later in `topic` whose person it does not tell. One whose person is
 /// known travels on as an unreadable record, and is as good as read here.
-pub fn is_nameless(dialects: &Dialects, letter: &DeadLetter, topic: &str, begins: &[u64]) -> bool {
+pub fn is_nameless(names: &TopicNames, dialects: &Dialects, letter: &DeadLetter, topic: &str, begins: &[u64]) -> bool {
     let partition = u16::try_from(letter.partition).ok();
     let begin = partition.and_then(|partition| begins.get(usize::from(partition)));
     if letter.topic != topic || begin.is_none_or(|begin| letter.offset < *begin) {
         return false;
     }
-    let Some((source, table)) = table_of_topic(topic) else {
+    let Some((source, table)) = names.table_of(topic) else {
         return true;
     };
     let message = SourceMessage {
@@ -72,7 +72,7 @@ mod tests {
     fn only_rows_of_the_snapshot_whose_person_is_unknown_count() {
         let dialects =
             Dialects::load(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("../human-resources/dialects")]).expect("dialects");
-        let nameless = |letter: &DeadLetter| is_nameless(&dialects, letter, TOPIC, &[0, 7]);
+        let nameless = |letter: &DeadLetter| is_nameless(TopicNames::standard(), &dialects, letter, TOPIC, &[0, 7]);
         assert!(nameless(&letter(7, "not json")));
         assert!(nameless(&letter(9, r#"{"op":"r","after":{"baz001":1}}"#)));
         assert!(!nameless(&letter(6, "not json")), "before the snapshot");

@@ -6,7 +6,7 @@ use domain::source::Source;
 use runtime::config::RowsHold;
 use runtime::debezium::{Envelope, Operation, Snapshot};
 use runtime::dialect::{Classified, ControlKind, Dialects, Field, Kind, SourceMessage, normalise};
-use runtime::kafka::topics::read_table;
+use runtime::kafka::TopicNames;
 
 /// A row by which a source says up to when it is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,13 +115,14 @@ pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64
 
 /// Reads a message of a completeness table; `None` for whatever else it is (the normalisers keep the books of those).
 pub fn read(
+    names: &TopicNames,
     dialects: &Dialects,
     topic: &str,
     timestamp: Timestamp,
     key: Option<&[u8]>,
     value: Option<&[u8]>,
 ) -> Option<CompletenessRow> {
-    let (source, name) = read_table(topic)?;
+    let (source, name) = names.table_of(topic)?;
     let table = dialects.find(source, name).filter(|table| table.kind == Kind::Completeness)?;
     let message = SourceMessage {
         source,
@@ -257,7 +258,14 @@ mod tests {
         let row = format!(r#"{{"id":1,"ts":"{loaded_at}","day":{day}}}"#);
         let value = format!(r#"{{"op":"{operation}","before":null,"after":{row},"source":{{"snapshot":"{snapshot}"}}}}"#);
         let topic = format!("civil-affairs.3201.public.{table}");
-        let read = read(&dialects, &topic, Timestamp(0), Some(br#"{"id":1}"#), Some(value.as_bytes()));
+        let read = read(
+            TopicNames::standard(),
+            &dialects,
+            &topic,
+            Timestamp(0),
+            Some(br#"{"id":1}"#),
+            Some(value.as_bytes()),
+        );
         read.map(|row| (row.time.0, row.streamed, row.follows_a_load))
     }
 

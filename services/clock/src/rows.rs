@@ -6,8 +6,8 @@ use crate::row::{self, CompletenessRow};
 use domain::date::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
+use runtime::config::Settings;
 use runtime::dialect::{Dialects, Kind};
-use runtime::kafka::topics::read_table;
 use runtime::shutdown::Shutdown;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -22,6 +22,13 @@ pub(crate) struct Received {
     topic: String,
     partition: i32,
     offset: i64,
+}
+
+impl Received {
+    /// The topic it stands in.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
 }
 
 /// Messages as they arrive.
@@ -54,8 +61,9 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
         "no dialect maps a completeness table: see `dialects`"
     );
     let (scope, of_topics, of_rows) = (shared.scope.clone(), shared.dialects.clone(), shared.dialects.clone());
+    let (names, settings) = (shared.settings.topics.sources.clone(), shared.settings.clone());
     let is_wanted = move |topic: &str| {
-        let Some((source, table)) = read_table(topic) else {
+        let Some((source, table)) = names.table_of(topic) else {
             return false;
         };
         scope.contains(&source)
@@ -63,7 +71,7 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
                 .find(source, table)
                 .is_some_and(|table| table.kind == Kind::Completeness)
     };
-    let take = move |message: &rdkafka::message::BorrowedMessage<'_>| Some(received(&of_rows, message));
+    let take = move |message: &rdkafka::message::BorrowedMessage<'_>| Some(received(&settings, &of_rows, message));
     let (receiver, consumer) = reader::start(
         &shared.settings,
         "canbao-clock",
@@ -75,10 +83,17 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
     Ok(Rows { receiver, consumer })
 }
 
-fn received(dialects: &Dialects, message: &rdkafka::message::BorrowedMessage<'_>) -> Received {
+fn received(settings: &Settings, dialects: &Dialects, message: &rdkafka::message::BorrowedMessage<'_>) -> Received {
     let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
     Received {
-        row: row::read(dialects, message.topic(), timestamp, message.key(), message.payload()),
+        row: row::read(
+            &settings.topics.sources,
+            dialects,
+            message.topic(),
+            timestamp,
+            message.key(),
+            message.payload(),
+        ),
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),

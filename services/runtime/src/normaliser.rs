@@ -1,6 +1,6 @@
 //! Normalisers: from an agency's change streams to the shards' logs.
 //!
-//! Upstream: `<agency>.<city>.public.<table>`, Debezium JSON. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
+//! Upstream: the sources' topics by their names ([`TopicNames`](crate::kafka::TopicNames)), Debezium JSON. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
 //! cannot be read. State: none but the committed offsets, `store.source_topic` and `store.source_epoch`. Each (agency, city) is a
 //! consumer group of its own, so that regions are scaled, held and restarted by themselves; one process serves those of its settings.
 //!
@@ -19,6 +19,7 @@ mod share;
 pub mod source_topic;
 mod start;
 mod station;
+pub mod wait;
 
 use crate::config::{ConfigError, NormaliserSettings, Settings};
 use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
@@ -43,6 +44,7 @@ use station::Station;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use wait::Tables;
 
 /// The pure step: what a source message is.
 type Classify = dyn Fn(&SourceMessage<'_>) -> Classified + Send + Sync;
@@ -51,13 +53,14 @@ type Classify = dyn Fn(&SourceMessage<'_>) -> Classified + Send + Sync;
 struct Shared {
     settings: NormaliserSettings,
     classify: Arc<Classify>,
+    tables: Arc<Tables>,
     limiter: Option<DefaultDirectRateLimiter>,
     clock: DefaultClock,
     shutdown: Shutdown,
 }
 
 impl Shared {
-    fn new(settings: &NormaliserSettings, classify: Arc<Classify>, shutdown: Shutdown) -> Self {
+    fn new(settings: &NormaliserSettings, classify: Arc<Classify>, tables: Tables, shutdown: Shutdown) -> Self {
         let limiter = settings
             .rate_per_second
             .and_then(NonZeroU32::new)
@@ -65,6 +68,7 @@ impl Shared {
         Self {
             settings: settings.clone(),
             classify,
+            tables: Arc::new(tables),
             limiter,
             clock: DefaultClock::default(),
             shutdown,
@@ -100,7 +104,11 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
         .collect();
     let id_key = settings.id_key()?;
     let database = session::options(&settings, &format!("canbao-{agency}"))?;
-    let dialects = load_dialects(&settings, &sources)?;
+    let dialects = Arc::new(load_dialects(&settings, &sources)?);
+    let tables = Tables {
+        names: settings.topics.sources.clone(),
+        dialects: dialects.clone(),
+    };
     let stated = dialects.stated(agency);
     let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
 
@@ -121,7 +129,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     let letter_room = letter_room(&settings, &sources).await?;
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
 
-    let shared = Arc::new(Shared::new(&settings.normaliser, classify, shutdown));
+    let shared = Arc::new(Shared::new(&settings.normaliser, classify, tables, shutdown));
     let regions = start(&settings, &sources, &shared, &store, &health, Codec::current(), letter_room)?;
     drive(regions, || trigger.request()).await
 }

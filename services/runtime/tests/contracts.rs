@@ -7,8 +7,9 @@ use domain::ids::IdKey;
 use domain::input::Input;
 use domain::record::{Change, SourceRecord};
 use domain::shard::Shard;
-use runtime::debezium::{ErrorClass, table_of_topic};
+use runtime::debezium::ErrorClass;
 use runtime::dialect::{Classified, ControlKind, Dialects, Field, Kind, SourceMessage, normalise};
+use runtime::kafka::TopicNames;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ struct Example {
 impl Example {
     /// `None` when the topic is no table's.
     fn classify(&self, dialects: &Dialects) -> Option<Classified> {
-        let (source, table) = table_of_topic(&self.topic)?;
+        let (source, table) = TopicNames::standard().table_of(&self.topic)?;
         let (key, value) = (bytes(&self.key), bytes(&self.value));
         let message = SourceMessage {
             source,
@@ -277,7 +278,9 @@ fn every_mapped_table_has_examples() {
     for agency in AGENCIES {
         let examples = examples(agency);
         for city in [3201, 3205] {
-            let (source, _) = table_of_topic(&format!("{agency}.{city}.public.t")).expect("a topic");
+            let (source, _) = TopicNames::standard()
+                .table_of(&format!("{agency}.{city}.public.t"))
+                .expect("a topic");
             for table in dialects.tables(source) {
                 let missing = operations.map(|operation| format!("{}.{operation}", table.name.as_str()));
                 let missing: Vec<_> = missing.iter().filter(|name| !examples.contains_key(*name)).collect();
@@ -372,14 +375,16 @@ fn captured_with_schema() {
 fn the_default_dialects_map_every_table() {
     let dialects = dialects();
     let kinds = |topic: &str| -> BTreeSet<Kind> {
-        let (source, _) = table_of_topic(topic).expect("a topic");
+        let (source, _) = TopicNames::standard().table_of(topic).expect("a topic");
         dialects.tables(source).map(|table| table.kind).collect()
     };
     let mut all = kinds("public-security.3201.public.t");
     all.extend(kinds("civil-affairs.3201.public.t"));
     all.extend(kinds("human-resources.3200.public.t"));
     assert_eq!(all, Kind::ALL.iter().copied().collect());
-    let (suzhou, _) = table_of_topic("human-resources.3205.public.t").expect("a topic");
+    let (suzhou, _) = TopicNames::standard()
+        .table_of("human-resources.3205.public.t")
+        .expect("a topic");
     let own = dialects.find(suzhou, "cb_grcbxx").expect("Suzhou's own table");
     assert_eq!(
         (own.dialect.as_str(), own.column(Field::Status)),

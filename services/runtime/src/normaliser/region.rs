@@ -18,7 +18,7 @@ use super::hold::Hold;
 use super::positions::Positions;
 use super::share::DeadLetterShare;
 use super::{Classify, Shared};
-use crate::debezium::{NormaliseError, table_of_topic};
+use crate::debezium::NormaliseError;
 use crate::dialect::{Classified, SourceMessage};
 use crate::kafka::offsets::{TopicPartition, is_transient};
 use crate::store::session;
@@ -226,7 +226,7 @@ impl Region {
         self.refreshed = Instant::now();
         match self.consumer.context().recorded() {
             Ok(topics) => {
-                if self.consumer.context().follow(&self.consumer, topics)? {
+                if self.consumer.context().follow(&self.consumer, &topics)? {
                     self.stages.share.clear();
                     self.committed.clear();
                 }
@@ -275,14 +275,13 @@ impl Stages {
         let timestamp = limits::nearest_instant(message.timestamp().to_millis().unwrap_or(0));
         let partition = u16::try_from(message.partition()).context("partition numbers fit 16 bits")?;
         let offset = u64::try_from(message.offset()).context("offsets are not negative")?;
-        let recorded = positions.recorded_of(message.topic(), partition, offset);
-        let Some((recorded, (source, table))) = recorded.zip(table_of_topic(message.topic())) else {
+        let Some(recorded) = positions.recorded_of(message.topic(), partition, offset) else {
             return Ok(Outcome::Held);
         };
         let (key, value) = (message.key(), message.payload());
         match (self.classify)(&SourceMessage {
-            source,
-            table,
+            source: positions.source(),
+            table: &recorded.table,
             partition,
             offset,
             epoch: recorded.epoch,

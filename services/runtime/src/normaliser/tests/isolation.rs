@@ -17,12 +17,12 @@ impl TopicStore for Failing {
         self.inner.load(source)
     }
 
-    fn record(&self, topic: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
+    fn record(&self, topic: &str, of: (Source, &str), partitions: u32) -> anyhow::Result<SourceTopic> {
         let fails = |left: u32| left.checked_sub(1);
         if topic == self.topic && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
             anyhow::bail!("the store does not answer");
         }
-        self.inner.record(topic, partitions)
+        self.inner.record(topic, of, partitions)
     }
 
     fn start(&self, topic: &str) -> anyhow::Result<()> {
@@ -31,6 +31,10 @@ impl TopicStore for Failing {
 
     fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
         self.inner.hold(topic, reason)
+    }
+
+    fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {
+        self.inner.wait(topic, reason)
     }
 }
 
@@ -60,7 +64,12 @@ async fn one_city_that_fails_begins_again_and_the_others_go_on() {
         left: AtomicU32::new(2),
     });
     let (trigger, shutdown) = Shutdown::manual();
-    let shared = Arc::new(Shared::new(&world.settings.normaliser, Arc::new(classify), shutdown));
+    let shared = Arc::new(Shared::new(
+        &world.settings.normaliser,
+        Arc::new(classify),
+        wait::tables(wait::DIALECT),
+        shutdown,
+    ));
     let regions = start(
         &world.settings,
         &sources,
