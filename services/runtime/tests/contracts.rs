@@ -278,9 +278,7 @@ fn every_mapped_table_has_examples() {
     for agency in AGENCIES {
         let examples = examples(agency);
         for city in [3201, 3205] {
-            let (source, _) = TopicNames::standard()
-                .table_of(&format!("{agency}.{city}.public.t"))
-                .expect("a topic");
+            let source = format!("{agency}.{city}").parse().expect("a source");
             for table in dialects.tables(source) {
                 let missing = operations.map(|operation| format!("{}.{operation}", table.name.as_str()));
                 let missing: Vec<_> = missing.iter().filter(|name| !examples.contains_key(*name)).collect();
@@ -374,17 +372,14 @@ fn captured_with_schema() {
 #[test]
 fn the_default_dialects_map_every_table() {
     let dialects = dialects();
-    let kinds = |topic: &str| -> BTreeSet<Kind> {
-        let (source, _) = TopicNames::standard().table_of(topic).expect("a topic");
+    let kinds = |source: &str| -> BTreeSet<Kind> {
+        let source = source.parse().expect("a source");
         dialects.tables(source).map(|table| table.kind).collect()
     };
-    let mut all = kinds("public-security.3201.public.t");
-    all.extend(kinds("civil-affairs.3201.public.t"));
-    all.extend(kinds("human-resources.3200.public.t"));
+    let sources = ["public-security.3201", "civil-affairs.3201", "human-resources.3200"];
+    let all: BTreeSet<Kind> = sources.into_iter().flat_map(kinds).collect();
     assert_eq!(all, Kind::ALL.iter().copied().collect());
-    let (suzhou, _) = TopicNames::standard()
-        .table_of("human-resources.3205.public.t")
-        .expect("a topic");
+    let suzhou = "human-resources.3205".parse().expect("a source");
     let own = dialects.find(suzhou, "cb_grcbxx").expect("Suzhou's own table");
     assert_eq!(
         (own.dialect.as_str(), own.column(Field::Status)),

@@ -173,8 +173,8 @@ fn names_of_source_topics_are_one_setting_for_all() {
     for (variable, topic) in [
         (format!("[{table}]"), "dc1.hr.x.AC02"),
         (
-            "{agency}.{city}.a.{table}, x.{agency}-{city}.{table}".to_owned(),
-            "x.human-resources-3206.AC02",
+            "{agency}.{city}.a.{table}, x.{agency}.ora-{city}.{table}".to_owned(),
+            "x.human-resources.ora-3206.AC02",
         ),
     ] {
         let variables = environment(&[("CANBAO_TOPICS__SOURCES", &variable)]);

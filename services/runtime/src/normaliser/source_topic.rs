@@ -238,9 +238,10 @@ pub async fn record(pool: &PgPool, name: &str, (source, table): (Source, &str), 
     sqlx::query(
         "with added as (insert into store.source_topic (topic, partitions, agency, city, \"table\") values ($1, $2, $3, $4, $5)
          on conflict (topic) do update set agency = excluded.agency, city = excluded.city, \"table\" = excluded.\"table\"
-         where not source_topic.started or lower(source_topic.\"table\") = lower(excluded.\"table\") returning topic)
-         insert into store.source_epoch (topic, epoch, begins, who, why)
-         select topic, 0, '{}', 'normaliser', 'first seen' from added on conflict do nothing",
+         where (source_topic.agency, source_topic.city, source_topic.\"table\") <> (excluded.agency, excluded.city, excluded.\"table\")
+         and (not source_topic.started or lower(source_topic.\"table\") = lower(excluded.\"table\")) returning topic)
+         insert into store.source_epoch (topic, epoch, begins, who, why) select topic, 0, '{}', 'normaliser', 'first seen' from added
+         where not exists (select from store.source_epoch e where e.topic = added.topic)",
     )
     .bind(name)
     .bind(partitions as i32)

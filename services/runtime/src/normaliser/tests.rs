@@ -18,63 +18,18 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use schemas::event::DeadLetter;
-use source_topic::SourceTopic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 mod isolation;
+mod memory;
 mod waiting;
+
+use memory::Memory;
 
 const TABLE: &str = "human-resources.3201.public.ac02";
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// [`TopicStore`] in memory.
-#[derive(Default)]
-struct Memory(Mutex<BTreeMap<String, SourceTopic>>);
-
-impl Memory {
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<String, SourceTopic>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn held(&self) -> Option<String> {
-        self.with(|topics| topics.get(TABLE).and_then(|topic| topic.held.clone()))
-    }
-}
-
-impl TopicStore for Memory {
-    fn load(&self, source: Source) -> anyhow::Result<Vec<SourceTopic>> {
-        Ok(self.with(|topics| topics.values().filter(|topic| topic.source == source).cloned().collect()))
-    }
-
-    fn record(&self, topic: &str, of: (Source, &str), partitions: u32) -> anyhow::Result<SourceTopic> {
-        let mut first = SourceTopic::first(topic, of, partitions);
-        Ok(self.with(|topics| {
-            first.place = topics.len() as i64;
-            topics.entry(topic.to_owned()).or_insert(first).clone()
-        }))
-    }
-
-    fn start(&self, topic: &str) -> anyhow::Result<()> {
-        self.with(|topics| topics.get_mut(topic).map(|topic| topic.started = true));
-        Ok(())
-    }
-
-    fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
-        self.with(|topics| {
-            topics
-                .get_mut(topic)
-                .map(|topic| topic.held.get_or_insert(reason.to_owned()).clone())
-        });
-        Ok(())
-    }
-
-    fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {
-        self.with(|topics| topics.get_mut(topic).map(|topic| topic.waits = reason.map(str::to_owned)));
-        Ok(())
-    }
-}
 
 /// `bad…` is a dead letter, `control…` says nothing, anything else is a version of the record that the key names.
 fn classify(message: &SourceMessage<'_>) -> Classified {

@@ -1,6 +1,7 @@
 //! One region's trouble is its own: it is said, the region begins again, and the others go on.
 
 use super::*;
+use source_topic::SourceTopic;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const OTHER: &str = "human-resources.3202.public.ac02";
