@@ -57,12 +57,15 @@ pub async fn settings_name_tables(servers: &mut Servers) -> anyhow::Result<()> {
         Register::make(servers, 3210, 1).await?,
         Register::make(servers, 3211, 1).await?,
     );
-    let second = Register::named(3210, "hr.czrk", 1).await?;
     let undeclared = Register::named(3211, "public.own_register", 1).await?;
     let useless = Register::named(3211, "public.flyway_history", 1).await?;
     for key in 0..3 {
         first.put(0, key, "street")?;
         undeclared.put(0, 10 + key, "own street")?;
+    }
+    first.is(servers, &[(2, Some("street"))]).await?;
+    let second = Register::named(3210, "hr.czrk", 1).await?;
+    for key in 0..3 {
         second.put(0, 20 + key, "second street")?;
     }
     for key in 0..100 {
