@@ -66,9 +66,10 @@ impl Positions {
             }
         }
         for (topic, waits) in changed {
-            match &waits {
-                Some(reason) => tracing::error!(topic, reason, "topic not read"),
-                None => tracing::info!(topic, "topic read from now on"),
+            if let Some(reason) = &waits {
+                tracing::error!(topic, reason, "topic not read");
+            } else {
+                tracing::info!(topic, "topic read from now on");
             }
             self.store.wait(&topic, waits.as_deref())?;
         }
