@@ -17,8 +17,8 @@ use domain::limits;
 use domain::record::Change;
 use domain::shard::Shard;
 use domain::source::Source;
-use runtime::debezium::table_of_topic;
 use runtime::dialect::{Classified, SourceMessage, normalise};
+use runtime::kafka::TopicNames;
 use runtime::store::copy::CopyRows;
 use runtime::store::person;
 use schemas::codec::{decode_entry, encode_input};
@@ -112,7 +112,7 @@ pub fn all() -> anyhow::Result<Vec<BadInput>> {
 /// # Errors
 /// When an input that the message gave does not survive its way into the base: that is a fault, whatever the message.
 pub fn outcome(rules: &Rules, input: &BadInput) -> anyhow::Result<String> {
-    let (source, table) = table_of_topic(&input.topic).context("a table's topic")?;
+    let (source, table) = TopicNames::standard().table_of(&input.topic).context("a table's topic")?;
     let message = SourceMessage {
         source,
         table,
@@ -246,5 +246,5 @@ fn storable(person: &domain::base::Person) -> anyhow::Result<()> {
 /// # Errors
 /// When it is no table's topic.
 pub fn source_of(input: &BadInput) -> anyhow::Result<(Source, &str)> {
-    table_of_topic(&input.topic).context("a table's topic")
+    TopicNames::standard().table_of(&input.topic).context("a table's topic")
 }

@@ -3,9 +3,9 @@
 use integration_tests::frames::{VARIABLE_SCALE, avro_schema, datum, frame, projected};
 use integration_tests::ground::Rules;
 use proptest::prelude::*;
-use runtime::debezium::table_of_topic;
 use runtime::dialect::{Classified, SourceMessage, normalise};
 use runtime::framed::{Fetched, Frames, ParsedSchema, to_json};
+use runtime::kafka::TopicNames;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -32,7 +32,7 @@ fn examples() -> Vec<(String, Value)> {
 }
 
 fn read(topic: &str, key: &[u8], value: &[u8]) -> Classified {
-    let (source, table) = table_of_topic(topic).expect("a topic");
+    let (source, table) = TopicNames::standard().table_of(topic).expect("a topic");
     let message = SourceMessage {
         source,
         table,

@@ -8,7 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::Message as _;
 use rdkafka::message::OwnedMessage;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use runtime::debezium::table_of_topic;
+use runtime::kafka::TopicNames;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ type Rows = BTreeMap<(String, Vec<u8>), Vec<(String, Value)>>;
 pub(super) struct Population(Rows);
 
 fn note(rows: &mut Rows, topic: &str, key: &[u8], value: Option<&[u8]>) -> anyhow::Result<()> {
-    let (_, table) = table_of_topic(topic).context("a topic of a table")?;
+    let (_, table) = TopicNames::standard().table_of(topic).context("a topic of a table")?;
     if CONTROL.contains(&table) {
         return Ok(());
     }

@@ -15,8 +15,8 @@ use domain::limits;
 use domain::policy::Edition;
 use domain::record::{Change, SourceRecord};
 use domain::shard::Shard;
-use runtime::debezium::table_of_topic;
 use runtime::dialect::{Classified, SourceMessage, normalise};
+use runtime::kafka::TopicNames;
 use runtime::store::{decode, encode};
 use schemas::codec::{decode_entry, decode_input, encode_input};
 use schemas::event::{AlertEvent, DeadLetter, PersonState};
@@ -32,7 +32,7 @@ const FRAME: usize = 5;
 fn seeds(rules: &Rules) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut inputs = Vec::new();
     for seed in source::seeds()? {
-        let (source, table) = table_of_topic(&seed.topic).context("a table's topic")?;
+        let (source, table) = TopicNames::standard().table_of(&seed.topic).context("a table's topic")?;
         let message = SourceMessage {
             source,
             table,

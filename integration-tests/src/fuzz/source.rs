@@ -6,8 +6,9 @@ use crate::bad_inputs;
 use crate::ground::Rules;
 use anyhow::Context;
 use domain::date::Timestamp;
-use runtime::debezium::{Envelope, table_of_topic};
+use runtime::debezium::Envelope;
 use runtime::dialect::SourceMessage;
+use runtime::kafka::TopicNames;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) fn seeds() -> anyhow::Result<Vec<Seed>> {
             json => Some(json.to_string().into_bytes()),
         };
         let topic = message["topic"].as_str().context("a topic")?.to_owned();
-        if table_of_topic(&topic).is_some() {
+        if TopicNames::standard().table_of(&topic).is_some() {
             let (key, value) = (bytes(&message["key"]), bytes(&message["value"]));
             seeds.push(Seed {
                 topic,
@@ -106,7 +107,7 @@ impl Seed {
     }
 
     fn run(&self, rules: &Rules) -> anyhow::Result<String> {
-        let (source, table) = table_of_topic(&self.topic).context("a table's topic")?;
+        let (source, table) = TopicNames::standard().table_of(&self.topic).context("a table's topic")?;
         if let Ok(Some(envelope)) = Envelope::parse(self.value.as_deref()) {
             let _ = envelope.snapshot();
         }

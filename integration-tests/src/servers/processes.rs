@@ -68,7 +68,7 @@ impl Processes {
         self.environment.insert(name, value);
     }
 
-    /// Sets a variable of one service, from its next start on; `None` takes it back.
+    /// Sets a variable of one service or of `canbao`, from its next start on; `None` takes it back.
     pub fn set(&mut self, service: &'static str, name: &str, value: Option<&str>) {
         let of_service = self.further.entry(service).or_default();
         match value {
@@ -311,6 +311,7 @@ impl Processes {
         let mut command = Command::new(self.binaries.join(binary));
         command
             .envs(&self.environment)
+            .envs(self.further.get(binary).into_iter().flatten())
             .env_remove("CANBAO_HTTP")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

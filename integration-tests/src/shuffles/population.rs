@@ -13,8 +13,8 @@ use domain::input::Input;
 use domain::record::Change;
 use domain::shard::Shard;
 use domain::source::Source;
-use runtime::debezium::table_of_topic;
 use runtime::dialect::{Classified, SourceMessage, normalise};
+use runtime::kafka::TopicNames;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -71,7 +71,9 @@ impl Population {
         let today: Day = TODAY.parse()?;
         let mut messages = Vec::new();
         for recorded in simulator::record(&simulator::Args::try_parse_from(SIMULATED)?)? {
-            let (source, table) = table_of_topic(&recorded.topic).context("a topic of a table")?;
+            let (source, table) = TopicNames::standard()
+                .table_of(&recorded.topic)
+                .context("a topic of a table")?;
             if !CONTROL.contains(&table) {
                 messages.push(message(today, source, table, recorded.key, recorded.value));
             }

@@ -2,6 +2,7 @@
 //! that the hold prints lets it be read on, with nothing lost and nothing doubled.
 
 mod register;
+mod tables;
 
 use anyhow::Context;
 use integration_tests::on_demand::OnDemand;
@@ -50,6 +51,8 @@ async fn run(servers: &mut Servers) -> anyhow::Result<()> {
     created_anew(servers, 3204, 9).await?;
     dead_letters(servers).await?;
     offsets_out_of_range(servers).await?;
+    tables::second_topic_replaces_the_first(servers).await?;
+    tables::settings_name_tables(servers).await?;
     anyhow::ensure!(
         servers.services.canbao(&["verify", "--wait", "60"])?,
         "canbao verify found a difference, see canbao.log"

@@ -30,6 +30,11 @@ pub struct Register {
 impl Register {
     /// Makes the topic. The normaliser finds it by itself.
     pub async fn make(_: &Servers, city: u16, partitions: i32) -> anyhow::Result<Self> {
+        Self::named(city, "public.czrk", partitions).await
+    }
+
+    /// The same, with another schema and table in the topic's name.
+    pub async fn named(city: u16, table: &str, partitions: i32) -> anyhow::Result<Self> {
         let kafka = std::env::var("CANBAO_KAFKA")?;
         let client = |kafka: &str| {
             let mut config = ClientConfig::new();
@@ -38,7 +43,7 @@ impl Register {
         };
         let register = Self {
             source: format!("{SERVICE}.{city}"),
-            topic: format!("{SERVICE}.{city}.public.czrk"),
+            topic: format!("{SERVICE}.{city}.{table}"),
             city,
             admin: client(&kafka).create()?,
             producer: client(&kafka).create()?,
@@ -95,6 +100,10 @@ impl Register {
         list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
         self.admin.delete_records(&list, &AdminOptions::new()).await?;
         Ok(())
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
     }
 
     fn group(&self) -> anyhow::Result<BaseConsumer> {
@@ -157,17 +166,28 @@ impl Register {
 
     /// Waits until the topic is held; why.
     pub async fn held(&self, servers: &mut Servers) -> anyhow::Result<String> {
+        self.said("select held from store.source_topic where topic = $1", servers)
+            .await
+    }
+
+    /// Waits until the topic waits for dialects or other topics to change; why.
+    pub async fn waits(&self, servers: &mut Servers) -> anyhow::Result<String> {
+        self.said("select waits from store.source_topic where topic = $1", servers)
+            .await
+    }
+
+    async fn said(&self, query: &'static str, servers: &mut Servers) -> anyhow::Result<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let held: Option<Option<String>> = sqlx::query_scalar("select held from store.source_topic where topic = $1")
+            let said: Option<Option<String>> = sqlx::query_scalar(query)
                 .bind(&self.topic)
                 .fetch_optional(&servers.pool)
                 .await?;
-            if let Some(reason) = held.flatten() {
+            if let Some(reason) = said.flatten() {
                 return Ok(reason);
             }
             servers.services.check_alive()?;
-            ensure!(Instant::now() < deadline, "{} is not held", self.topic);
+            ensure!(Instant::now() < deadline, "{} is read", self.topic);
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -235,10 +255,8 @@ impl Register {
                     wrong.push(format!("{key}: {found:?}, not {address:?}"));
                 }
             }
-            let held: Option<Option<String>> = sqlx::query_scalar("select held from store.source_topic where topic = $1")
-                .bind(&self.topic)
-                .fetch_optional(&servers.pool)
-                .await?;
+            let held = sqlx::query_scalar("select coalesce(held, waits) from store.source_topic where topic = $1");
+            let held: Option<Option<String>> = held.bind(&self.topic).fetch_optional(&servers.pool).await?;
             if let Some(reason) = held.flatten() {
                 wrong.push(reason);
             }

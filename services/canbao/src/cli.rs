@@ -304,6 +304,7 @@ async fn of_source(settings: &Settings, pool: &sqlx::PgPool, action: SourceActio
             reread,
             repartitioned,
             restart,
+            replaces,
         } => {
             let acceptance = match (reread, repartitioned, restart) {
                 (_, _, true) => Acceptance::Restart,
@@ -311,7 +312,10 @@ async fn of_source(settings: &Settings, pool: &sqlx::PgPool, action: SourceActio
                 (true, ..) => Acceptance::Reread,
                 _ => Acceptance::Continue,
             };
-            let accepted = source::accept(settings, pool, &topic, acceptance).await?;
+            let accepted = match replaces {
+                Some(first) => source::replace(settings, pool, &topic, &first).await?,
+                None => source::accept(settings, pool, &topic, acceptance).await?,
+            };
             format.print(&accepted, |accepted| source::render_accepted(accepted))?;
             Ok(Verdict::Good)
         }

@@ -97,12 +97,21 @@ struct Completeness {
 /// When the brokers or the store do not answer.
 pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> {
     let asked = settings.clone();
+    let replaced = sqlx::query_scalar("select topic from store.source_topic where replaced_by is not null");
+    let replaced: Vec<String> = replaced
+        .fetch_all(pool)
+        .await
+        .context("reading replaced topics: was `canbao migrate` run?")?;
+    let replaced = replaced.into_iter().collect();
     // Positions first: an entry appended between the two questions then counts as behind, never as ahead.
     let shards = sqlx::query("select shard, position, owner from store.shard order by shard")
         .fetch_all(pool)
         .await
         .context("reading positions: was `canbao migrate` run?")?;
-    let (brokers, stored) = tokio::join!(tokio::task::spawn_blocking(move || Brokers::ask(&asked)), Stored::read(pool));
+    let (brokers, stored) = tokio::join!(
+        tokio::task::spawn_blocking(move || Brokers::ask(&asked, &replaced)),
+        Stored::read(pool)
+    );
     let (brokers, stored) = (brokers.context("asking the brokers")??, stored?);
     let mut registry = RegistryLag {
         behind: 0,
@@ -131,7 +140,8 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
 /// What the store says.
 struct Stored {
     completeness: BTreeMap<Source, Completeness>,
-    held: Vec<String>,
+    /// Topics that are not read, and why.
+    held: BTreeMap<String, String>,
     messages: i64,
     outbox: i64,
     pending: i64,
@@ -142,10 +152,12 @@ struct Stored {
 impl Stored {
     async fn read(pool: &PgPool) -> anyhow::Result<Self> {
         let completeness = completeness(pool).await.context("reading completeness")?;
-        let held = sqlx::query_scalar("select topic from store.source_topic where held is not null")
-            .fetch_all(pool)
-            .await
-            .context("reading held topics")?;
+        let held: Vec<(String, String)> = sqlx::query_as(
+            "select topic, coalesce(held, waits) from store.source_topic where coalesce(held, waits) is not null and replaced_by is null",
+        )
+        .fetch_all(pool)
+        .await
+        .context("reading held topics")?;
         let counts = sqlx::query(
             "select (select count(*) from store.outbox) as outbox, (select count(*) from store.message) as messages,
                     (select count(*) from store.pending) as pending, (select date_held from store.clock) as date_held",
@@ -158,7 +170,7 @@ impl Stored {
         Ok(Self {
             waiting,
             completeness,
-            held,
+            held: held.into_iter().collect(),
             messages: counts.try_get("messages")?,
             outbox: counts.try_get("outbox")?,
             pending: counts.try_get("pending")?,
@@ -209,7 +221,7 @@ async fn completeness(pool: &PgPool) -> sqlx::Result<BTreeMap<Source, Completene
 
 fn sources(
     positions: &BTreeMap<Source, Position>,
-    held: &[String],
+    held: &BTreeMap<String, String>,
     completeness: &BTreeMap<Source, Completeness>,
     now: Timestamp,
 ) -> Vec<SourceLag> {
@@ -220,12 +232,13 @@ fn sources(
             let position = positions.get(&source).cloned().unwrap_or_default();
             let state = completeness.get(&source).cloned().unwrap_or_default();
             let until = Some(state.until).filter(|until| *until > 0);
-            let waits = state.waits.or_else(|| unread(source, &position));
+            let mut reasons = position.topics.iter().filter_map(|topic| held.get(topic));
+            let waits = reasons.next().cloned().or(state.waits).or_else(|| unread(source, &position));
             SourceLag {
                 agency: source.agency.as_str(),
                 city: source.city.code(),
                 topics: position.topics.len(),
-                held: position.topics.iter().filter(|topic| held.contains(topic)).count(),
+                held: position.topics.iter().filter(|topic| held.contains_key(*topic)).count(),
                 behind: position.behind,
                 unread: position.unread.len(),
                 snapshot_passed: state.passed,
@@ -315,7 +328,7 @@ mod tests {
             behind: Some(7),
             ..Position::default()
         };
-        let held = vec![partition("public.ac02").0];
+        let held = BTreeMap::from([(partition("public.ac02").0, "why".to_owned())]);
         let state = Completeness {
             passed: true,
             until: 5_000,
@@ -328,7 +341,7 @@ mod tests {
             Timestamp(65_000),
         );
         assert_eq!((lag[0].behind, lag[0].held, lag[0].age_seconds), (Some(7), 1, Some(60)));
-        assert_eq!(lag[0].waits, None);
+        assert_eq!(lag[0].waits.as_deref(), Some("why"));
     }
 
     #[test]
@@ -337,7 +350,12 @@ mod tests {
             unread: BTreeSet::from([partition("public.ac02")]),
             ..Position::default()
         };
-        let lag = sources(&BTreeMap::from([(source(), alone)]), &[], &BTreeMap::new(), Timestamp(0));
+        let lag = sources(
+            &BTreeMap::from([(source(), alone)]),
+            &BTreeMap::new(),
+            &BTreeMap::new(),
+            Timestamp(0),
+        );
         let text = render(&Lag {
             sources: lag,
             registry: RegistryLag {

@@ -11,10 +11,10 @@ use domain::epoch::{Epochs, Moves};
 use domain::source::{Source, TableName};
 use rdkafka::message::Message;
 use runtime::config::Settings;
-use runtime::debezium::table_of_topic;
 use runtime::kafka::offsets::{self, Watermarks};
 use runtime::normaliser::accept::{Acceptance, Statement};
 use runtime::normaliser::source_topic;
+use runtime::normaliser::wait::replace as replace_command;
 use serde::Serialize;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -30,8 +30,10 @@ pub struct ListedTopic {
     pub partitions: Option<usize>,
     /// The last epoch of its positions.
     pub epoch: Option<u16>,
-    /// Why it is not read, with the command to run.
+    /// Why it is not read, with what to do.
     pub held: Option<String>,
+    /// The topic that holds its table since, so that this one is neither read nor counted.
+    pub replaced_by: Option<String>,
     /// Why the last full snapshot removed none of its rows, with what to do.
     pub keeps_rows: Option<String>,
 }
@@ -45,16 +47,22 @@ pub async fn list(settings: &Settings, pool: &PgPool) -> anyhow::Result<(Vec<Lis
     let mut listed: Vec<ListedTopic> = source_topic::all(pool)
         .await?
         .into_iter()
-        .map(|recorded| ListedTopic {
-            partitions: present
+        .map(|recorded| {
+            let partitions = present
                 .iter()
                 .find(|found| found.name == recorded.topic)
-                .map(|found| found.partitions),
-            recorded_partitions: Some(recorded.partitions),
-            epoch: Some(recorded.epochs.latest()),
-            held: recorded.held,
-            keeps_rows: recorded.keeps_rows,
-            topic: recorded.topic,
+                .map(|found| found.partitions);
+            // A topic that is gone waits for nothing.
+            let said = recorded.held.is_some() || partitions.is_some();
+            ListedTopic {
+                partitions,
+                recorded_partitions: Some(recorded.partitions),
+                epoch: Some(recorded.epochs.latest()),
+                held: recorded.reason().filter(|_| said).map(str::to_owned),
+                replaced_by: recorded.replaced_by,
+                keeps_rows: recorded.keeps_rows,
+                topic: recorded.topic,
+            }
         })
         .collect();
     let is_recorded = |name: &str| listed.iter().any(|recorded| recorded.topic == name);
@@ -67,6 +75,7 @@ pub async fn list(settings: &Settings, pool: &PgPool) -> anyhow::Result<(Vec<Lis
             partitions: Some(found.partitions),
             epoch: None,
             held: None,
+            replaced_by: None,
             keeps_rows: None,
         })
         .collect();
@@ -85,7 +94,11 @@ pub fn render_list(listed: &[ListedTopic]) -> String {
             or_dash(topic.partitions),
             or_dash(topic.recorded_partitions),
             or_dash(topic.epoch),
-            topic.held.clone().unwrap_or_default(),
+            match (&topic.held, &topic.replaced_by) {
+                (Some(reason), _) => reason.clone(),
+                (None, Some(other)) => format!("no: {other} took its place, so that it is not read any more"),
+                (None, None) => String::new(),
+            },
         ]);
     }
     let mut text = table.render();
@@ -129,15 +142,19 @@ pub enum From {
 /// When the name fits no topic that is recorded and exists, or the brokers or the store do not answer.
 pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: Acceptance) -> anyhow::Result<Vec<Accepted>> {
     let source = name.parse::<Source>().ok();
+    let names = &settings.topics.sources;
     anyhow::ensure!(
-        source.is_some() || table_of_topic(name).is_some(),
+        source.is_some() || names.table_of(name).is_some(),
         "`{name}` is no source topic and no source: expected a name such as human-resources.3201.public.ac02 or \
          human-resources.3201; `canbao source list` shows them"
     );
     let present = tokio::task::block_in_place(|| topics::source_topics(settings))?;
-    let is_named = |topic: &str| topic == name || (source.is_some() && table_of_topic(topic).map(|(of, _)| of) == source);
+    let is_named = |topic: &str| topic == name || (source.is_some() && names.table_of(topic).map(|(of, _)| of) == source);
     let mut accepted = Vec::new();
     for gone in source_topic::all(pool).await? {
+        if gone.topic == name {
+            acceptable(&gone)?;
+        }
         let is_gone = is_named(&gone.topic) && !present.iter().any(|found| found.name == gone.topic);
         if is_gone && gone.held.is_some() {
             accepted.push(accept_gone(pool, gone).await?);
@@ -149,13 +166,60 @@ pub async fn accept(settings: &Settings, pool: &PgPool, name: &str, acceptance: 
         "the brokers have no topic of `{name}`; `canbao source list` shows what they have"
     );
     for topic in wanted {
-        accepted.extend(accept_topic(settings, pool, &topic, acceptance).await?);
+        accepted.extend(accept_topic(settings, pool, &topic, acceptance, None).await?);
     }
     anyhow::ensure!(
         !accepted.is_empty(),
         "no normaliser has recorded a topic of `{name}` yet, so there is nothing to accept: it is read as it is once one runs for its region"
     );
     Ok(accepted)
+}
+
+/// Refuses a topic by name of which accepting would change nothing.
+fn acceptable(topic: &source_topic::SourceTopic) -> anyhow::Result<()> {
+    let name = &topic.topic;
+    if let Some(other) = &topic.replaced_by {
+        anyhow::bail!(
+            "{other} took the place of {name}: `{}` would take it back",
+            replace_command(name, other)
+        );
+    }
+    match (&topic.held, &topic.waits) {
+        (None, Some(waits)) => anyhow::bail!("accepting {name} changes nothing: {waits}"),
+        _ => Ok(()),
+    }
+}
+
+/// Lets a topic take the place of another that holds the same table: that one is neither read nor counted any more, and what is read of
+/// this one counts as later than all that was read of it.
+///
+/// # Errors
+/// When they do not hold the same table, the first was replaced already, or the brokers or the store do not answer.
+pub async fn replace(settings: &Settings, pool: &PgPool, second: &str, first: &str) -> anyhow::Result<Vec<Accepted>> {
+    let recorded = async |name: &str| {
+        let found = source_topic::find(pool, name).await?;
+        found.with_context(|| {
+            format!("no normaliser has recorded a topic `{name}`; `canbao source list` shows those that one has")
+        })
+    };
+    let (other, topic) = (recorded(first).await?, recorded(second).await?);
+    anyhow::ensure!(
+        second != first && (other.source, &other.table) == (topic.source, &topic.table),
+        "{second} holds table {} of {} and {first} table {} of {}: only a topic of the same table can take the place of another",
+        topic.table,
+        topic.source,
+        other.table,
+        other.source
+    );
+    if let Some(by) = &other.replaced_by {
+        anyhow::bail!("{first} was replaced by {by} already; `canbao source list` shows which topic is read");
+    }
+    let present = tokio::task::block_in_place(|| topics::source_topics(settings))?;
+    let present = present.into_iter().find(|found| found.name == second);
+    let present = present.with_context(|| format!("the brokers have no topic {second}"))?;
+    let seen = other.epochs.latest();
+    let accepted = accept_topic(settings, pool, &present, Acceptance::Replaces { seen }, Some(&other)).await?;
+    Ok(accepted.into_iter().collect())
 }
 
 /// After a restore: begins the positions of every topic anew of which the log knows a later epoch than what is recorded. What was accepted
@@ -171,15 +235,24 @@ pub(crate) async fn accept_forgotten(
     let present = tokio::task::block_in_place(|| topics::source_topics(settings))?;
     let mut begun = Vec::new();
     for topic in present {
-        let Some(seen) = seen.get(&(topic.source, TableName::new(topic.table.as_str()))).copied() else {
-            continue;
-        };
         let known = source_topic::find(pool, &topic.name).await?;
-        if seen <= known.map_or(0, |known| known.epochs.latest()) {
+        if known.as_ref().is_some_and(|known| known.replaced_by.is_some()) {
             continue;
         }
-        source_topic::record(pool, &topic.name, topic.partitions as u32).await?;
-        begun.extend(accept_topic(settings, pool, &topic, Acceptance::Restored { seen }).await?);
+        let table = known.as_ref().map_or(topic.table.as_str(), |known| &*known.table);
+        // In the log tables are spelled as dialects do.
+        let of_table = seen
+            .iter()
+            .filter(|((source, name), _)| *source == topic.source && name.as_str().eq_ignore_ascii_case(table));
+        let exact = seen.get(&(topic.source, TableName::new(table))).copied();
+        let Some(seen) = exact.or_else(|| of_table.map(|(_, seen)| *seen).max()) else {
+            continue;
+        };
+        if seen <= known.as_ref().map_or(0, |known| known.epochs.latest()) {
+            continue;
+        }
+        source_topic::record(pool, &topic.name, (topic.source, table), topic.partitions as u32).await?;
+        begun.extend(accept_topic(settings, pool, &topic, Acceptance::Restored { seen }, None).await?);
     }
     Ok(begun)
 }
@@ -189,6 +262,7 @@ async fn accept_gone(pool: &PgPool, gone: source_topic::SourceTopic) -> anyhow::
     let statement = Statement {
         acceptance: Acceptance::Continue,
         before: &gone,
+        replaces: None,
         epochs: &gone.epochs,
         ends: &vec![0; gone.partitions as usize],
         who: &operator::who(),
@@ -210,16 +284,21 @@ async fn accept_topic(
     pool: &PgPool,
     topic: &SourceTopic,
     acceptance: Acceptance,
+    replaces: Option<&source_topic::SourceTopic>,
 ) -> anyhow::Result<Option<Accepted>> {
     let Some(before) = source_topic::find(pool, &topic.name).await? else {
         return Ok(None);
     };
+    if before.replaced_by.is_some() && replaces.is_none() {
+        return Ok(None);
+    }
     let (under, looks) = acceptance.looks_under(&before, topic.partitions)?;
     let (ends, moves) = tokio::task::block_in_place(|| look(settings, topic, under.clone(), looks))?;
     let epochs = acceptance.epochs(&before, &under, &ends, &moves)?;
     let statement = Statement {
         acceptance,
         before: &before,
+        replaces,
         epochs: &epochs,
         ends: &ends,
         who: &operator::who(),
@@ -231,7 +310,7 @@ async fn accept_topic(
             .is_some_and(|from| from == 0)
     };
     let from = match acceptance {
-        Acceptance::Reread | Acceptance::Restart | Acceptance::Restored { .. } => From::ItsStart,
+        Acceptance::Reread | Acceptance::Restart | Acceptance::Restored { .. } | Acceptance::Replaces { .. } => From::ItsStart,
         _ if epochs == before.epochs => From::WhereItStopped,
         _ if (0..ends.len() as u16).all(changed) => From::ItsStart,
         _ => From::WhereKeysArrived,
@@ -240,7 +319,7 @@ async fn accept_topic(
         topic: topic.name.clone(),
         partitions: (before.partitions, topic.partitions),
         epoch: (before.epochs.latest(), epochs.latest()),
-        was_held: before.held,
+        was_held: before.reason().map(str::to_owned),
         from,
         unsettled_keys: moves.unsettled_by(&epochs),
     }))

@@ -6,7 +6,6 @@ use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use runtime::config::Settings;
-use runtime::debezium::table_of_topic;
 use runtime::kafka::{self, admin, topics};
 
 /// A table's topic: `human-resources.3201.public.ac02`.
@@ -28,10 +27,11 @@ pub(crate) fn source_topics(settings: &Settings) -> anyhow::Result<Vec<SourceTop
     let mut found: Vec<SourceTopic> = known
         .into_iter()
         .filter_map(|(name, partitions)| {
-            let (source, table) = table_of_topic(&name)?;
+            let (source, table) = settings.topics.sources.table_of(&name)?;
+            let table = table.to_owned();
             Some(SourceTopic {
                 source,
-                table: table.to_owned(),
+                table,
                 name,
                 partitions,
             })

@@ -1,6 +1,6 @@
 //! Civil affairs normaliser (民政): its change streams become inputs of the base.
 //!
-//! - **Upstream**: `civil-affairs.<city>.public.<table>`, Debezium JSON: funeral (殡葬), marriage (婚姻), hardship relief (社会救助), fed by nightly batches. The mapping is `dialects/*.toml`;
+//! - **Upstream**: `civil-affairs.<city>.<schema>.<table>` (or as `topics.sources` says), Debezium JSON: funeral (殡葬), marriage (婚姻), hardship relief (社会救助), fed by nightly batches. The mapping is `dialects/*.toml`;
 //!   a city whose columns differ adds a file.
 //! - **Downstream**: `person.records`, partition = shard; `civil-affairs.<city>.dlq` for what cannot be read.
 //! - **State**: none but the committed offsets of the groups `canbao.civil-affairs.<city>` and the rows of `store.source_topic`.

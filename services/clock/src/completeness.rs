@@ -14,7 +14,7 @@ use domain::source::Source;
 use loads::FirstLoad;
 use runtime::config::FirstSnapshot;
 use runtime::shutdown::Shutdown;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How often positions are looked at while something is under way.
@@ -61,6 +61,8 @@ struct Completeness {
     shared: Shared,
     progress: BTreeMap<Source, Progress>,
     loads: BTreeMap<Source, FirstLoad>,
+    /// Topics whose tables others hold since: neither their rows nor their ends count.
+    replaced: BTreeSet<String>,
     /// What keeps sources from being complete further on.
     waits: BTreeMap<Source, Why>,
     /// The same as it was last written.
@@ -106,6 +108,7 @@ impl Completeness {
             shared,
             progress,
             loads,
+            replaced: BTreeSet::new(),
             waits: BTreeMap::new(),
             written: None,
             unsaved: false,
@@ -177,7 +180,7 @@ impl Completeness {
         if sources.is_empty() {
             return Ok(());
         }
-        let topics = self.shared.ends.of_sources(sources).await?;
+        let topics = self.shared.ends.of_sources(sources, self.replaced.clone()).await?;
         runtime::failpoint::reach("clock.ends-noted");
         for (source, topics) in topics {
             if let Some(why) = Why::of_topics(&topics) {

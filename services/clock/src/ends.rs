@@ -12,16 +12,16 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::message::Message;
 use runtime::config::Settings;
-use runtime::dialect::Dialects;
+use runtime::dialect::{Dialects, TableUse};
 use runtime::framed::{Closed, Frames, Opened};
 use runtime::kafka::offsets::{self, TopicPartition, all_topics, offsets_at};
 use runtime::kafka::quiet::QuietEnd;
 
 use runtime::kafka::tail::{Stretch, first_visible, peek};
-use runtime::kafka::topics::{PERSON_RECORDS, dead_letters, names_table_of, normaliser_group, read_table};
-use runtime::kafka::{members, plain_consumer, range_consumer, read_range};
+use runtime::kafka::topics::{PERSON_RECORDS, dead_letters, normaliser_group};
+use runtime::kafka::{TopicNames, members, plain_consumer, range_consumer, read_range};
 use schemas::event::{self, DeadLetter};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -93,10 +93,14 @@ impl Ends {
             .context(what)
     }
 
-    /// The topics of some sources, with the end offsets of those that the normalisers read.
-    pub(crate) async fn of_sources(&self, sources: Vec<Source>) -> anyhow::Result<BTreeMap<Source, Topics>> {
+    /// The topics of some sources but those that others `replaced`, with the end offsets of those that the normalisers read.
+    pub(crate) async fn of_sources(
+        &self,
+        sources: Vec<Source>,
+        replaced: BTreeSet<String>,
+    ) -> anyhow::Result<BTreeMap<Source, Topics>> {
         self.ask("asking for the ends of source topics", move |inner| {
-            inner.of_sources(&sources)
+            inner.of_sources(&sources, &replaced)
         })
         .await
     }
@@ -167,17 +171,24 @@ impl Ends {
 }
 
 impl Inner {
-    fn of_sources(&self, sources: &[Source]) -> anyhow::Result<BTreeMap<Source, Topics>> {
+    fn names(&self) -> &TopicNames {
+        &self.settings.topics.sources
+    }
+
+    fn of_sources(&self, sources: &[Source], replaced: &BTreeSet<String>) -> anyhow::Result<BTreeMap<Source, Topics>> {
         let mut found: BTreeMap<Source, Topics> = sources.iter().map(|source| (*source, Topics::default())).collect();
         let mut wanted = Vec::new();
         for (name, partitions) in all_topics(&self.consumer)? {
-            let Some(of_source) = names_table_of(&name).and_then(|source| found.get_mut(&source)) else {
+            if replaced.contains(&name) {
+                continue;
+            }
+            let Some(of_source) = self.names().named_in(&name).and_then(|source| found.get_mut(&source)) else {
                 continue;
             };
-            match read_table(&name) {
+            match self.names().table_of(&name) {
                 None => drop(of_source.unread.insert(name)),
                 Some((source, table)) => {
-                    if self.dialects.find(source, table).is_none() {
+                    if matches!(self.dialects.use_of(source, table), TableUse::Undeclared) {
                         of_source.unmapped.insert(name.clone());
                     }
                     wanted.extend(partitions.into_iter().map(|partition| (name.clone(), partition)));
@@ -187,7 +198,7 @@ impl Inner {
         // Everything appended counts, committed or not: a transaction whose marker has reached the row's partition and not yet
         // another one is still open there, and holds what came before the row.
         for ((topic, partition), end) in offsets_at(&self.appended, wanted, Offset::End)? {
-            let of_source = names_table_of(&topic).and_then(|source| found.get_mut(&source));
+            let of_source = self.names().named_in(&topic).and_then(|source| found.get_mut(&source));
             if let Some(of_source) = of_source {
                 of_source.ends.insert((topic, partition), end);
             }
@@ -251,7 +262,7 @@ impl Inner {
 
     fn holds_incremental(&self, source: Source) -> anyhow::Result<bool> {
         let topics = all_topics(&self.consumer)?;
-        let of_source = |name: &String| read_table(name).is_some_and(|(of, _)| of == source);
+        let of_source = |name: &String| self.names().table_of(name).is_some_and(|(of, _)| of == source);
         let partitions: Vec<(String, i32)> = topics
             .into_iter()
             .filter(|(name, _)| of_source(name))
@@ -271,7 +282,7 @@ impl Inner {
         for stretches in [first, last] {
             peek(&reader, &stretches, |message| {
                 match self.frames.open(None, message.payload()) {
-                    Ok(opened) => found |= is_incremental(&self.dialects, message.topic(), opened.value()),
+                    Ok(opened) => found |= is_incremental(self.names(), &self.dialects, message.topic(), opened.value()),
                     Err(Closed::Away(cause)) => away = Some(cause),
                     // What cannot be read says nothing.
                     Err(Closed::NoSchema(_) | Closed::Unfit(_)) => (),
@@ -294,13 +305,13 @@ impl Inner {
                 // A letter that cannot be read may be of any row.
                 let letter = event::decode(message.payload().unwrap_or_default());
                 let is_nameless = |letter: DeadLetter| match self.frames.open(letter.key.as_deref(), letter.value.as_deref()) {
-                    Ok(opened) => is_nameless(&self.dialects, &letter, &opened, topic, begins),
+                    Ok(opened) => is_nameless(self.names(), &self.dialects, &letter, &opened, topic, begins),
                     Err(Closed::Away(cause)) => {
                         away = Some(cause);
                         false
                     }
                     Err(Closed::NoSchema(_) | Closed::Unfit(_)) => {
-                        is_nameless(&self.dialects, &letter, &Opened::default(), topic, begins)
+                        is_nameless(self.names(), &self.dialects, &letter, &Opened::default(), topic, begins)
                     }
                 };
                 found += usize::from(letter.map_or(true, is_nameless));

@@ -4,21 +4,28 @@
 //! with it, although the source has not deleted anybody. So a table with such rows loses none (ARCHITECTURE.md, Versions).
 
 use domain::ids::IdKey;
-use runtime::debezium::table_of_topic;
 use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
 use runtime::framed::Opened;
+use runtime::kafka::TopicNames;
 use schemas::event::DeadLetter;
 
 /// Whether a dead letter is of a row at `begins` (by partition) or later in `topic` whose person it does not tell. One whose person is
 /// known travels on as an unreadable record, and is as good as read here. `opened` is the letter's key and value without frames; the
 /// default where they could not be opened.
-pub fn is_nameless(dialects: &Dialects, letter: &DeadLetter, opened: &Opened<'_>, topic: &str, begins: &[u64]) -> bool {
+pub fn is_nameless(
+    names: &TopicNames,
+    dialects: &Dialects,
+    letter: &DeadLetter,
+    opened: &Opened<'_>,
+    topic: &str,
+    begins: &[u64],
+) -> bool {
     let partition = u16::try_from(letter.partition).ok();
     let begin = partition.and_then(|partition| begins.get(usize::from(partition)));
     if letter.topic != topic || begin.is_none_or(|begin| letter.offset < *begin) {
         return false;
     }
-    let Some((source, table)) = table_of_topic(topic) else {
+    let Some((source, table)) = names.table_of(topic) else {
         return true;
     };
     let message = SourceMessage {
@@ -79,10 +86,11 @@ mod tests {
             let opened = Frames::none()
                 .open(letter.key.as_deref(), letter.value.as_deref())
                 .expect("no frames");
-            is_nameless(&dialects, letter, &opened, TOPIC, &[0, 7])
+            is_nameless(TopicNames::standard(), &dialects, letter, &opened, TOPIC, &[0, 7])
         };
         assert!(nameless(&letter(7, "not json")));
         assert!(is_nameless(
+            TopicNames::standard(),
             &dialects,
             &letter(7, "not opened"),
             &Opened::default(),

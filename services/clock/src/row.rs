@@ -6,7 +6,7 @@ use domain::source::Source;
 use runtime::config::RowsHold;
 use runtime::debezium::{Operation, Rows, Snapshot};
 use runtime::dialect::{Classified, ControlKind, Dialects, Field, Kind, SourceMessage, normalise};
-use runtime::kafka::topics::read_table;
+use runtime::kafka::TopicNames;
 
 /// A row by which a source says up to when it is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,13 +115,14 @@ pub fn count(known: Known, row: &CompletenessRow, now: Timestamp, tolerance: i64
 
 /// Reads a message of a completeness table, without its frame; `None` for whatever else it is (the normalisers keep the books of those).
 pub fn read(
+    names: &TopicNames,
     dialects: &Dialects,
     topic: &str,
     timestamp: Timestamp,
     key: Option<&[u8]>,
     value: Option<&[u8]>,
 ) -> Option<CompletenessRow> {
-    let (source, name) = read_table(topic)?;
+    let (source, name) = names.table_of(topic)?;
     let table = dialects.find(source, name).filter(|table| table.kind == Kind::Completeness)?;
     let message = SourceMessage {
         source,
@@ -150,8 +151,9 @@ pub fn read(
 }
 
 /// Whether a message of a source's topics, without its frame, is a row of an incremental snapshot, or may be one and does not say.
-pub fn is_incremental(dialects: &Dialects, topic: &str, value: Option<&[u8]>) -> bool {
-    let rows = read_table(topic)
+pub fn is_incremental(names: &TopicNames, dialects: &Dialects, topic: &str, value: Option<&[u8]>) -> bool {
+    let rows = names
+        .table_of(topic)
         .and_then(|(source, name)| dialects.find(source, name))
         .map_or(Rows::Envelope, |table| table.rows);
     let envelope = rows.parse(value).ok().flatten();
@@ -260,7 +262,14 @@ mod tests {
         let row = format!(r#"{{"id":1,"ts":"{loaded_at}","day":{day}}}"#);
         let value = format!(r#"{{"op":"{operation}","before":null,"after":{row},"source":{{"snapshot":"{snapshot}"}}}}"#);
         let topic = format!("civil-affairs.3201.public.{table}");
-        let read = read(&dialects, &topic, Timestamp(0), Some(br#"{"id":1}"#), Some(value.as_bytes()));
+        let read = read(
+            TopicNames::standard(),
+            &dialects,
+            &topic,
+            Timestamp(0),
+            Some(br#"{"id":1}"#),
+            Some(value.as_bytes()),
+        );
         read.map(|row| (row.time.0, row.streamed, row.follows_a_load))
     }
 
@@ -353,8 +362,14 @@ mod tests {
             time = { column = "ts", encoding = "timestamp-text" }
         "#;
         dialects.add(std::path::Path::new("test.toml"), dialect).expect("a dialect");
-        let of =
-            |table: &str, value: Option<&[u8]>| is_incremental(&dialects, &format!("civil-affairs.3201.public.{table}"), value);
+        let of = |table: &str, value: Option<&[u8]>| {
+            is_incremental(
+                TopicNames::standard(),
+                &dialects,
+                &format!("civil-affairs.3201.public.{table}"),
+                value,
+            )
+        };
         let value = |snapshot| format!(r#"{{"op":"r","after":{{}},"source":{{"snapshot":"{snapshot}"}}}}"#);
         assert!(of("other", Some(value("incremental").as_bytes())));
         for other in ["true", "last", "false"] {

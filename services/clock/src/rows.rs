@@ -6,9 +6,9 @@ use crate::row::{self, CompletenessRow};
 use domain::date::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
+use runtime::config::Settings;
 use runtime::dialect::{Dialects, Kind};
 use runtime::framed::{Closed, Frames};
-use runtime::kafka::topics::read_table;
 use runtime::shutdown::Shutdown;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -23,6 +23,13 @@ pub(crate) struct Received {
     topic: String,
     partition: i32,
     offset: i64,
+}
+
+impl Received {
+    /// The topic it stands in.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
 }
 
 /// Messages as they arrive.
@@ -55,8 +62,9 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
         "no dialect maps a completeness table: see `dialects`"
     );
     let (scope, of_topics, of_rows) = (shared.scope.clone(), shared.dialects.clone(), shared.dialects.clone());
+    let (names, settings) = (shared.settings.topics.sources.clone(), shared.settings.clone());
     let is_wanted = move |topic: &str| {
-        let Some((source, table)) = read_table(topic) else {
+        let Some((source, table)) = names.table_of(topic) else {
             return false;
         };
         scope.contains(&source)
@@ -65,7 +73,7 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
                 .is_some_and(|table| table.kind == Kind::Completeness)
     };
     let (frames, ending) = (shared.frames.clone(), shutdown.clone());
-    let take = move |message: &BorrowedMessage<'_>| received(&of_rows, &frames, &ending, message);
+    let take = move |message: &BorrowedMessage<'_>| received(&settings, &of_rows, &frames, &ending, message);
     let (receiver, consumer) = reader::start(
         &shared.settings,
         "canbao-clock",
@@ -78,10 +86,17 @@ pub(crate) fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Rows
 }
 
 /// `None` when asked to end while the schema registry does not answer: the message is read again after the start.
-fn received(dialects: &Dialects, frames: &Frames, shutdown: &Shutdown, message: &BorrowedMessage<'_>) -> Option<Received> {
+fn received(
+    settings: &Settings,
+    dialects: &Dialects,
+    frames: &Frames,
+    shutdown: &Shutdown,
+    message: &BorrowedMessage<'_>,
+) -> Option<Received> {
+    let names = &settings.topics.sources;
     let timestamp = Timestamp(message.timestamp().to_millis().unwrap_or(0));
     let row = match frames.open_patiently(message.key(), message.payload(), || shutdown.requested()) {
-        Ok(opened) => row::read(dialects, message.topic(), timestamp, opened.key(), opened.value()),
+        Ok(opened) => row::read(names, dialects, message.topic(), timestamp, opened.key(), opened.value()),
         Err(Closed::Away(_)) => return None,
         // The normaliser holds the topic, or it is a dead letter: until that is mended the source is not complete.
         Err(Closed::NoSchema(problem)) => {

@@ -8,13 +8,14 @@ use crate::store::Store;
 use crate::track::{Offsets, Standing};
 use domain::date::Timestamp;
 use domain::input::SnapshotFloor;
-use domain::source::{Source, TableName};
+use domain::source::Source;
 use rdkafka::message::{BorrowedMessage, Message};
 use runtime::dialect::Kind;
 use runtime::kafka::topics::dead_letters;
+use runtime::normaliser::source_topic::SourceTopic;
 use runtime::shutdown::Shutdown;
 use runtime::statements::Statement;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -78,9 +79,10 @@ async fn step(
 ) -> anyhow::Result<()> {
     while let Some((source, position, snapshot)) = complete.last().cloned() {
         if !shared.store.is_noticed(&position).await? {
+            let replaced = shared.store.replaced_topics().await?;
             let ends = shared
                 .ends
-                .of_sources(vec![source])
+                .of_sources(vec![source], replaced)
                 .await?
                 .remove(&source)
                 .unwrap_or_default()
@@ -106,6 +108,17 @@ async fn step(
     Ok(())
 }
 
+/// The topics that hold tables of a snapshot, each once. A table is called by the recorded topic's table, or by the last part of the
+/// topic's name where the settings call the table otherwise; without regard to case, which engines fold each in their own way.
+fn topics_of<'a>(tables: &BTreeSet<String>, recorded: &'a [SourceTopic]) -> Vec<&'a SourceTopic> {
+    let is_named = |name: &str| tables.iter().any(|table| table.eq_ignore_ascii_case(name));
+    let is_in = |topic: &&SourceTopic| {
+        let last = topic.topic.rsplit('.').next().unwrap_or_default();
+        topic.replaced_by.is_none() && topic.waits.is_none() && (is_named(&topic.table) || is_named(last))
+    };
+    recorded.iter().filter(is_in).collect()
+}
+
 /// Records a statement for each table of the snapshot whose rows are records.
 async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
     let Waiting {
@@ -115,16 +128,18 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
         ..
     } = waiting;
     let store: &Store = &shared.store;
+    let recorded = store.source_topics(*source).await?;
     let mut statements = Vec::new();
-    for table in &snapshot.tables {
-        let holds_records = shared
+    // A table that never had a row has no topic.
+    for topic in topics_of(&snapshot.tables, &recorded) {
+        let Some(table) = shared
             .dialects
-            .find(*source, table)
-            .is_some_and(|table| table.kind != Kind::Completeness);
-        if !holds_records {
+            .find(*source, &topic.table)
+            .filter(|table| table.kind != Kind::Completeness)
+        else {
             continue;
-        }
-        let topic = format!("{source}.public.{table}");
+        };
+        let (epochs, topic) = (&topic.epochs, topic.topic.clone());
         if store.is_restarted_since(&topic, snapshot.started).await? {
             store.keep_rows(&topic, Some(RESTARTED)).await?;
             tracing::warn!(topic, "{RESTARTED}");
@@ -132,7 +147,6 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
         }
         let begin = Timestamp(snapshot.started.0 - MARGIN);
         let offsets = shared.ends.begin_offsets(topic.clone(), begin).await?;
-        // A table that never had a row has no topic.
         if !offsets.is_empty() {
             let nameless = shared.ends.nameless(*source, topic.clone(), offsets.clone(), begin).await?;
             let kept = (nameless > 0).then(|| nameless::said(nameless, &topic, &dead_letters(*source)));
@@ -143,15 +157,14 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
             }
             // Looked up like the rows' own epochs, and not the one in force: rows of a snapshot under way when partitions were added
             // belong to the epoch before.
-            let recorded = store.source_topic(&topic).await?;
-            let epoch = recorded.map_or(0, |topic| topic.epochs.floor(&offsets));
+            let epoch = epochs.floor(&offsets);
             let floor = SnapshotFloor {
                 source: *source,
-                table: TableName::new(table),
+                table: table.name.clone(),
                 epoch,
                 offsets,
             };
-            statements.push((table.clone(), Statement::Snapshot(floor)));
+            statements.push((table.name.as_str().to_owned(), Statement::Snapshot(floor)));
         }
     }
     // Completeness rows that the snapshot read count from now on.

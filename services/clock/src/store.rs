@@ -17,7 +17,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::types::chrono::NaiveDate;
 use sqlx::{PgPool, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
@@ -279,14 +279,22 @@ impl Store {
         self.told(done.map(|_| ()))
     }
 
-    /// What is recorded of a source topic; `None` before its normaliser has seen it.
-    pub(crate) async fn source_topic(&self, topic: &str) -> anyhow::Result<Option<SourceTopic>> {
-        let found = source_topic::find(&self.pool, topic).await;
+    /// What is recorded of a source's topics.
+    pub(crate) async fn source_topics(&self, source: Source) -> anyhow::Result<Vec<SourceTopic>> {
+        let found = source_topic::of_source(&self.pool, source).await;
         match &found {
             Ok(_) => self.check.pass(),
             Err(error) => self.check.fail(format!("PostgreSQL: {error:#}")),
         }
         found
+    }
+
+    /// Topics whose tables others hold since: nobody reads them, and nobody has to.
+    pub(crate) async fn replaced_topics(&self) -> Result<BTreeSet<String>> {
+        let found = sqlx::query_scalar("select topic from store.source_topic where replaced_by is not null")
+            .fetch_all(&self.pool)
+            .await;
+        self.told(found.map(|topics: Vec<String>| topics.into_iter().collect()))
     }
 
     /// Notes why the last full snapshot removed none of a topic's rows; `None` when it did what it is for.

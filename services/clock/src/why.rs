@@ -64,11 +64,13 @@ impl Why {
             ),
             Self::Ahead => "its clock is ahead of ours by more than the policy tolerates: keep both in step by NTP".to_owned(),
             Self::UnreadTopics(topics) => format!(
-                "no normaliser reads {}: name its topics {agency}.{city}.public.<table>, as with a route in the connector, and delete the others",
+                "no normaliser reads {}: add a template that fits to topics.sources for all services, as {{ topic = \"...\", agency = \"{agency}\", \
+                 city = \"{city}\" }}, or have the connector name its topics {agency}.{city}.<schema>.<table>, and delete what nobody needs",
                 Listed(topics.iter().map(String::as_str))
             ),
             Self::Unmapped(topics) => format!(
-                "no dialect maps the table of {}: map it, or leave it out of the connector and delete the topic",
+                "no dialect maps the table of {}: nothing of it is read or lost; map it in a dialect of {agency} for city {city} or list it there \
+                 under `ignored`, and restart normaliser and clock, or leave it out of the connector and delete the topic",
                 Listed(topics.iter().map(String::as_str))
             ),
             Self::UnreadPartitions(partitions) => format!(
@@ -117,7 +119,10 @@ mod tests {
         };
         let text = Why::of_topics(&topics).expect("a reason").text(source);
         assert!(text.contains("human-resources.3206.exchange.ac02 and 1 more"), "{text}");
-        assert!(text.contains("human-resources.3206.public.<table>"), "{text}");
+        assert!(
+            text.contains("topics.sources") && text.contains("human-resources.3206.<schema>.<table>"),
+            "{text}"
+        );
         assert_eq!(Why::of_topics(&Topics::default()), None);
         let unread = Why::UnreadPartitions(Partitions::from([("t".to_owned(), 2)])).text(source);
         assert!(

@@ -1,6 +1,6 @@
 //! Human resources and social security normaliser (人力资源社会保障): its change streams become inputs of the base.
 //!
-//! - **Upstream**: `human-resources.<city>.public.<table>`, Debezium JSON: persons, employers (an entity, no person), employment, enrolment per scheme (参保), benefits, cards. The mapping is `dialects/*.toml`;
+//! - **Upstream**: `human-resources.<city>.<schema>.<table>` (or as `topics.sources` says), Debezium JSON: persons, employers (an entity, no person), employment, enrolment per scheme (参保), benefits, cards. The mapping is `dialects/*.toml`;
 //!   a city whose columns differ adds a file.
 //! - **Downstream**: `person.records`, partition = shard; `human-resources.<city>.dlq` for what cannot be read.
 //! - **State**: none but the committed offsets of the groups `canbao.human-resources.<city>` and the rows of `store.source_topic`.

@@ -1,6 +1,6 @@
 //! Public security normaliser (公安): its change streams become inputs of the base.
 //!
-//! - **Upstream**: `public-security.<city>.public.<table>`, Debezium JSON: resident register (常住人口), temporary residents (流动人口), number corrections (公民身份号码变更). The mapping is `dialects/*.toml`;
+//! - **Upstream**: `public-security.<city>.<schema>.<table>` (or as `topics.sources` says), Debezium JSON: resident register (常住人口), temporary residents (流动人口), number corrections (公民身份号码变更). The mapping is `dialects/*.toml`;
 //!   a city whose columns differ adds a file.
 //! - **Downstream**: `person.records`, partition = shard; `public-security.<city>.dlq` for what cannot be read.
 //! - **State**: none but the committed offsets of the groups `canbao.public-security.<city>` and the rows of `store.source_topic`.

@@ -91,7 +91,7 @@ pub struct Settings {
     pub drain_seconds: u32,
     /// Regions (cities) this process serves.
     pub regions: Regions,
-    /// Topics this system creates.
+    /// Topics: which are the sources', and how this system creates its own.
     pub topics: TopicSettings,
     /// Normalisers.
     pub normaliser: NormaliserSettings,

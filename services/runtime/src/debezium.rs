@@ -20,7 +20,6 @@ pub use rows::{Rows, looks_flattened};
 
 use crate::framed::framed;
 use crate::limits::LARGEST_MESSAGE;
-use domain::source::Source;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
@@ -29,23 +28,6 @@ use std::fmt;
 
 /// What Debezium writes instead of a large unchanged column when the replica identity is not FULL.
 pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
-
-/// The source and table of a topic `<agency>.<city>.<schema>.<table>`; `None` for the heartbeat, transaction and schema
-/// topics of a connector, dead letters, and whatever else is no table.
-pub fn table_of_topic(topic: &str) -> Option<(Source, &str)> {
-    let mut parts = topic.split('.');
-    let (agency, city, _schema, table) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    if table.is_empty() || parts.next().is_some() {
-        return None;
-    }
-    Some((
-        Source {
-            agency: agency.parse().ok()?,
-            city: city.parse().ok()?,
-        },
-        table,
-    ))
-}
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

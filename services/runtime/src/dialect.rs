@@ -13,6 +13,7 @@ mod file;
 mod key;
 mod normalise;
 mod reader;
+mod scope;
 mod sentinel;
 mod shape;
 mod table;
@@ -20,10 +21,12 @@ mod table;
 pub use digest::Stated;
 pub use field::{Field, Kind};
 pub use normalise::{Classified, ControlKind, SourceMessage, normalise};
+pub use scope::TableUse;
 pub use table::Table;
 
 use domain::division::City;
 use domain::source::{Agency, Source};
+use scope::{Ignored, Scope};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -55,16 +58,16 @@ impl std::error::Error for DialectError {}
 #[derive(Debug, Default)]
 pub struct Dialects {
     /// Tables of dialects for any city.
-    defaults: HashMap<Agency, HashMap<String, Table>>,
+    defaults: HashMap<Agency, Scope>,
     /// Tables of dialects that name their cities; they come before the defaults, table by table.
-    cities: HashMap<Source, HashMap<String, Table>>,
+    cities: HashMap<Source, Scope>,
     /// The files they come from.
     stated: Vec<Stated>,
 }
 
 impl Dialects {
     /// Loads every `*.toml` of the directories. Fails on the first thing that is wrong: a directory without dialects, an
-    /// unknown key, kind, field, encoding or code name, a mandatory field without a column, a table mapped twice.
+    /// unknown key, kind, field, encoding or code name, a mandatory field without a column, a table mapped twice or ignored as well.
     pub fn load(dirs: &[PathBuf]) -> Result<Self, DialectError> {
         let mut dialects = Self::default();
         for dir in dirs {
@@ -88,7 +91,7 @@ impl Dialects {
             Some(cities) => cities.into_iter().map(Some).collect(),
         };
         for scope in scopes {
-            let tables = match scope {
+            let scope = match scope {
                 None => self.defaults.entry(dialect.agency).or_default(),
                 Some(city) => self
                     .cities
@@ -100,10 +103,19 @@ impl Dialects {
             };
             for table in &dialect.tables {
                 let name = table.name.as_str();
-                if let Some(other) = tables.insert(name.to_owned(), table.clone()) {
+                if let Some(other) = scope.tables.insert(name.to_owned(), table.clone()) {
                     let text = format!("already mapped for the same cities by dialect {}", other.dialect);
                     return Err(problem(file, &format!("tables.{name}"), text));
                 }
+            }
+            scope.ignored.extend(dialect.ignored.iter().cloned());
+            if let Some((table, ignored)) = scope.contradiction() {
+                let (name, dialect) = (table.name.as_str(), &table.dialect);
+                let text = format!(
+                    "`{}` ignores table {name}, which dialect {dialect} maps for the same cities",
+                    ignored.written
+                );
+                return Err(problem(file, "ignored", text));
             }
         }
         self.stated.push(dialect.stated);
@@ -115,24 +127,34 @@ impl Dialects {
         self.stated.iter().filter(|stated| stated.agency == agency).cloned().collect()
     }
 
-    /// The mapping of a source's table: of the dialect that names the city if it has the table, else of the default one.
+    /// What is said of a source's table: by the dialect that names the city if it names the table, else by the default one. A name is
+    /// looked for as it is, then without regard to the case of its letters, which engines fold each in their own way (`AC02` is `ac02`).
+    pub fn use_of(&self, source: Source, table: &str) -> TableUse<'_> {
+        let of_city = self.cities.get(&source).and_then(|scope| scope.use_of(table));
+        let of_any = || self.defaults.get(&source.agency)?.use_of(table);
+        of_city.or_else(of_any).unwrap_or(TableUse::Undeclared)
+    }
+
+    /// The mapping of a source's table; `None` when none maps it, see [`Dialects::use_of`].
     pub fn find(&self, source: Source, table: &str) -> Option<&Table> {
-        let of_city = self.cities.get(&source).and_then(|tables| tables.get(table));
-        of_city.or_else(|| self.defaults.get(&source.agency)?.get(table))
+        match self.use_of(source, table) {
+            TableUse::Mapped(table) => Some(table),
+            TableUse::Ignored | TableUse::Undeclared => None,
+        }
     }
 
     /// Every table that is mapped for a source, by name.
     pub fn tables(&self, source: Source) -> impl Iterator<Item = &Table> {
         let of_city = self.cities.get(&source);
-        let defaults = self.defaults.get(&source.agency);
-        let hidden = move |name: &str| of_city.is_some_and(|tables| tables.contains_key(name));
-        let inherited = defaults.into_iter().flatten().filter(move |(name, _)| !hidden(name));
-        let mut tables: Vec<&Table> = of_city
+        let hidden = |name: &str| of_city.is_some_and(|scope| scope.use_of(name).is_some());
+        let of_any = self
+            .defaults
+            .get(&source.agency)
             .into_iter()
-            .flatten()
-            .chain(inherited)
-            .map(|(_, table)| table)
-            .collect();
+            .flat_map(|scope| scope.tables.values());
+        let inherited = of_any.filter(|table| !hidden(table.name.as_str()));
+        let own = of_city.into_iter().flat_map(|scope| scope.tables.values());
+        let mut tables: Vec<&Table> = own.chain(inherited).collect();
         tables.sort_by(|one, two| one.name.cmp(&two.name));
         tables.into_iter()
     }
@@ -144,6 +166,7 @@ struct Dialect {
     /// The cities it is for; `None` for any.
     cities: Option<Vec<City>>,
     tables: Vec<Table>,
+    ignored: Vec<Ignored>,
     stated: Stated,
 }
 

@@ -8,10 +8,12 @@ pub mod produce;
 pub mod quiet;
 mod range;
 pub mod tail;
+mod topic_names;
 pub mod topics;
 pub mod trouble;
 
 pub use range::{ReadRangeError, read_range};
+pub use topic_names::{TemplateError, TopicNames};
 
 use crate::config::Settings;
 use crate::health::Check;

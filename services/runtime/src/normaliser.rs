@@ -1,6 +1,6 @@
 //! Normalisers: from an agency's change streams to the shards' logs.
 //!
-//! Upstream: `<agency>.<city>.public.<table>`, Debezium events as JSON, or framed for a schema registry. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
+//! Upstream: the sources' topics by their names ([`TopicNames`](crate::kafka::TopicNames)), Debezium events as JSON, or framed for a schema registry. Downstream: `person.records`, and `<agency>.<city>.dlq` for what
 //! cannot be read. State: none but the committed offsets, `store.source_topic` and `store.source_epoch`. Each (agency, city) is a
 //! consumer group of its own, so that regions are scaled, held and restarted by themselves; one process serves those of its settings.
 //!
@@ -19,6 +19,7 @@ mod share;
 pub mod source_topic;
 mod start;
 mod station;
+pub mod wait;
 
 use crate::config::{ConfigError, NormaliserSettings, Settings};
 use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
@@ -44,6 +45,7 @@ use station::Station;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use wait::Tables;
 
 /// The pure step: what a source message is.
 type Classify = dyn Fn(&SourceMessage<'_>) -> Classified + Send + Sync;
@@ -53,13 +55,14 @@ struct Shared {
     settings: NormaliserSettings,
     classify: Arc<Classify>,
     frames: Frames,
+    tables: Arc<Tables>,
     limiter: Option<DefaultDirectRateLimiter>,
     clock: DefaultClock,
     shutdown: Shutdown,
 }
 
 impl Shared {
-    fn new(settings: &NormaliserSettings, classify: Arc<Classify>, frames: Frames, shutdown: Shutdown) -> Self {
+    fn new(settings: &NormaliserSettings, classify: Arc<Classify>, frames: Frames, tables: Tables, shutdown: Shutdown) -> Self {
         let limiter = settings
             .rate_per_second
             .and_then(NonZeroU32::new)
@@ -68,6 +71,7 @@ impl Shared {
             settings: settings.clone(),
             classify,
             frames,
+            tables: Arc::new(tables),
             limiter,
             clock: DefaultClock::default(),
             shutdown,
@@ -103,7 +107,11 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
         .collect();
     let id_key = settings.id_key()?;
     let database = session::options(&settings, &format!("canbao-{agency}"))?;
-    let dialects = load_dialects(&settings, &sources)?;
+    let dialects = Arc::new(load_dialects(&settings, &sources)?);
+    let tables = Tables {
+        names: settings.topics.sources.clone(),
+        dialects: dialects.clone(),
+    };
     let stated = dialects.stated(agency);
     let frames = Frames::configured(&settings, tokio::runtime::Handle::current())?;
     let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
@@ -125,7 +133,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
     let letter_room = letter_room(&settings, &sources).await?;
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
 
-    let shared = Arc::new(Shared::new(&settings.normaliser, classify, frames, shutdown));
+    let shared = Arc::new(Shared::new(&settings.normaliser, classify, frames, tables, shutdown));
     let regions = start(&settings, &sources, &shared, &store, &health, Codec::current(), letter_room)?;
     drive(regions, || trigger.request()).await
 }

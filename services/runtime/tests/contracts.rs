@@ -10,8 +10,9 @@ use domain::ids::IdKey;
 use domain::input::Input;
 use domain::record::{Change, SourceRecord};
 use domain::shard::Shard;
-use runtime::debezium::{ErrorClass, table_of_topic};
+use runtime::debezium::ErrorClass;
 use runtime::dialect::{Classified, ControlKind, Dialects, Field, Kind, SourceMessage, normalise};
+use runtime::kafka::TopicNames;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ struct Example {
 impl Example {
     /// `None` when the topic is no table's.
     fn classify(&self, dialects: &Dialects) -> Option<Classified> {
-        let (source, table) = table_of_topic(&self.topic)?;
+        let (source, table) = TopicNames::standard().table_of(&self.topic)?;
         let (key, value) = (bytes(&self.key), bytes(&self.value));
         let message = SourceMessage {
             source,
@@ -273,7 +274,7 @@ fn every_mapped_table_has_examples() {
     for agency in AGENCIES {
         let examples = examples(agency);
         for city in [3201, 3205] {
-            let (source, _) = table_of_topic(&format!("{agency}.{city}.public.t")).expect("a topic");
+            let source = format!("{agency}.{city}").parse().expect("a source");
             for table in dialects.tables(source) {
                 let missing = operations.map(|operation| format!("{}.{operation}", table.name.as_str()));
                 let missing: Vec<_> = missing.iter().filter(|name| !examples.contains_key(*name)).collect();
@@ -311,15 +312,14 @@ fn a_schema_changes_nothing() {
 #[test]
 fn the_default_dialects_map_every_table() {
     let dialects = dialects();
-    let kinds = |topic: &str| -> BTreeSet<Kind> {
-        let (source, _) = table_of_topic(topic).expect("a topic");
+    let kinds = |source: &str| -> BTreeSet<Kind> {
+        let source = source.parse().expect("a source");
         dialects.tables(source).map(|table| table.kind).collect()
     };
-    let mut all = kinds("public-security.3201.public.t");
-    all.extend(kinds("civil-affairs.3201.public.t"));
-    all.extend(kinds("human-resources.3200.public.t"));
+    let sources = ["public-security.3201", "civil-affairs.3201", "human-resources.3200"];
+    let all: BTreeSet<Kind> = sources.into_iter().flat_map(kinds).collect();
     assert_eq!(all, Kind::ALL.iter().copied().collect());
-    let (suzhou, _) = table_of_topic("human-resources.3205.public.t").expect("a topic");
+    let suzhou = "human-resources.3205".parse().expect("a source");
     let own = dialects.find(suzhou, "cb_grcbxx").expect("Suzhou's own table");
     assert_eq!(
         (own.dialect.as_str(), own.column(Field::Status)),

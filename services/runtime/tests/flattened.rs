@@ -6,8 +6,9 @@ use domain::facts::Facts;
 use domain::ids::IdKey;
 use domain::input::Input;
 use domain::record::Change;
-use runtime::debezium::{ErrorClass, table_of_topic};
+use runtime::debezium::ErrorClass;
 use runtime::dialect::{Classified, ControlKind, Dialects, SourceMessage, normalise};
+use runtime::kafka::TopicNames;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,9 @@ fn example(name: &str) -> Value {
 }
 
 fn classify(dialects: &Dialects, example: &Value) -> Classified {
-    let (source, table) = table_of_topic(example["topic"].as_str().expect("a topic")).expect("a table");
+    let (source, table) = TopicNames::standard()
+        .table_of(example["topic"].as_str().expect("a topic"))
+        .expect("a table");
     let bytes = |part: &str| Some(example[part].to_string().into_bytes()).filter(|_| !example[part].is_null());
     let (key, value) = (bytes("key"), bytes("value"));
     let message = SourceMessage {

@@ -190,14 +190,17 @@ pub(super) enum SourceAction {
         /// human-resources.3201.public.ac02, or human-resources.3201
         topic: String,
         /// Read it again from its start, as after a new mapping
-        #[arg(long, conflicts_with_all = ["restart", "repartitioned"])]
+        #[arg(long, conflicts_with_all = ["restart", "repartitioned", "replaces"])]
         reread: bool,
         /// Keys moved to other partitions: read it again from where they arrived
-        #[arg(long, conflicts_with = "restart")]
+        #[arg(long, conflicts_with_all = ["restart", "replaces"])]
         repartitioned: bool,
         /// It was created anew or lost messages: its positions begin again, from its start
-        #[arg(long)]
+        #[arg(long, conflicts_with = "replaces")]
         restart: bool,
+        /// It took the place of this topic, which holds the same table and is not read any more: its rows count as later
+        #[arg(long, value_name = "TOPIC")]
+        replaces: Option<String>,
     },
     /// State that a source's first full load is through, where none of its completeness rows can show it
     Loaded {

@@ -5,9 +5,9 @@ use anyhow::Context;
 use domain::source::Source;
 use rdkafka::Offset;
 use runtime::config::Settings;
-use runtime::kafka::members;
 use runtime::kafka::offsets::{self, TopicPartition, all_topics, offsets_at, patiently};
-use runtime::kafka::topics::{PERSON_RECORDS, names_table_of, normaliser_group, read_table};
+use runtime::kafka::topics::{PERSON_RECORDS, normaliser_group};
+use runtime::kafka::{TopicNames, members};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the brokers say of a source's topics.
@@ -28,14 +28,16 @@ pub(super) struct Brokers {
 }
 
 impl Brokers {
-    pub(super) fn ask(settings: &Settings) -> anyhow::Result<Self> {
+    /// Asks of everything but the topics that others `replaced`.
+    pub(super) fn ask(settings: &Settings, replaced: &BTreeSet<String>) -> anyhow::Result<Self> {
+        let names = &settings.topics.sources;
         let consumer = topics::reader(settings)?;
         let topics = patiently(|| all_topics(&consumer)).with_context(|| topics::unreachable_brokers(settings))?;
         let mut partitions: BTreeMap<Source, BTreeSet<TopicPartition>> = BTreeMap::new();
         let mut records = BTreeSet::new();
-        for (name, numbers) in &topics {
+        for (name, numbers) in topics.iter().filter(|(name, _)| !replaced.contains(*name)) {
             let all = numbers.iter().map(|number| (name.clone(), *number));
-            match names_table_of(name) {
+            match names.named_in(name) {
                 Some(source) => partitions.entry(source).or_default().extend(all),
                 None if name == PERSON_RECORDS => records.extend(all),
                 None => {}
@@ -62,7 +64,7 @@ impl Brokers {
         let mut sources = BTreeMap::new();
         for ((source, wanted), committed) in partitions.iter().zip(committed) {
             let members = assigned.get(&normaliser_group(*source)).cloned().unwrap_or_default();
-            sources.insert(*source, position(wanted, &ends, &lows, &committed?, &members));
+            sources.insert(*source, position(names, wanted, &ends, &lows, &committed?, &members));
         }
         let records = records
             .into_iter()
@@ -87,6 +89,7 @@ fn committed(
 /// Where a normaliser stands in a source's partitions: from their ends and beginnings, from what its group has committed and what the
 /// group's members are assigned. What nobody reads is no lag of nought: it is unread.
 fn position(
+    names: &TopicNames,
     wanted: &BTreeSet<TopicPartition>,
     ends: &BTreeMap<TopicPartition, i64>,
     lows: &BTreeMap<TopicPartition, i64>,
@@ -97,7 +100,7 @@ fn position(
     for partition in wanted {
         position.topics.insert(partition.0.clone());
         let is_assigned = members.contains(partition);
-        if read_table(&partition.0).is_none() {
+        if names.table_of(&partition.0).is_none() {
             position.stray.get_or_insert_with(|| partition.0.clone());
         }
         if !is_assigned {
@@ -117,7 +120,8 @@ pub(super) fn unread(source: Source, position: &Position) -> Option<String> {
     let Source { agency, city } = source;
     if let Some(topic) = &position.stray {
         return Some(format!(
-            "no normaliser reads {topic}: topics must be named {source}.public.<table>"
+            "no normaliser reads {topic}: add a template that fits to topics.sources for all services, or have the connector name its topics \
+             {source}.<schema>.<table>"
         ));
     }
     let (topic, partition) = position.unread.first()?;
@@ -132,21 +136,18 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_is_no_lag_of_nought() {
-        let [read, quiet, gone, stray] = ["public.ac02", "public.ac60", "public.ac01", "hr.dbo.ac02"].map(partition);
+        let [read, quiet, gone, stray] = ["public.ac02", "public.ac60", "public.ac01", "ac02"].map(partition);
         let wanted = BTreeSet::from([read.clone(), quiet.clone(), gone.clone(), stray.clone()]);
         let ends = BTreeMap::from([(read.clone(), 10), (quiet.clone(), 0), (gone.clone(), 8), (stray.clone(), 3)]);
         let lows = wanted.iter().map(|partition| (partition.clone(), 0)).collect();
         let committed = BTreeMap::from([(read.clone(), 4), (gone.clone(), 6)]);
         let members = BTreeSet::from([read, quiet]);
-        let found = position(&wanted, &ends, &lows, &committed, &members);
+        let found = position(TopicNames::standard(), &wanted, &ends, &lows, &committed, &members);
         assert_eq!(found.behind, Some(6 + 2), "of those that are read or were");
         assert_eq!(found.unread, BTreeSet::from([gone, stray.clone()]));
         assert_eq!(found.stray, Some(stray.0.clone()));
         let said = unread(source(), &found).expect("said");
-        assert!(
-            said.contains("no normaliser reads human-resources.3201.hr.dbo.ac02"),
-            "{said}"
-        );
+        assert!(said.contains("no normaliser reads human-resources.3201.ac02"), "{said}");
     }
 
     fn source() -> Source {

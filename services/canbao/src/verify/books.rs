@@ -59,6 +59,14 @@ impl Stretch {
         stretch
     }
 
+    /// The same with the table as its dialect spells it, and so its records.
+    fn spelled(mut self, dialects: &Dialects) -> Self {
+        if let Some(table) = dialects.find(self.source, &self.table) {
+            table.name.as_str().clone_into(&mut self.table);
+        }
+        self
+    }
+
     fn messages(&self) -> u64 {
         let taken = self.taken();
         (taken.end - taken.start).max(0) as u64
@@ -155,7 +163,17 @@ pub(crate) fn check(
     log: &SourceLog,
     tail: &Tail,
 ) -> anyhow::Result<Vec<PartitionBook>> {
-    let stretches: Vec<Stretch> = stretches.iter().map(|stretch| stretch.under(reading.topics)).collect();
+    let is_counted = |stretch: &&Stretch| {
+        reading
+            .topics
+            .get(&stretch.topic)
+            .is_none_or(|topic| topic.replaced_by.is_none())
+    };
+    let stretches: Vec<Stretch> = stretches
+        .iter()
+        .filter(is_counted)
+        .map(|stretch| stretch.under(reading.topics).spelled(reading.dialects))
+        .collect();
     reading.progress.set_length(stretches.iter().map(Stretch::messages).sum());
     let dead = dead_letter_coordinates(reading.settings, &stretches)?;
     let mut in_flight = InFlight::new();
@@ -371,7 +389,7 @@ mod tests {
         assert_eq!(stretch(None).messages(), 0);
         assert_eq!(stretch(Some(5)).messages(), 0, "what expired cannot be read again");
 
-        let mut topic = SourceTopic::first("human-resources.3201.public.ac02", 1);
+        let mut topic = SourceTopic::first("human-resources.3201.public.ac02", (source(), "ac02"), 1);
         topic.replay = 1;
         let topics = Topics::from([(topic.topic.clone(), topic)]);
         assert_eq!(

@@ -174,15 +174,17 @@ fn is_logged(id: u64, statement: &Statement, agreed: &Agreed, live: &BTreeSet<Ci
 
 /// Topics as recorded and as they are; a topic that grew, or appeared, is noticed by its normaliser.
 async fn source_topics(connection: &mut PgConnection, topics: &[SourceTopic], show: u32) -> anyhow::Result<TableReport> {
-    let rows = sqlx::query("select topic, partitions, held from store.source_topic order by topic")
-        .fetch_all(connection)
-        .await
-        .context("reading the recorded topics")?;
+    let rows = sqlx::query(
+        "select topic, partitions, coalesce(held, waits, replaced_by) as held from store.source_topic order by topic",
+    )
+    .fetch_all(connection)
+    .await
+    .context("reading the recorded topics")?;
     let mut problems = Problems::new("source_topic", show);
     problems.rows = rows.len() as u64;
     for row in &rows {
         let name: &str = row.try_get("topic")?;
-        // What is held is said where held topics are listed, with the command to run.
+        // What is held is said where held topics are listed, with the command to run, and so is what waits; what was replaced may go.
         if row.try_get::<Option<&str>, _>("held")?.is_some() {
             continue;
         }

@@ -35,7 +35,7 @@ impl FirstLoad {
 impl Completeness {
     pub(super) fn receive(&mut self, received: Received) {
         runtime::failpoint::reach("clock.row-received");
-        if let Some(row) = received.row
+        if let Some(row) = received.row.filter(|_| !self.replaced.contains(received.topic()))
             && let Some(first) = self.loads.get_mut(&row.source)
         {
             if first.load == Load::Unproved && row.streamed {
@@ -95,6 +95,7 @@ impl Completeness {
 
     /// Reads which first loads were stated to be through, and writes what sources wait for.
     pub(super) async fn reload(&mut self) -> anyhow::Result<()> {
+        self.replaced = self.shared.store.replaced_topics().await?;
         for (source, known) in self.shared.store.progress().await? {
             let Some(progress) = self.progress.get_mut(&source) else {
                 continue;

@@ -1,15 +1,20 @@
 //! The settings of single services.
 
 use super::lists::{ShardSet, SourceScope};
+use crate::kafka::TopicNames;
 use serde::{Deserialize, Serialize};
 
 /// Collects problems: whether something holds, and what to say when it does not.
 type Require<'a> = dyn FnMut(bool, &str) + 'a;
 
-/// Topics this system creates.
+/// Topics: which are the sources', and how this system creates its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TopicSettings {
+    /// Templates of the names of source topics, of which the first that fits a topic counts. Parts are text, `*`, `{agency}`, `{city}` and
+    /// `{table}`; what a name does not say stands beside it: `{ topic = "dc1.hr.*.{table}", agency = "human-resources", city = "3206" }`.
+    /// In the environment templates separated by commas, or the array as in TOML. All services need the same.
+    pub sources: TopicNames,
     /// Replicas of every topic; with three or more, two must be in sync for a write.
     pub replication: u16,
     /// Partitions of each alert topic.
@@ -21,6 +26,7 @@ pub struct TopicSettings {
 impl Default for TopicSettings {
     fn default() -> Self {
         Self {
+            sources: TopicNames::default(),
             replication: 1,
             alert_partitions: 1,
             state_partitions: 16,

@@ -151,3 +151,47 @@ fn all_problems_are_listed_at_once() {
     let missing = Settings::default().database_url().expect_err("missing").to_string();
     assert!(missing.contains("CANBAO_DATABASE_URL"), "{missing}");
 }
+
+#[test]
+fn names_of_source_topics_are_one_setting_for_all() {
+    let table = "{ topic = 'dc1.hr.*.{table}', agency = 'human-resources', city = 3206 }";
+    let path = file(
+        "topics",
+        &format!("[topics]\nreplication = 3\nsources = [{table}, '{{agency}}.{{city}}.{{table}}']\n"),
+    );
+    let of_file = Settings::read(Some(&path), [], &[]).expect("readable");
+    let names = |settings: &Settings, topic: &str| {
+        let found = settings.topics.sources.table_of(topic);
+        found.map(|(source, table)| format!("{source}: {table}"))
+    };
+    assert_eq!(
+        names(&of_file, "dc1.hr.x.AC02").as_deref(),
+        Some("human-resources.3206: AC02")
+    );
+    assert_eq!(names(&of_file, "human-resources.3201.public.ac02"), None);
+    assert_eq!(of_file.topics.replication, 3);
+    for (variable, topic) in [
+        (format!("[{table}]"), "dc1.hr.x.AC02"),
+        (
+            "{agency}.{city}.a.{table}, x.{agency}.ora-{city}.{table}".to_owned(),
+            "x.human-resources.ora-3206.AC02",
+        ),
+    ] {
+        let variables = environment(&[("CANBAO_TOPICS__SOURCES", &variable)]);
+        let settings = Settings::read(Some(&path), variables, &[]).expect("readable");
+        assert_eq!(
+            names(&settings, topic).as_deref(),
+            Some("human-resources.3206: AC02"),
+            "{variable}"
+        );
+        let again = file("topics-again", &settings.redacted_toml().expect("printable"));
+        let again = Settings::read(Some(&again), [], &[]).expect("what is printed can be read");
+        assert_eq!(again.topics, settings.topics);
+    }
+    let wrong = environment(&[("CANBAO_TOPICS__SOURCES", "{agency}.{table}")]);
+    let error = Settings::read(None, wrong, &[]).expect_err("no city").to_string();
+    assert!(
+        error.contains("topics.sources[0]: `{agency}.{table}` does not say the city"),
+        "{error}"
+    );
+}

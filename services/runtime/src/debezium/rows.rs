@@ -159,7 +159,8 @@ pub fn looks_flattened(value: Option<&[u8]>, key: &[KeyColumn]) -> bool {
             Err(_) => return false,
         },
     };
-    let has_key = || Row::read(text, key).is_ok_and(|row| !row.cells.contains(&Cell::Null));
+    let has_key =
+        || Row::read(text, key).is_ok_and(|row| !row.cells.iter().any(|cell| matches!(cell, Cell::Null | Cell::Absent)));
     marks.op.is_none() && (marks.__deleted.is_some() || marks.__op.is_some() || has_key())
 }
 

@@ -148,21 +148,3 @@ fn values_that_are_no_envelope() {
         ErrorClass::Oversized
     );
 }
-
-#[test]
-fn topics_of_tables() {
-    let (source, table) = table_of_topic("human-resources.3201.public.ac02").expect("a table");
-    assert_eq!((source.to_string().as_str(), table), ("human-resources.3201", "ac02"));
-    for topic in [
-        "__debezium-heartbeat.human-resources.3201",
-        "human-resources.3201.transaction",
-        "human-resources.3201.dlq",
-        "human-resources.9901.public.ac02",
-        "tax.3201.public.t",
-        "human-resources.3201.public.",
-        "human-resources.3201.public.a.b",
-        "",
-    ] {
-        assert_eq!(table_of_topic(topic), None, "{topic}");
-    }
-}

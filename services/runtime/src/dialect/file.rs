@@ -4,6 +4,7 @@ use super::codes::{Codes, Meaning, Target};
 use super::digest::{Stated, digest};
 use super::field::{Field, Kind};
 use super::key::KeyFile;
+use super::scope::Ignored;
 use super::sentinel::Sentinel;
 use super::shape::{Encoding, Need, Spec};
 use super::table::{Mapping, Table};
@@ -34,6 +35,9 @@ struct DialectFile {
     /// How the source's messages write text.
     #[serde(default)]
     charset: Charset,
+    /// Tables that the agency publishes and nobody needs: names, or beginnings of names with a `*` behind.
+    #[serde(default)]
+    ignored: Vec<String>,
     #[serde(default)]
     codes: BTreeMap<String, CodesFile>,
     tables: BTreeMap<String, TableFile>,
@@ -152,6 +156,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
         return Err(problem(file, &format!("tables.{name}"), text));
     }
     let cities = parse_cities(file, &written.cities)?;
+    let ignored = parse_ignored(file, &written.ignored)?;
     let mut used = Vec::new();
     let mut tables = Vec::new();
     for (name, table) in &written.tables {
@@ -181,8 +186,19 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
         agency,
         cities,
         tables,
+        ignored,
         stated,
     })
+}
+
+fn parse_ignored(file: &Path, written: &[String]) -> Result<Vec<Ignored>, DialectError> {
+    let parse = |(at, name): (usize, &String)| {
+        Ignored::new(name).ok_or_else(|| {
+            let text = format!("`{name}`: expected the name of a table, or the beginning of one followed by *");
+            problem(file, &format!("ignored[{at}]"), text)
+        })
+    };
+    written.iter().enumerate().map(parse).collect()
 }
 
 fn parse_cities(file: &Path, written: &[String]) -> Result<Option<Vec<City>>, DialectError> {

@@ -3,7 +3,7 @@
 use super::facts::{self, ReadIdentity};
 use super::field::Kind;
 use super::reader::{Image, Reader, Unread};
-use super::{Dialects, Table};
+use super::{Dialects, Table, TableUse};
 use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation, Rows, looks_flattened, repaired};
 use domain::correction::{self, Statement};
 use domain::date::Timestamp;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub struct SourceMessage<'a> {
     /// The system it comes from.
     pub source: Source,
-    /// The table, as the topic names it.
+    /// The table, as the topic or its dialect names it.
     pub table: &'a str,
     /// Partition of the topic.
     pub partition: u16,
@@ -107,7 +107,12 @@ pub fn normalise(dialects: &Dialects, key: &IdKey, message: &SourceMessage<'_>) 
 }
 
 fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) -> Result<Classified, NormaliseError> {
-    let table = dialects.find(message.source, message.table);
+    let ignored = |reason| Ok(Classified::Control(ControlKind::Ignored { reason }));
+    let table = match dialects.use_of(message.source, message.table) {
+        TableUse::Ignored => return ignored("a table that nobody needs"),
+        TableUse::Mapped(table) => Some(table),
+        TableUse::Undeclared => None,
+    };
     let rows = table.map_or(Rows::Envelope, |table| table.rows);
     let event = rows
         .parse(message.value)
@@ -117,7 +122,6 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
     };
     let table =
         table.ok_or_else(|| NormaliseError::new(ErrorClass::UnknownTable, None, "a table that a dialect of the agency maps"))?;
-    let ignored = |reason| Ok(Classified::Control(ControlKind::Ignored { reason }));
     let (row, image) = match envelope.operation {
         Operation::Truncate => return ignored("truncate"),
         Operation::Message => return ignored("logical message"),

@@ -25,7 +25,7 @@ fn add(text: &str) -> Result<Dialects, DialectError> {
 }
 
 fn source(text: &str) -> Source {
-    crate::debezium::table_of_topic(&format!("{text}.public.t")).unwrap().0
+    text.parse().unwrap()
 }
 
 #[test]
@@ -159,6 +159,83 @@ fn a_table_is_mapped_once_for_a_city() {
     assert_eq!(name("human-resources.3205"), Some("city"));
     assert_eq!(name("human-resources.3201"), Some("test"));
     assert_eq!(dialects.tables(source("human-resources.3205")).count(), 1);
+}
+
+#[test]
+fn a_table_is_found_as_it_is_named_then_whatever_its_case() {
+    let table = HEAD
+        .split_once("[tables.t]")
+        .map(|(_, rest)| format!("[tables.T]{}", rest.replace("tables.t.", "tables.T.")));
+    let dialects = add(&format!("{HEAD}{}", table.unwrap())).unwrap();
+    let of = source("human-resources.3201");
+    let name = |table| dialects.find(of, table).map(|table| table.name.as_str());
+    assert_eq!((name("t"), name("T"), name("u")), (Some("t"), Some("T"), None));
+    let dialects = add(&HEAD.replace("[tables.t", "[tables.Ac02")).unwrap();
+    for spelled in ["Ac02", "ac02", "AC02"] {
+        assert_eq!(
+            dialects.find(of, spelled).map(|table| table.name.as_str()),
+            Some("Ac02"),
+            "{spelled}"
+        );
+    }
+}
+
+#[test]
+fn what_is_ignored_is_no_pattern_and_not_mapped() {
+    for (ignored, key, problem) in [
+        ("fly*way", "ignored[0]", "expected the name of a table"),
+        ("*", "ignored[0]", "expected the name of a table"),
+        ("T*", "ignored", "`T*` ignores table t, which dialect test maps"),
+    ] {
+        let error = add(&HEAD.replace("revision", &format!("ignored = [\"{ignored}\"]\nrevision"))).unwrap_err();
+        assert_eq!(error.key, key, "{error}");
+        assert!(error.problem.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn what_nobody_needs_is_ignored_where_it_is_not_mapped() {
+    let mut dialects = add(&HEAD.replace("revision", "ignored = [\"signals\", \"flyway_*\", \"u\"]\nrevision")).unwrap();
+    let of_city = HEAD
+        .replace("[\"*\"]", "[\"3205\"]")
+        .replace("[tables.t", "[tables.u")
+        .replace("revision", "ignored = [\"t\"]\nrevision");
+    dialects.add(Path::new("city.toml"), &of_city).unwrap();
+    let used = |city, table| match dialects.use_of(source(city), table) {
+        TableUse::Mapped(table) => table.name.as_str().to_owned(),
+        TableUse::Ignored => "ignored".to_owned(),
+        TableUse::Undeclared => "undeclared".to_owned(),
+    };
+    for (table, anywhere, in_the_city) in [
+        ("signals", "ignored", "ignored"),
+        ("FLYWAY_schema_history", "ignored", "ignored"),
+        ("flyway", "undeclared", "undeclared"),
+        ("t", "t", "ignored"),
+        ("U", "ignored", "u"),
+    ] {
+        assert_eq!(used("human-resources.3201", table), anywhere, "{table}");
+        assert_eq!(used("human-resources.3205", table), in_the_city, "{table}");
+    }
+    let mapped: Vec<&str> = dialects
+        .tables(source("human-resources.3205"))
+        .map(|table| table.name.as_str())
+        .collect();
+    assert_eq!(mapped, ["u"]);
+    let message = SourceMessage {
+        source: source("human-resources.3201"),
+        table: "signals",
+        partition: 0,
+        offset: 0,
+        epoch: 0,
+        timestamp: domain::date::Timestamp(0),
+        key: None,
+        value: Some(b"no JSON"),
+    };
+    let classified = normalise(&dialects, &domain::ids::IdKey::new(1, &[0; 32]), &message);
+    assert!(
+        matches!(classified, Classified::Control(ControlKind::Ignored { .. })),
+        "{classified:?}"
+    );
 }
 
 #[test]

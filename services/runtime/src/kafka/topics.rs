@@ -1,4 +1,4 @@
-//! Names and shapes of the topics this system owns. Source topics belong to the agencies.
+//! Names and shapes of the topics this system owns. Source topics belong to the agencies ([`TopicNames`](super::TopicNames)).
 
 use crate::config::TopicSettings;
 use crate::limits::{LARGEST_MESSAGE, TOPIC_TAKES};
@@ -23,30 +23,6 @@ pub fn dead_letters(source: Source) -> String {
 /// The consumer group of a normaliser in one region: `canbao.human-resources.3201`.
 pub fn normaliser_group(source: Source) -> String {
     format!("canbao.{source}")
-}
-
-/// The source topics of one source, as a subscription pattern.
-pub fn source_pattern(source: Source) -> String {
-    format!(r"^{}\.{}\.public\.[^.]+$", source.agency, source.city)
-}
-
-/// The source and table of a topic that the normalisers read: what [`source_pattern`] matches.
-pub fn read_table(topic: &str) -> Option<(Source, &str)> {
-    let (source, table) = crate::debezium::table_of_topic(topic)?;
-    (topic.strip_prefix(&source.to_string())? == format!(".public.{table}")).then_some((source, table))
-}
-
-/// The source whose table a topic holds by its name, wherever in the name the source stands and whatever follows it: also of topics
-/// that no normaliser reads, as `human-resources.3206.hr.dbo.ac02` of an SQL Server or `dc1.human-resources.3206.public.ac02` of a mirror.
-/// `None` for a connector's own topics, which name the source with one part behind it or none, and for whatever names no source.
-pub fn names_table_of(topic: &str) -> Option<Source> {
-    let parts: Vec<&str> = topic.split('.').collect();
-    parts
-        .windows(2)
-        .enumerate()
-        .find_map(|(at, pair)| Some((at, pair.join(".").parse::<Source>().ok()?)))
-        .filter(|(at, _)| parts.len() >= at + 4)
-        .map(|(_, source)| source)
 }
 
 /// The shape of a topic.
@@ -128,38 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topics_that_hold_a_source_s_table_are_told_from_those_that_are_read() {
-        let source: Source = "human-resources.3206".parse().expect("a source");
-        assert_eq!(read_table("human-resources.3206.public.ac02"), Some((source, "ac02")));
-        for unread in [
-            "human-resources.3206.exchange.ac02",
-            "human-resources.3206.HR.AC02",
-            "human-resources.3206.hr.dbo.ac02",
-            "dc1.human-resources.3206.public.ac02",
-        ] {
-            assert_eq!(read_table(unread), None, "{unread}");
-            assert_eq!(names_table_of(unread), Some(source), "{unread}");
-        }
-        assert_eq!(names_table_of("human-resources.3206.public.ac02"), Some(source));
-        for other in [
-            "human-resources.3206",
-            "human-resources.3206.dlq",
-            "human-resources.3206.notifications",
-            "human-resources.3206.transaction",
-            "__debezium-heartbeat.human-resources.3206",
-            "alerts.double-enrolled.3206",
-            "human-resources.9999.public.ac02",
-            "person.records",
-        ] {
-            assert_eq!(names_table_of(other), None, "{other}");
-        }
-    }
-
-    #[test]
     fn names_follow_agency_and_city() {
         let source: Source = "human-resources.3201".parse().expect("a source");
         assert_eq!(dead_letters(source), "human-resources.3201.dlq");
-        assert_eq!(source_pattern(source), r"^human-resources\.3201\.public\.[^.]+$");
         assert!("human-resources.3301".parse::<Source>().is_err());
         assert_eq!(
             alert_topic(AlertKind::DoubleEnrolled, City::PROVINCE),

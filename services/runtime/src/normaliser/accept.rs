@@ -3,7 +3,7 @@
 use super::source_topic::SourceTopic;
 use anyhow::Context;
 use domain::epoch::{Epochs, EpochsError, Moves};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// What an operator states when accepting a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,18 @@ pub enum Acceptance {
         /// The highest epoch that stands in the log.
         seen: u16,
     },
+    /// It takes the place of another topic of its table (`--replaces`), whose epochs go up to `seen`: as [`Acceptance::Restart`], beyond
+    /// those. The other one is neither read nor counted from then on.
+    Replaces {
+        /// The other one's last epoch.
+        seen: u16,
+    },
 }
 
 impl Acceptance {
     /// Whether offsets of earlier epochs are no places in the topic any more.
     fn begins_again(self) -> bool {
-        matches!(self, Self::Restart | Self::Restored { .. })
+        matches!(self, Self::Restart | Self::Restored { .. } | Self::Replaces { .. })
     }
 
     /// The epochs under which what the topic holds is to be looked through for keys that moved, and whether it has to be.
@@ -39,7 +45,7 @@ impl Acceptance {
             Self::Continue | Self::Reread => (before.epochs.clone(), grown),
             Self::Repartitioned => (before.epochs.clone(), true),
             Self::Restart => (before.epochs.restarted()?, true),
-            Self::Restored { seen } => (before.epochs.restarted_beyond(seen)?, true),
+            Self::Restored { seen } | Self::Replaces { seen } => (before.epochs.restarted_beyond(seen)?, true),
         })
     }
 
@@ -54,7 +60,7 @@ impl Acceptance {
         match self {
             // The key's messages elsewhere were removed: all that is there now lies later.
             Self::Repartitioned => under.restarted(),
-            Self::Continue | Self::Reread | Self::Restart | Self::Restored { .. } => Ok(under.clone()),
+            Self::Continue | Self::Reread | Self::Restart | Self::Restored { .. } | Self::Replaces { .. } => Ok(under.clone()),
         }
     }
 
@@ -65,6 +71,7 @@ impl Acceptance {
             Self::Repartitioned => "keys moved to other partitions",
             Self::Restart => "the topic was created anew or lost messages",
             Self::Restored { .. } => "a restore forgot what was accepted",
+            Self::Replaces { .. } => "it replaced another topic of its table",
         }
     }
 }
@@ -76,6 +83,8 @@ pub struct Statement<'a> {
     pub acceptance: Acceptance,
     /// The topic as it was recorded when the statement was prepared.
     pub before: &'a SourceTopic,
+    /// The topic that it replaces, as it was recorded then.
+    pub replaces: Option<&'a SourceTopic>,
     /// Its epochs from now on.
     pub epochs: &'a Epochs,
     /// Its end offset by partition.
@@ -93,6 +102,7 @@ impl Statement<'_> {
         let Self {
             acceptance,
             before,
+            replaces,
             epochs,
             ends,
             who,
@@ -100,18 +110,12 @@ impl Statement<'_> {
         let topic = &before.topic;
         let failed = || format!("accepting topic {topic}");
         let mut transaction = pool.begin().await.with_context(failed)?;
-        let (replay, epoch): (i32, i16) = sqlx::query_as(
-            "select t.replay, (select max(e.epoch) from store.source_epoch e where e.topic = t.topic)
-             from store.source_topic t where t.topic = $1 for update of t",
-        )
-        .bind(topic)
-        .fetch_one(&mut *transaction)
-        .await
-        .with_context(failed)?;
-        anyhow::ensure!(
-            replay as u32 == before.replay && epoch as u16 == before.epochs.latest(),
-            "{topic} was accepted by somebody else meanwhile: look with `canbao source list`, and accept it again if it is still held"
-        );
+        for known in [Some(*before), *replaces].into_iter().flatten() {
+            unchanged(&mut transaction, known).await?;
+        }
+        if let Some(first) = replaces {
+            replace(&mut transaction, topic, first).await.with_context(failed)?;
+        }
         for epoch in epochs.since(&before.epochs) {
             let begins: Vec<i64> = epoch.begins.iter().map(|begin| *begin as i64).collect();
             sqlx::query(
@@ -131,7 +135,7 @@ impl Statement<'_> {
         let tolerated: Vec<i64> = match acceptance {
             Acceptance::Continue => ends.iter().map(|end| *end as i64).collect(),
             Acceptance::Repartitioned => before.tolerated.iter().map(|end| *end as i64).collect(),
-            Acceptance::Reread | Acceptance::Restart | Acceptance::Restored { .. } => Vec::new(),
+            Acceptance::Reread | Acceptance::Restart | Acceptance::Restored { .. } | Acceptance::Replaces { .. } => Vec::new(),
         };
         sqlx::query(
             "update store.source_topic set held = null, partitions = $2, tolerated = $3, replay = replay + $4::int,
@@ -149,13 +153,46 @@ impl Statement<'_> {
     }
 }
 
+/// Refuses a statement about a topic that was restated since it was looked at; until the end of the transaction it cannot be any more.
+async fn unchanged(transaction: &mut PgConnection, known: &SourceTopic) -> anyhow::Result<()> {
+    let topic = &known.topic;
+    let (replay, epoch, replaced_by): (i32, i16, Option<String>) = sqlx::query_as(
+        "select t.replay, (select max(e.epoch) from store.source_epoch e where e.topic = t.topic), t.replaced_by
+         from store.source_topic t where t.topic = $1 for update of t",
+    )
+    .bind(topic)
+    .fetch_one(transaction)
+    .await
+    .with_context(|| format!("looking at topic {topic}"))?;
+    anyhow::ensure!(
+        replay as u32 == known.replay && epoch as u16 == known.epochs.latest() && replaced_by == known.replaced_by,
+        "{topic} was accepted by somebody else meanwhile: look with `canbao source list`, and accept it again if it is still held"
+    );
+    Ok(())
+}
+
+/// Puts a topic in the place of another.
+async fn replace(transaction: &mut PgConnection, topic: &str, first: &SourceTopic) -> sqlx::Result<()> {
+    sqlx::query("update store.source_topic set replaced_by = $2, held = null, waits = null where topic = $1")
+        .bind(&first.topic)
+        .bind(topic)
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query("update store.source_topic set replaced_by = null, waits = null, place = $2 where topic = $1")
+        .bind(topic)
+        .bind(first.place)
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use domain::date::Timestamp;
 
     fn topic(partitions: u32) -> SourceTopic {
-        SourceTopic::first("t", partitions)
+        SourceTopic::first("t", ("human-resources.3201".parse().expect("a source"), "t"), partitions)
     }
 
     fn accepted(acceptance: Acceptance, before: &SourceTopic, ends: &[u64], messages: &[(u16, u64, &str)]) -> Epochs {
@@ -183,6 +220,8 @@ mod tests {
             let epochs = accepted(acceptance, &topic(2), &[1001, 4], &messages);
             assert!(epochs.at(1, 3) > epochs.at(0, 1000), "{acceptance:?}");
         }
+        let replaces = accepted(Acceptance::Replaces { seen: 7 }, &topic(2), &[1001, 4], &messages);
+        assert!(replaces.at(0, 0) > 7 && replaces.at(1, 3) > replaces.at(0, 1000));
         for acceptance in [
             Acceptance::Continue,
             Acceptance::Reread,

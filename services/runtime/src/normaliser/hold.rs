@@ -120,10 +120,12 @@ impl Hold<'_> {
 /// When the database does not answer.
 pub async fn second_partition(connection: &mut PgConnection, source: Source, table: &TableName) -> sqlx::Result<()> {
     let topics: Vec<String> = sqlx::query_scalar(
-        "select topic from store.source_topic where starts_with(topic, $1) and right(topic, length($2)) = $2 and held is null",
+        "select topic from store.source_topic where agency = $1 and city = $2 and \"table\" = $3 and held is null and waits is null
+         and replaced_by is null",
     )
-    .bind(format!("{source}."))
-    .bind(format!(".{}", table.as_str()))
+    .bind(i16::from(source.agency.code()))
+    .bind(source.city.code() as i16)
+    .bind(table.as_str())
     .fetch_all(&mut *connection)
     .await?;
     for topic in topics {

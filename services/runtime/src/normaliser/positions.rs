@@ -5,15 +5,17 @@
 //!
 //! Within a batch all is read under what was known when it began: [`Positions::follow`] alone takes up what an operator stated, between
 //! two batches, else a batch would be committed under a statement that part of it was read before.
+//!
+//! A pattern may bring topics that hold no table of the source (`TopicNames`): they are given to this consumer, and never read nor recorded.
 
-use super::hold::Hold;
+mod recorded;
+
 use super::source_topic::{SourceTopic, TopicStore};
 use super::start::{ReadUnder, Start, start};
+use super::wait::Tables;
 use crate::health::{Check, Watch};
 use crate::kafka::lag::{self, membership};
-use crate::kafka::offsets::{
-    Commit, TopicPartition, Watermarks, all_topics, commits, patiently, topics_with_prefix, watermarks_of,
-};
+use crate::kafka::offsets::{Commit, TopicPartition, all_topics, commits, patiently, watermarks_of};
 use crate::telemetry::UNKNOWN;
 use anyhow::Context;
 use domain::source::Source;
@@ -29,6 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 struct State {
     topics: BTreeMap<String, SourceTopic>,
+    /// What this consumer has been given.
+    assigned: BTreeSet<TopicPartition>,
     /// What went wrong inside a callback, where nothing can be returned.
     failed: Option<anyhow::Error>,
 }
@@ -37,8 +41,10 @@ struct State {
 type Present = BTreeMap<String, Vec<i32>>;
 
 /// What is recorded of a message's position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RecordedPosition {
+    /// The table of its topic.
+    pub(super) table: Arc<str>,
     pub(super) epoch: u16,
     /// An operator accepted that it may be unreadable.
     pub(super) is_tolerated: bool,
@@ -47,6 +53,7 @@ pub(super) struct RecordedPosition {
 /// A region's topics and positions; also the context of its consumer.
 pub(super) struct Positions {
     source: Source,
+    tables: Arc<Tables>,
     store: Arc<dyn TopicStore>,
     check: Check,
     watch: Watch,
@@ -54,9 +61,10 @@ pub(super) struct Positions {
 }
 
 impl Positions {
-    pub(super) fn new(source: Source, store: Arc<dyn TopicStore>, check: Check, watch: Watch) -> Self {
+    pub(super) fn new(source: Source, tables: Arc<Tables>, store: Arc<dyn TopicStore>, check: Check, watch: Watch) -> Self {
         Self {
             source,
+            tables,
             store,
             check,
             watch,
@@ -71,16 +79,17 @@ impl Positions {
     /// What is recorded of a position; `None` when its topic must not be read.
     pub(super) fn recorded_of(&self, topic: &str, partition: u16, offset: u64) -> Option<RecordedPosition> {
         let state = self.state();
-        let topic = state.topics.get(topic).filter(|topic| topic.held.is_none())?;
+        let topic = state.topics.get(topic).filter(|topic| topic.is_read())?;
         let tolerated = topic.tolerated.get(usize::from(partition));
         Some(RecordedPosition {
+            table: topic.table.clone(),
             epoch: topic.epochs.at(partition, offset),
             is_tolerated: tolerated.is_some_and(|end| offset < *end),
         })
     }
 
     fn is_read(&self, topic: &str) -> bool {
-        self.state().topics.get(topic).is_some_and(|topic| topic.held.is_none())
+        self.state().topics.get(topic).is_some_and(SourceTopic::is_read)
     }
 
     /// What is committed now was read under this; `None` for a topic that was never seen.
@@ -94,6 +103,11 @@ impl Positions {
     /// That.
     pub(super) fn take_failure(&self) -> anyhow::Result<()> {
         self.state().failed.take().map_or(Ok(()), Err)
+    }
+
+    /// The source.
+    pub(super) fn source(&self) -> Source {
+        self.source
     }
 
     /// Where the region says that it works, and what it waits for.
@@ -110,7 +124,10 @@ impl Positions {
     /// Says in readiness and metrics what is held.
     pub(super) fn report(&self) {
         let state = self.state();
-        let held: Vec<&str> = state.topics.values().filter_map(|topic| topic.held.as_deref()).collect();
+        // What waits is said by whoever would read it; a topic that is gone waits for nothing.
+        let is_ours = |name: &str| state.assigned.iter().any(|(topic, _)| topic == name);
+        let said = |topic: &&SourceTopic| topic.held.is_some() || is_ours(&topic.topic);
+        let held: Vec<&str> = state.topics.values().filter(said).filter_map(SourceTopic::reason).collect();
         metrics::gauge!("canbao_normaliser_held_topics", "source" => self.source.to_string()).set(held.len() as f64);
         match held.first() {
             None => self.check.pass(),
@@ -119,49 +136,6 @@ impl Positions {
                 .check
                 .fail(format!("{} topics held, the first because {reason}", held.len())),
         }
-    }
-
-    /// Holds every topic of the source, also those that other replicas read.
-    pub(super) fn hold_source(&self, consumer: &BaseConsumer<Self>, reason: &str) -> anyhow::Result<()> {
-        let present = patiently(|| topics_with_prefix(consumer, &format!("{}.", self.source))).context("asking for topics")?;
-        let mut topics: BTreeSet<String> = self.store.load(self.source)?.into_iter().map(|topic| topic.topic).collect();
-        topics.extend(self.state().topics.keys().cloned());
-        for topic in topics.into_iter().filter(|topic| present.contains(topic)) {
-            self.hold(&topic, reason.to_owned())?;
-        }
-        self.pause_held(consumer)?;
-        self.report();
-        Ok(())
-    }
-
-    pub(super) fn hold(&self, topic: &str, reason: String) -> anyhow::Result<()> {
-        tracing::error!(topic, reason, "topic held");
-        self.store.hold(topic, &reason)?;
-        if let Some(topic) = self.state().topics.get_mut(topic) {
-            topic.held.get_or_insert(reason);
-        }
-        Ok(())
-    }
-
-    /// Records a topic's first sighting, or holds it when its partition count is not the recorded one.
-    fn sight(&self, topic: &str, present: &Present) -> anyhow::Result<()> {
-        let found = present.get(topic).map_or(0, Vec::len) as u32;
-        let recorded = self.store.record(topic, found)?;
-        let expected = recorded.partitions;
-        let is_held = {
-            let mut state = self.state();
-            let known = state.topics.entry(topic.to_owned()).or_insert_with(|| recorded.clone());
-            known.held = known.held.take().or(recorded.held);
-            known.held.is_some()
-        };
-        if found != expected && !is_held {
-            let cause = Hold::Partitions {
-                found,
-                recorded: expected,
-            };
-            self.hold(topic, cause.reason(topic))?;
-        }
-        Ok(())
     }
 
     /// Sets where each partition begins, and holds topics whose committed offsets are gone or out of range.
@@ -175,13 +149,13 @@ impl Positions {
                 _ => (),
             }
         }
-        let places: Vec<TopicPartition> = list
-            .elements()
-            .iter()
-            .map(|element| (element.topic().to_owned(), element.partition()))
-            .collect();
+        let places: Vec<TopicPartition> = partitions_of(list).into_iter().collect();
         let ranges = watermarks_of(consumer, &places).context("reading the ranges of partitions")?;
         for (topic, partition) in places {
+            if !self.state().topics.contains_key(&topic) {
+                list.set_partition_offset(&topic, partition, Offset::End)?;
+                continue;
+            }
             let held = ranges.get(&(topic.clone(), partition)).copied();
             let held = held.with_context(|| format!("the brokers do not say what {topic}/{partition} holds"))?;
             let commit = committed.get(&(topic.clone(), partition));
@@ -221,36 +195,6 @@ impl Positions {
         patiently(|| all_topics(consumer)).context("asking for topics and their partitions")
     }
 
-    fn is_started(&self, topic: &str) -> bool {
-        self.state().topics.get(topic).is_some_and(|topic| topic.started)
-    }
-
-    /// Remembers that offsets of a topic are committed.
-    pub(super) fn start(&self, topic: &str) -> anyhow::Result<()> {
-        if !self.is_started(topic) {
-            self.store.start(topic)?;
-            if let Some(topic) = self.state().topics.get_mut(topic) {
-                topic.started = true;
-            }
-        }
-        Ok(())
-    }
-
-    /// Holds a topic whose committed offsets are gone.
-    pub(super) fn hold_forgotten(&self, topic: &str) -> anyhow::Result<()> {
-        if self.is_read(topic) {
-            self.hold(topic, Hold::Forgotten.reason(topic))?;
-        }
-        Ok(())
-    }
-
-    fn hold_out_of_range(&self, topic: &str, partition: i32, offset: i64, held: Watermarks) -> anyhow::Result<()> {
-        if self.is_read(topic) {
-            self.hold(topic, Hold::out_of_range(partition, offset, held).reason(topic))?;
-        }
-        Ok(())
-    }
-
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> anyhow::Result<()> {
         let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
         if !topics.is_empty() {
@@ -258,9 +202,11 @@ impl Positions {
             for topic in &topics {
                 self.sight(topic, &present)?;
             }
+            self.weigh(&self.store.load(self.source)?)?;
             self.place(consumer, list, &present)?;
         }
         consumer.incremental_assign(list).context("assigning partitions")?;
+        self.state().assigned.extend(partitions_of(list));
         tracing::info!(source = %self.source, partitions = list.count(), topics = topics.len(), "partitions assigned");
         self.pause_held(consumer)?;
         self.report();
@@ -292,21 +238,28 @@ impl Positions {
 
     /// Follows what is recorded: pauses what is held now, resumes what an operator accepted, begins again what is to be read
     /// again. `true` when anything was accepted.
-    pub(super) fn follow(&self, consumer: &BaseConsumer<Self>, topics: Vec<SourceTopic>) -> anyhow::Result<bool> {
-        let mut accepted = BTreeSet::new();
-        for recorded in topics {
-            let mut state = self.state();
-            let Some(known) = state.topics.get_mut(&recorded.topic) else {
-                continue;
-            };
-            let lifted = known.held.is_some() && recorded.held.is_none();
-            let restated =
-                ReadUnder::recorded(known) != ReadUnder::recorded(&recorded) || known.partitions != recorded.partitions;
-            if recorded.held.is_none() && (lifted || restated) {
-                accepted.insert(recorded.topic.clone());
+    pub(super) fn follow(&self, consumer: &BaseConsumer<Self>, topics: &[SourceTopic]) -> anyhow::Result<bool> {
+        let before = self.state().topics.clone();
+        for topic in topics {
+            if let Some(known) = self.state().topics.get_mut(&topic.topic) {
+                *known = topic.clone();
             }
-            *known = recorded;
         }
+        self.weigh(topics)?;
+        let is_accepted = |now: &&SourceTopic| {
+            now.is_read()
+                && before.get(&now.topic).is_some_and(|before| {
+                    let restated = ReadUnder::recorded(before) != ReadUnder::recorded(now) || before.partitions != now.partitions;
+                    restated || !before.is_read()
+                })
+        };
+        let accepted: BTreeSet<String> = self
+            .state()
+            .topics
+            .values()
+            .filter(is_accepted)
+            .map(|topic| topic.topic.clone())
+            .collect();
         if !accepted.is_empty() {
             let present = Self::present(consumer)?;
             for topic in &accepted {
@@ -351,13 +304,25 @@ impl Positions {
     }
 }
 
+fn partitions_of(list: &TopicPartitionList) -> BTreeSet<TopicPartition> {
+    let elements = list.elements();
+    let named = elements
+        .iter()
+        .map(|element| (element.topic().to_owned(), element.partition()));
+    named.collect()
+}
+
 impl ClientContext for Positions {
     /// What a poll returns as well is told there; a region without topics yet is no error.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(source = %self.source, %error, reason, "client event");
     }
 
-    fn stats(&self, statistics: Statistics) {
+    fn stats(&self, mut statistics: Statistics) {
+        let state = self.state();
+        let is_counted = |topic: &String| state.topics.get(topic).is_some_and(|topic| topic.replaced_by.is_none());
+        statistics.topics.retain(|topic, _| is_counted(topic));
+        drop(state);
         let member = membership(&statistics, lag::From::Committed);
         self.show_lag(member.lag);
         self.watch.wait(match member {
@@ -380,6 +345,9 @@ impl ConsumerContext for Positions {
             tracing::info!(source = %self.source, partitions = list.count(), "partitions revoked");
             // Until the next statistics nothing is claimed, also of what stays.
             self.show_lag(None);
+            let given = partitions_of(list);
+            self.state().assigned.retain(|partition| !given.contains(partition));
+            self.report();
             consumer.incremental_unassign(list).context("giving partitions back")
         };
         if let Err(error) = result {

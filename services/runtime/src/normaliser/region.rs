@@ -256,7 +256,7 @@ impl Region {
         self.refreshed = Instant::now();
         match self.consumer.context().recorded() {
             Ok(topics) => {
-                if self.consumer.context().follow(&self.consumer, topics)? {
+                if self.consumer.context().follow(&self.consumer, &topics)? {
                     self.stages.share.clear();
                     self.shared.frames.forget_refusals();
                     self.committed.clear();

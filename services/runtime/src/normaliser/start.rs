@@ -93,6 +93,10 @@ mod tests {
     use super::*;
     use domain::epoch::Moves;
 
+    fn topic_of_one_partition() -> SourceTopic {
+        SourceTopic::first("t", ("human-resources.3201".parse().expect("a source"), "t"), 1)
+    }
+
     fn commit(offset: i64, metadata: &str) -> Commit {
         Commit {
             offset,
@@ -106,7 +110,7 @@ mod tests {
         let start = |commit: Option<Commit>, replay| {
             let topic = SourceTopic {
                 replay,
-                ..SourceTopic::first("t", 1)
+                ..topic_of_one_partition()
             };
             start(commit.as_ref(), &topic, 0, held)
         };
@@ -129,7 +133,7 @@ mod tests {
     #[test]
     fn what_changed_its_epoch_is_read_again() {
         let held = Watermarks { low: 10, high: 20 };
-        let mut topic = SourceTopic::first("t", 1);
+        let mut topic = topic_of_one_partition();
         topic.epochs = topic
             .epochs
             .repartitioned(1, &[14, 0], &Moves::default())

@@ -2,11 +2,11 @@
 //!
 //! The other regions of the process go on meanwhile. Only what they share, the producers, ends all of them.
 
+use super::Shared;
 use super::emit::{Emitter, Producers};
 use super::positions::Positions;
 use super::region::Region;
 use super::source_topic::TopicStore;
-use super::{Shared, topics};
 use crate::health::{Health, Watch};
 use crate::kafka::produce::DeliveryError;
 use crate::store::session;
@@ -52,10 +52,12 @@ impl Station {
     pub(super) fn region(&self) -> anyhow::Result<Region> {
         let source = self.source;
         let check = self.health.check(format!("source {source}"));
-        let positions = Positions::new(source, self.store.clone(), check, self.watch.clone());
+        let tables = self.shared.tables.clone();
+        let patterns = tables.names.patterns(source);
+        let positions = Positions::new(source, tables, self.store.clone(), check, self.watch.clone());
         let consumer: BaseConsumer<Positions> = self.consumer.create_with_context(positions).context("making a consumer")?;
         consumer
-            .subscribe(&[&topics::source_pattern(source)])
+            .subscribe(&patterns.iter().map(String::as_str).collect::<Vec<_>>())
             .with_context(|| format!("subscribing to {source}"))?;
         let emitter = Emitter::new(source, self.producers.clone(), self.codec.clone(), self.letter_room);
         Ok(Region::new(source, consumer, emitter, self.shared.clone()))

@@ -18,54 +18,19 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use schemas::event::DeadLetter;
-use source_topic::SourceTopic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 mod frames;
 mod isolation;
+mod memory;
+mod waiting;
+
+use memory::Memory;
+
 const TABLE: &str = "human-resources.3201.public.ac02";
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// [`TopicStore`] in memory.
-#[derive(Default)]
-struct Memory(Mutex<BTreeMap<String, SourceTopic>>);
-
-impl Memory {
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<String, SourceTopic>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn held(&self) -> Option<String> {
-        self.with(|topics| topics.get(TABLE).and_then(|topic| topic.held.clone()))
-    }
-}
-
-impl TopicStore for Memory {
-    fn load(&self, _source: Source) -> anyhow::Result<Vec<SourceTopic>> {
-        Ok(self.with(|topics| topics.values().cloned().collect()))
-    }
-
-    fn record(&self, topic: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
-        let first = SourceTopic::first(topic, partitions);
-        Ok(self.with(|topics| topics.entry(topic.to_owned()).or_insert(first).clone()))
-    }
-
-    fn start(&self, topic: &str) -> anyhow::Result<()> {
-        self.with(|topics| topics.get_mut(topic).map(|topic| topic.started = true));
-        Ok(())
-    }
-
-    fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
-        self.with(|topics| {
-            topics
-                .get_mut(topic)
-                .map(|topic| topic.held.get_or_insert(reason.to_owned()).clone())
-        });
-        Ok(())
-    }
-}
 
 /// `bad…` is a dead letter, `control…` says nothing, anything else is a version of the record that the key names.
 fn classify(message: &SourceMessage<'_>) -> Classified {
@@ -132,12 +97,16 @@ impl World {
 
     /// Writes rows into the source topic, partition by parity.
     fn write(&self, values: &[String]) {
+        self.write_to(TABLE, values);
+    }
+
+    fn write_to(&self, topic: &str, values: &[String]) {
         let producer = Producer::new(&kafka::idempotent_producer(&self.settings, "agency")).expect("a producer");
         let flight = Arc::default();
         for (at, value) in values.iter().enumerate() {
             let (key, partition) = (at.to_string(), (at % 2) as i32);
             let outgoing = kafka::produce::Outgoing {
-                topic: TABLE,
+                topic,
                 partition: Some(partition),
                 key: key.as_bytes(),
                 value: value.as_bytes(),
@@ -151,6 +120,14 @@ impl World {
     /// Runs the region until `done` holds, or it ends by itself.
     async fn run(&self, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         frames::run(self, Frames::none(), || done(self)).await
+    }
+
+    /// The names of the settings, under the dialect of tests.
+    fn tables(&self) -> Tables {
+        Tables {
+            names: self.settings.topics.sources.clone(),
+            ..wait::tables(wait::DIALECT)
+        }
     }
 
     fn dyn_store(&self) -> Arc<dyn TopicStore> {
@@ -293,7 +270,7 @@ async fn too_many_dead_letters_hold_the_source_until_it_is_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_partitions_hold_the_topic_and_accepting_resumes_it() {
     let world = World::new();
-    world.store.record(TABLE, 1).expect("recorded");
+    world.store.record(TABLE, (world.source, "ac02"), 1).expect("recorded");
     world.write(&rows(10));
     world.run(|world| world.store.held().is_some()).await.expect("an orderly end");
     assert!(
@@ -348,7 +325,7 @@ async fn a_replay_reads_the_topic_again_from_its_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets_that_are_gone_hold_the_topic() {
     let world = World::new();
-    world.store.record(TABLE, 2).expect("recorded");
+    world.store.record(TABLE, (world.source, "ac02"), 2).expect("recorded");
     // Read once, as far as is recorded, and yet nothing is committed: the topic is another one, or the offsets expired.
     world.store.start(TABLE).expect("recorded");
     world.write(&rows(10));

@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
@@ -23,6 +23,11 @@ const MIGRATIONS: [(i64, &str, &str); 10] = [
     ),
     (11, "crowds", include_str!("../../migrations/0011_crowds.sql")),
     (12, "kept rows", include_str!("../../migrations/0012_kept_rows.sql")),
+    (
+        13,
+        "tables of topics",
+        include_str!("../../migrations/0013_tables_of_topics.sql"),
+    ),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.

@@ -5,7 +5,7 @@ use super::super::emit::Emitter;
 use super::super::events::{Events, Outcome};
 use super::super::positions::Positions;
 use super::super::share::DeadLetterShare;
-use crate::debezium::{NormaliseError, table_of_topic};
+use crate::debezium::NormaliseError;
 use crate::dialect::{Classified, SourceMessage};
 use crate::framed::{Closed, NoSchema};
 use anyhow::Context;
@@ -44,14 +44,13 @@ impl Stages {
         let timestamp = limits::nearest_instant(message.timestamp().to_millis().unwrap_or(0));
         let partition = u16::try_from(message.partition()).context("partition numbers fit 16 bits")?;
         let offset = u64::try_from(message.offset()).context("offsets are not negative")?;
-        let recorded = positions.recorded_of(message.topic(), partition, offset);
-        let Some((recorded, (source, table))) = recorded.zip(table_of_topic(message.topic())) else {
+        let Some(recorded) = positions.recorded_of(message.topic(), partition, offset) else {
             return Ok(Outcome::Held);
         };
         let (key, value) = (message.key(), message.payload());
         let framed = SourceMessage {
-            source,
-            table,
+            source: positions.source(),
+            table: &recorded.table,
             partition,
             offset,
             epoch: recorded.epoch,

@@ -28,7 +28,13 @@ fn framed(id: u8, value: &str) -> String {
 /// Runs the region until `done`, or it ends by itself.
 pub(super) async fn run(world: &World, frames: Frames, done: impl Fn() -> bool) -> anyhow::Result<()> {
     let (trigger, shutdown) = Shutdown::manual();
-    let shared = Arc::new(Shared::new(&world.settings.normaliser, Arc::new(classify), frames, shutdown));
+    let shared = Arc::new(Shared::new(
+        &world.settings.normaliser,
+        Arc::new(classify),
+        frames,
+        world.tables(),
+        shutdown,
+    ));
     let (sources, store) = ([world.source], world.dyn_store());
     let room = limits::letter_room(limits::TOPIC_TAKES);
     let regions = start(

@@ -1,6 +1,7 @@
 //! One region's trouble is its own: it is said, the region begins again, and the others go on.
 
 use super::*;
+use source_topic::SourceTopic;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const OTHER: &str = "human-resources.3202.public.ac02";
@@ -17,12 +18,12 @@ impl TopicStore for Failing {
         self.inner.load(source)
     }
 
-    fn record(&self, topic: &str, partitions: u32) -> anyhow::Result<SourceTopic> {
+    fn record(&self, topic: &str, of: (Source, &str), partitions: u32) -> anyhow::Result<SourceTopic> {
         let fails = |left: u32| left.checked_sub(1);
         if topic == self.topic && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
             anyhow::bail!("the store does not answer");
         }
-        self.inner.record(topic, partitions)
+        self.inner.record(topic, of, partitions)
     }
 
     fn start(&self, topic: &str) -> anyhow::Result<()> {
@@ -31,6 +32,10 @@ impl TopicStore for Failing {
 
     fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
         self.inner.hold(topic, reason)
+    }
+
+    fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {
+        self.inner.wait(topic, reason)
     }
 }
 
@@ -64,6 +69,7 @@ async fn one_city_that_fails_begins_again_and_the_others_go_on() {
         &world.settings.normaliser,
         Arc::new(classify),
         Frames::none(),
+        wait::tables(wait::DIALECT),
         shutdown,
     ));
     let regions = start(

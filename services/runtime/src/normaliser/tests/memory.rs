@@ -1,0 +1,51 @@
+//! What is recorded of topics, without a database.
+
+use super::*;
+use crate::normaliser::source_topic::SourceTopic;
+
+/// [`TopicStore`] in memory.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<BTreeMap<String, SourceTopic>>);
+
+impl Memory {
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<String, SourceTopic>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn held(&self) -> Option<String> {
+        self.with(|topics| topics.get(TABLE).and_then(|topic| topic.held.clone()))
+    }
+}
+
+impl TopicStore for Memory {
+    fn load(&self, source: Source) -> anyhow::Result<Vec<SourceTopic>> {
+        Ok(self.with(|topics| topics.values().filter(|topic| topic.source == source).cloned().collect()))
+    }
+
+    fn record(&self, topic: &str, of: (Source, &str), partitions: u32) -> anyhow::Result<SourceTopic> {
+        let mut first = SourceTopic::first(topic, of, partitions);
+        Ok(self.with(|topics| {
+            first.place = topics.len() as i64;
+            topics.entry(topic.to_owned()).or_insert(first).clone()
+        }))
+    }
+
+    fn start(&self, topic: &str) -> anyhow::Result<()> {
+        self.with(|topics| topics.get_mut(topic).map(|topic| topic.started = true));
+        Ok(())
+    }
+
+    fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
+        self.with(|topics| {
+            topics
+                .get_mut(topic)
+                .map(|topic| topic.held.get_or_insert(reason.to_owned()).clone())
+        });
+        Ok(())
+    }
+
+    fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {
+        self.with(|topics| topics.get_mut(topic).map(|topic| topic.waits = reason.map(str::to_owned)));
+        Ok(())
+    }
+}
