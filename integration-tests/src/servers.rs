@@ -301,6 +301,8 @@ fn producer(kafka: &str) -> anyhow::Result<BaseProducer> {
     Ok(ClientConfig::new()
         .set("bootstrap.servers", kafka)
         .set("enable.idempotence", "true")
+        // More under way can lose a refused first message to a new partition.
+        .set("max.in.flight.requests.per.connection", "1")
         .set("linger.ms", "1")
         .create()?)
 }

@@ -73,10 +73,9 @@ fn send_all(producer: &Producer, values: &[Vec<u8>]) -> Result<(), DeliveryError
     let flight = Arc::new(Flight::default());
     for value in values {
         for shard in Shard::all() {
-            let partition = Some(i32::from(shard.number()));
             let message = Outgoing {
                 topic: topics::PERSON_RECORDS,
-                partition,
+                partition: shard.number().into(),
                 key: KEY,
                 value,
                 timestamp: None,

@@ -33,6 +33,8 @@ pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The property by which an operator lets messages be given up after all, in milliseconds.
 const DELIVERY_TIMEOUT: &str = "delivery.timeout.ms";
+/// Requests to one broker that may be under way.
+const IN_FLIGHT: &str = "max.in.flight.requests.per.connection";
 
 /// What all clients share: servers, the operator's own properties, names.
 pub fn client(settings: &Settings, client_id: &str) -> ClientConfig {
@@ -103,6 +105,8 @@ pub fn idempotent_producer(settings: &Settings, client_id: &str) -> ClientConfig
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
+        // With more under way a refused first message to a partition can be lost, see `produce::lanes`.
+        .set(IN_FLIGHT, "1")
         // Three times less work for the broker than uncompressed (ARCHITECTURE.md, Layout of the store).
         .set("compression.type", "lz4")
         // A request costs the broker as much as tens of messages.

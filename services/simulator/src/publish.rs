@@ -198,6 +198,8 @@ impl Kafka {
         let producer = broker
             .client()
             .set("enable.idempotence", "true")
+            // More under way can lose a refused first message to a new partition.
+            .set("max.in.flight.requests.per.connection", "1")
             // The partitioner of Kafka's Java producer, which Connect uses: a key stays in the partition it would have there.
             .set("partitioner", "murmur2_random")
             .set("compression.type", "lz4")

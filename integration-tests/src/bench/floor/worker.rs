@@ -157,7 +157,7 @@ fn read(settings: &Settings, from: &Positions, sent: &AtomicI64, read_all: &Atom
                 let value = row.encode()?;
                 let outgoing = Outgoing {
                     topic: TOPIC,
-                    partition: Some(row.shard().into()),
+                    partition: row.shard().into(),
                     key: &row.record,
                     value: &value,
                     timestamp: Some(appended_at),

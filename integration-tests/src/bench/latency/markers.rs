@@ -56,6 +56,8 @@ impl Markers {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &stack.broker.settings().kafka)
             .set("enable.idempotence", "true")
+            // More under way can lose a refused first message to a new partition.
+            .set("max.in.flight.requests.per.connection", "1")
             .set("linger.ms", "0")
             .create()?;
         Ok(Self {

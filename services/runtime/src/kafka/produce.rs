@@ -3,6 +3,10 @@
 //! One producer serves many senders (regions, writers). Each sender counts its own messages in a [`Flight`], so that it waits for
 //! its own batch only; the delivery reports arrive on the producer's own thread.
 
+mod lanes;
+
+use super::IN_FLIGHT;
+use lanes::Lanes;
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
@@ -27,8 +31,8 @@ const REPORT_WAIT: Duration = Duration::from_secs(5);
 pub struct Outgoing<'a> {
     /// Topic.
     pub topic: &'a str,
-    /// Partition; the partitioner chooses by key when absent.
-    pub partition: Option<i32>,
+    /// Partition.
+    pub partition: i32,
     /// Key; never a raw identity number.
     pub key: &'a [u8],
     /// Value.
@@ -106,17 +110,30 @@ impl Flight {
     }
 }
 
-/// Hands delivery reports to the flights.
-struct Reports;
+/// What a message's delivery is reported to.
+struct Sent {
+    flight: Arc<Flight>,
+    /// It is the first one to its partition.
+    is_first: bool,
+}
+
+/// Hands delivery reports to the flights, and lets the second message go where the first has arrived.
+struct Reports {
+    lanes: Arc<Lanes>,
+}
 
 impl ClientContext for Reports {}
 
 impl ProducerContext for Reports {
-    type DeliveryOpaque = Arc<Flight>;
+    type DeliveryOpaque = Box<Sent>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        let message = result.as_ref().unwrap_or_else(|(_, message)| message);
+        if sent.is_first {
+            self.lanes.opened(message.topic(), message.partition(), result.is_ok());
+        }
         let failed = result.as_ref().err().map(|(error, message)| failure(message.topic(), error));
-        flight.land(failed);
+        sent.flight.land(failed);
     }
 }
 
@@ -131,6 +148,7 @@ fn failure(topic: &str, error: &KafkaError) -> DeliveryError {
 #[derive(Clone)]
 pub struct Producer {
     inner: Arc<BaseProducer<Reports>>,
+    lanes: Arc<Lanes>,
 }
 
 impl Producer {
@@ -139,7 +157,14 @@ impl Producer {
     /// # Errors
     /// When a property is unknown to librdkafka or has a value it refuses.
     pub fn new(config: &ClientConfig) -> Result<Self, KafkaError> {
-        let inner = Arc::new(BaseProducer::from_config_and_context(config, Reports)?);
+        let lanes = Arc::<Lanes>::default();
+        let mut config = config.clone();
+        if config.get(IN_FLIGHT) == Some("1") {
+            // Here the first message to a partition goes alone, after which more may be under way.
+            config.set(IN_FLIGHT, "5");
+        }
+        let reports = Reports { lanes: lanes.clone() };
+        let inner = Arc::new(BaseProducer::from_config_and_context(&config, reports)?);
         let reporting = Arc::downgrade(&inner);
         let report = move || {
             while let Some(producer) = reporting.upgrade() {
@@ -150,18 +175,23 @@ impl Producer {
             .name("deliveries".into())
             .spawn(report)
             .expect("a thread can be started");
-        Ok(Self { inner })
+        Ok(Self { inner, lanes })
     }
 
-    /// Puts a message on its way; waits while the producer's queue is full.
+    /// Puts a message on its way; waits while the producer's queue is full, and while the first message to its partition is under way.
     ///
     /// # Errors
     /// When the producer refuses the message; it is not on its way then.
     pub fn send(&self, flight: &Arc<Flight>, message: Outgoing<'_>) -> Result<(), DeliveryError> {
-        let mut record = BaseRecord::with_opaque_to(message.topic, flight.clone())
+        let is_first = self.lanes.enter(message.topic, message.partition);
+        let sent = Box::new(Sent {
+            flight: flight.clone(),
+            is_first,
+        });
+        let mut record = BaseRecord::with_opaque_to(message.topic, sent)
             .key(message.key)
-            .payload(message.value);
-        record.partition = message.partition;
+            .payload(message.value)
+            .partition(message.partition);
         record.timestamp = message.timestamp;
         flight.take_off();
         loop {
@@ -172,10 +202,72 @@ impl Producer {
                     std::thread::sleep(QUEUE_WAIT);
                 }
                 Err((error, _)) => {
+                    if is_first {
+                        self.lanes.opened(message.topic, message.partition, false);
+                    }
                     flight.land(None);
                     return Err(failure(message.topic, &error));
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+    use rdkafka::{Offset, TopicPartitionList};
+
+    const TOPIC: &str = "person.records";
+    const MESSAGES: usize = 20;
+
+    /// As while a partition gets its leader.
+    #[test]
+    fn a_refused_first_message_is_sent_again_before_any_other() {
+        let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).expect("mock brokers");
+        cluster.create_topic(TOPIC, 1, 1).expect("a topic");
+        let settings = Settings {
+            kafka: cluster.bootstrap_servers(),
+            ..Settings::default()
+        };
+        let mut properties = super::super::idempotent_producer(&settings, "test");
+        // One message a request.
+        properties.set("batch.num.messages", "1").set("linger.ms", "0");
+        let producer = Producer::new(&properties).expect("a producer");
+        cluster.request_errors(
+            RDKafkaApiKey::Produce,
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION],
+        );
+        let flight = Arc::default();
+        for at in 0..MESSAGES {
+            let value = at.to_string();
+            let message = Outgoing {
+                topic: TOPIC,
+                partition: 0,
+                key: b"key",
+                value: value.as_bytes(),
+                timestamp: None,
+            };
+            producer.send(&flight, message).expect("queued");
+        }
+        flight.wait().expect("delivered");
+        let mut reading = ClientConfig::new();
+        reading.set("bootstrap.servers", &settings.kafka).set("group.id", "test");
+        let consumer: BaseConsumer = reading.create().expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(TOPIC, 0, Offset::Beginning).expect("a partition");
+        consumer.assign(&list).expect("assigned");
+        let mut found = Vec::new();
+        while let Some(message) = consumer.poll(Duration::from_secs(if found.len() < MESSAGES { 5 } else { 1 })) {
+            let message = message.expect("a message");
+            found.push(String::from_utf8(message.payload().expect("a value").to_vec()).expect("UTF-8"));
+        }
+        let expected: Vec<String> = (0..MESSAGES).map(|at| at.to_string()).collect();
+        assert_eq!(found, expected);
     }
 }

@@ -91,7 +91,7 @@ impl Emitter {
                 &self.flight,
                 Outgoing {
                     topic: PERSON_RECORDS,
-                    partition: Some(shard.number().into()),
+                    partition: shard.number().into(),
                     key: key.as_bytes(),
                     value: &value,
                     // The topic's time is the broker's; a source's could be refused.
@@ -114,7 +114,8 @@ impl Emitter {
         let value = self.codec.encode(&letter);
         let message = Outgoing {
             topic: &self.dead_letters,
-            partition: None,
+            // Their topic has one.
+            partition: 0,
             key: key.as_bytes(),
             value: &value,
             // The letter says when the original was appended: a broker refuses messages from too far ahead.

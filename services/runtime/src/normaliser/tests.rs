@@ -107,7 +107,7 @@ impl World {
             let (key, partition) = (at.to_string(), (at % 2) as i32);
             let outgoing = kafka::produce::Outgoing {
                 topic,
-                partition: Some(partition),
+                partition,
                 key: key.as_bytes(),
                 value: value.as_bytes(),
                 timestamp: Some(1_800_000_000_000),

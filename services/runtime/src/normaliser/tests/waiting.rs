@@ -100,7 +100,7 @@ async fn what_a_pattern_brings_besides_is_neither_read_nor_recorded() {
     for (topic, value) in [("human-resources.3201.dlq", "letter"), ("human-resources.3201.ac02", "row")] {
         let outgoing = kafka::produce::Outgoing {
             topic,
-            partition: Some(0),
+            partition: 0,
             key: b"key",
             value: value.as_bytes(),
             timestamp: Some(1_800_000_000_000),

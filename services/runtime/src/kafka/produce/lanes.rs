@@ -1,0 +1,76 @@
+//! A producer's first message in a partition travels alone.
+//!
+//! Brokers check the order of a producer's messages from the first one they have seen of it in a partition. While a partition gets its leader
+//! or moves to another, a first message may be refused, and a second one that is already under way be taken: to the brokers that one is the
+//! first. The client takes whatever was sent before a delivered message for delivered too, so the refused one would be lost, and everybody
+//! would believe it stood there. Once a broker knows the producer, a gap is refused, and the client sends again in order.
+
+use std::collections::HashMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long brokers remember a producer that sends nothing to a partition is theirs to say (`producer.id.expiration.ms`, a day unless
+/// changed); after this the next message counts as a first one again.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Clone, Copy)]
+enum Lane {
+    /// The first message is under way.
+    Opening,
+    /// Brokers know the producer; when it last sent something.
+    Open(Instant),
+}
+
+/// The partitions of topics to which a producer has sent.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    topics: Mutex<HashMap<String, HashMap<i32, Lane>>>,
+    changed: Condvar,
+}
+
+impl Lanes {
+    fn topics(&self) -> MutexGuard<'_, HashMap<String, HashMap<i32, Lane>>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while a first message is under way to a partition; whether the next one is a first one.
+    pub(super) fn enter(&self, topic: &str, partition: i32) -> bool {
+        let mut topics = self.topics();
+        loop {
+            if !topics.contains_key(topic) {
+                topics.insert(topic.to_owned(), HashMap::new());
+            }
+            let now = Instant::now();
+            let lane = topics.get_mut(topic).and_then(|lanes| lanes.get_mut(&partition));
+            match lane {
+                Some(Lane::Open(last)) if now.duration_since(*last) < REMEMBERED => {
+                    *last = now;
+                    return false;
+                }
+                Some(Lane::Opening) => topics = self.changed.wait(topics).unwrap_or_else(PoisonError::into_inner),
+                Some(lane) => {
+                    *lane = Lane::Opening;
+                    return true;
+                }
+                None => {
+                    let lanes = topics.get_mut(topic).expect("made above");
+                    lanes.insert(partition, Lane::Opening);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// The first message to a partition was delivered, or it failed and the next one is the first.
+    pub(super) fn opened(&self, topic: &str, partition: i32, is_delivered: bool) {
+        let mut topics = self.topics();
+        if let Some(lanes) = topics.get_mut(topic) {
+            if is_delivered {
+                lanes.insert(partition, Lane::Open(Instant::now()));
+            } else {
+                lanes.remove(&partition);
+            }
+        }
+        self.changed.notify_all();
+    }
+}
