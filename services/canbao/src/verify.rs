@@ -34,6 +34,7 @@ mod rest;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shards;
+mod stretch;
 mod told;
 mod waiting;
 
@@ -89,7 +90,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
     let key = settings.id_key()?;
     let dialects = plan.books.then(|| configuration::dialects(settings)).transpose()?;
     let stretches = if plan.books {
-        tokio::task::block_in_place(|| books::stretches(settings))?
+        tokio::task::block_in_place(|| stretch::stretches(settings))?
     } else {
         Vec::new()
     };
@@ -271,7 +272,7 @@ async fn check_books(
     dialects: &Dialects,
     key: &IdKey,
     connection: &mut PgConnection,
-    stretches: &[books::Stretch],
+    stretches: &[stretch::Stretch],
     log: &SourceLog,
     tail: &Tail,
 ) -> anyhow::Result<BooksReport> {

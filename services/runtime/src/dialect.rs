@@ -6,6 +6,7 @@
 
 mod calendar;
 mod codes;
+mod column;
 mod digest;
 mod facts;
 mod field;

@@ -1,6 +1,7 @@
 //! Dialect files: TOML, checked to the last name before a message is read.
 
 use super::codes::{Codes, Meaning, Target};
+use super::column::FieldFile;
 use super::digest::{Stated, digest};
 use super::field::{Field, Kind};
 use super::key::KeyFile;
@@ -14,9 +15,7 @@ use domain::division::City;
 use domain::document::DocumentKind;
 use domain::limits::{self, LARGEST_RANK};
 use domain::source::{Agency, TableName};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -72,65 +71,6 @@ struct TableFile {
     /// Kind of the document when no column states it.
     document: Option<String>,
     fields: BTreeMap<String, FieldFile>,
-}
-
-/// A field's mapping: the name of a column, or a table with more.
-struct FieldFile {
-    column: String,
-    encoding: Option<String>,
-    codes: Option<String>,
-    none: Vec<String>,
-    optional: bool,
-}
-
-impl<'de> Deserialize<'de> for FieldFile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldVisitor)
-    }
-}
-
-struct FieldVisitor;
-
-impl<'de> Visitor<'de> for FieldVisitor {
-    type Value = FieldFile;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a column name, or a table with column and, where needed, encoding, codes, none and optional")
-    }
-
-    fn visit_str<E>(self, column: &str) -> Result<FieldFile, E> {
-        Ok(FieldFile {
-            column: column.to_owned(),
-            encoding: None,
-            codes: None,
-            none: Vec::new(),
-            optional: false,
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FieldFile, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Long {
-            column: String,
-            encoding: Option<String>,
-            codes: Option<String>,
-            /// Values that stand for none.
-            #[serde(default)]
-            none: Vec<String>,
-            /// Rows may lack the column.
-            #[serde(default)]
-            optional: bool,
-        }
-        let long = Long::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(FieldFile {
-            column: long.column,
-            encoding: long.encoding,
-            codes: long.codes,
-            none: long.none,
-            optional: long.optional,
-        })
-    }
 }
 
 /// Parses and checks a file.
