@@ -127,7 +127,7 @@ fn what_comes_otherwise_than_declared_says_what_to_do() {
     truncated["value"] = json!({"__op": "t"});
     assert!(matches!(
         classify(&dialects(true), &truncated),
-        Classified::Control(ControlKind::Ignored { reason: "truncate" })
+        Classified::Control(ControlKind::Truncated)
     ));
 }
 

@@ -67,6 +67,9 @@ pub enum ControlKind {
         /// Up to when.
         time: Timestamp,
     },
+    /// All rows of the table are gone at the source. Which rows were loaded again only a full snapshot tells: events of other partitions may
+    /// stand on either side of this one.
+    Truncated,
     /// Nothing that concerns the base.
     Ignored {
         /// Why not.
@@ -123,7 +126,7 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
     let table =
         table.ok_or_else(|| NormaliseError::new(ErrorClass::UnknownTable, None, "a table that a dialect of the agency maps"))?;
     let (row, image) = match envelope.operation {
-        Operation::Truncate => return ignored("truncate"),
+        Operation::Truncate => return Ok(Classified::Control(ControlKind::Truncated)),
         Operation::Message => return ignored("logical message"),
         Operation::Delete => (envelope.before, Image::Before),
         Operation::Create | Operation::Update | Operation::Read => (envelope.after, Image::Whole),

@@ -44,7 +44,8 @@ pub struct SourceTopic {
     pub waits: Option<String>,
     /// The topic that holds its table since: it is neither read nor counted.
     pub replaced_by: Option<String>,
-    /// Why the last full snapshot removed none of its rows, with what to do; `None` when it did, or there was none.
+    /// Why rows of it stand that its source may have removed, with what to do: the last full snapshot could not tell, or the table was
+    /// truncated since; `None` otherwise.
     pub keeps_rows: Option<String>,
 }
 
@@ -106,6 +107,12 @@ pub trait TopicStore: Send + Sync {
     /// # Errors
     /// When the store does not answer.
     fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()>;
+
+    /// Notes why rows of a topic stand although the source may have removed them, until a full snapshot tells.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn keep_rows(&self, topic: &str, reason: &str) -> anyhow::Result<()>;
 
     /// Notes why a topic is not read as things stand; `None` when nothing is against it.
     ///
@@ -289,6 +296,18 @@ impl TopicStore for PgTopicStore {
         self.runtime.block_on(hold).with_context(|| format!("holding topic {name}"))?;
         Ok(())
     }
+
+    fn keep_rows(&self, name: &str, reason: &str) -> anyhow::Result<()> {
+        let keep = sqlx::query("update store.source_topic set keeps_rows = $2 where topic = $1")
+            .bind(name)
+            .bind(reason)
+            .execute(&self.pool);
+        self.runtime
+            .block_on(keep)
+            .with_context(|| format!("noting that {name} was truncated"))?;
+        Ok(())
+    }
+
     fn wait(&self, name: &str, reason: Option<&str>) -> anyhow::Result<()> {
         let wait = sqlx::query("update store.source_topic set waits = $2 where topic = $1")
             .bind(name)

@@ -32,7 +32,7 @@ use memory::Memory;
 const TABLE: &str = "human-resources.3201.public.ac02";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// `bad…` is a dead letter, `control…` says nothing, anything else is a version of the record that the key names.
+/// `bad…` is a dead letter, `control…` and `truncated` say nothing of a record, anything else is a version of the record that the key names.
 fn classify(message: &SourceMessage<'_>) -> Classified {
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let (key, value) = (text(message.key), text(message.value));
@@ -40,6 +40,9 @@ fn classify(message: &SourceMessage<'_>) -> Classified {
         let error = NormaliseError::new(ErrorClass::NotJson, None, "JSON");
         let inputs = Vec::new();
         return Classified::DeadLetter { error, inputs };
+    }
+    if value == "truncated" {
+        return Classified::Control(ControlKind::Truncated);
     }
     if value.starts_with("control") {
         return Classified::Control(ControlKind::Tombstone);
@@ -198,6 +201,16 @@ async fn rows_reach_their_shards_and_letters_the_dead_letters() {
     assert_eq!((letters.len(), letter.error_class.as_str()), (1, "not-json"));
     assert_eq!((letter.topic.as_str(), letter.partition, letter.offset), (TABLE, 1, 1));
     assert_eq!(letter.value.as_deref(), Some(b"bad 3".as_slice()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_table_is_one_that_keeps_rows() {
+    let world = World::new();
+    world.write(&["row".into(), "truncated".into(), "row".into()]);
+    world.run(|world| world.committed() == 3).await.expect("an orderly end");
+    let kept = world.store.with(|topics| topics[TABLE].keeps_rows.clone());
+    assert!(kept.is_some_and(|kept| kept.contains("full snapshot")));
+    assert_eq!(world.applied().0.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

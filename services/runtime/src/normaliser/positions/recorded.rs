@@ -21,6 +21,14 @@ impl Positions {
         Ok(())
     }
 
+    /// A table was truncated at its source: the rows it had stand until a full snapshot tells which were loaded again.
+    pub(in super::super) fn note_truncated(&self, topic: &str) -> anyhow::Result<()> {
+        let reason = "its table was truncated at the source: rows that were not loaded again still stand; when the load is over, let the \
+                      connector take a full snapshot, which removes them";
+        tracing::warn!(topic, "{reason}");
+        self.store.keep_rows(topic, reason)
+    }
+
     pub(in super::super) fn hold(&self, topic: &str, reason: String) -> anyhow::Result<()> {
         tracing::error!(topic, reason, "topic held");
         self.store.hold(topic, &reason)?;

@@ -6,7 +6,7 @@ use super::super::events::{Events, Outcome};
 use super::super::positions::Positions;
 use super::super::share::DeadLetterShare;
 use crate::debezium::NormaliseError;
-use crate::dialect::{Classified, SourceMessage};
+use crate::dialect::{Classified, ControlKind, SourceMessage};
 use crate::framed::{Closed, NoSchema};
 use anyhow::Context;
 use domain::date::Timestamp;
@@ -78,6 +78,10 @@ impl Stages {
         };
         match classified {
             Classified::Inputs(inputs) => self.apply(&inputs),
+            Classified::Control(ControlKind::Truncated) => {
+                positions.note_truncated(message.topic())?;
+                Ok(self.pass())
+            }
             Classified::Control(_) => Ok(self.pass()),
             Classified::DeadLetter { error, inputs } => {
                 // What an operator accepted says nothing about what comes now.

@@ -34,6 +34,10 @@ impl TopicStore for Failing {
         self.inner.hold(topic, reason)
     }
 
+    fn keep_rows(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
+        self.inner.keep_rows(topic, reason)
+    }
+
     fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {
         self.inner.wait(topic, reason)
     }

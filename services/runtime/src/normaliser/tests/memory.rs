@@ -44,6 +44,11 @@ impl TopicStore for Memory {
         Ok(())
     }
 
+    fn keep_rows(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
+        self.with(|topics| topics.get_mut(topic).map(|topic| topic.keeps_rows = Some(reason.to_owned())));
+        Ok(())
+    }
+
     fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {
         self.with(|topics| topics.get_mut(topic).map(|topic| topic.waits = reason.map(str::to_owned)));
         Ok(())
