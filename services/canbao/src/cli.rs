@@ -5,7 +5,9 @@ mod command;
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{configuration, decide, exec, lag, output, person, policy, register, restore, skip, source, statements, store};
+use crate::{
+    configuration, decide, exec, lag, output, person, policy, register, restore, skip, source, statements, store, survey,
+};
 use anyhow::Context;
 use clap::{Args, Parser};
 pub(crate) use command::DecideAction;
@@ -139,11 +141,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
     runtime::telemetry::install_logs(&settings)?;
     match command {
         Command::Run { .. } | Command::Simulate { .. } => Ok(Verdict::Good),
-        Command::CheckConfig => {
-            let checked = configuration::check(&settings).await?;
-            format.print(&checked, configuration::render)?;
-            Ok(Verdict::Good)
-        }
+        Command::CheckConfig { topics } => check_config(&settings, topics, format).await,
         Command::RegisterSchemas => {
             let registered = register::register(&settings).await?;
             format.print(&registered, |registered| register::render(registered))?;
@@ -268,12 +266,27 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
         // Those that need no store have been run.
         Command::Run { .. }
         | Command::Simulate { .. }
-        | Command::CheckConfig
+        | Command::CheckConfig { .. }
         | Command::RegisterSchemas
         | Command::PrintConfig
         | Command::Alerts { .. } => {}
     }
     Ok(Verdict::Good)
+}
+
+async fn check_config(settings: &runtime::config::Settings, topics: bool, format: Format) -> anyhow::Result<Verdict> {
+    let checked = configuration::check(settings).await?;
+    if !topics {
+        format.print(&checked, configuration::render)?;
+        return Ok(Verdict::Good);
+    }
+    let dialects = configuration::dialects(settings)?;
+    let sampled = tokio::task::block_in_place(|| survey::survey(settings, &dialects))?;
+    format.print(&sampled, |sampled| survey::render(sampled))?;
+    let is_good = sampled
+        .iter()
+        .all(|topic| topic.found.as_ref().is_none_or(runtime::dialect::Surveyed::is_good));
+    Ok(if is_good { Verdict::Good } else { Verdict::Difference })
 }
 
 async fn of_policy(pool: &sqlx::PgPool, action: PolicyAction, format: Format) -> anyhow::Result<()> {

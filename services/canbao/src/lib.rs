@@ -25,6 +25,7 @@ pub mod skip;
 pub mod source;
 pub mod statements;
 mod store;
+pub mod survey;
 mod topics;
 pub mod verify;
 

@@ -17,12 +17,14 @@ mod reader;
 mod scope;
 mod sentinel;
 mod shape;
+mod survey;
 mod table;
 
 pub use digest::Stated;
 pub use field::{Field, Kind};
 pub use normalise::{Classified, ControlKind, SourceMessage, normalise};
 pub use scope::TableUse;
+pub use survey::{Survey, Surveyed};
 pub use table::Table;
 
 use domain::division::City;

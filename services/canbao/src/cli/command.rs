@@ -37,7 +37,12 @@ pub(super) enum Command {
         policy: Option<PathBuf>,
     },
     /// Check settings, dialects and key, and with a schema registry that it has every schema; changes nothing
-    CheckConfig,
+    CheckConfig {
+        /// Also read the last rows of every source topic: which mapped columns never come, which columns nobody maps, which codes have no
+        /// meaning; exit code 1 when a row cannot be read
+        #[arg(long)]
+        topics: bool,
+    },
     /// Register this release's schemas with the configured schema registry, after its compatibility check
     RegisterSchemas,
     /// Print the settings in force; secrets as ***

@@ -69,6 +69,18 @@ impl Table {
         self.mapping(field).map(|mapping| self.columns[mapping.column].as_str())
     }
 
+    /// Every column that is read, with whether rows may lack it. Key columns stand in the message's key.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, bool)> {
+        let is_optional = |at: usize| {
+            let of_column = self.fields.iter().flatten().filter(move |mapping| mapping.column == at);
+            at < self.key.len() || of_column.clone().any(|mapping| mapping.is_optional)
+        };
+        self.columns
+            .iter()
+            .enumerate()
+            .map(move |(at, column)| (column.as_str(), is_optional(at)))
+    }
+
     pub(super) fn mapping(&self, field: Field) -> Option<&Mapping> {
         self.fields[field as usize].as_ref()
     }

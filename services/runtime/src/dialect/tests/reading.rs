@@ -1,6 +1,6 @@
 //! How cells are read, and how far it reaches that one cannot be.
 
-use super::super::{Classified, Dialects, SourceMessage, normalise};
+use super::super::{Classified, Dialects, SourceMessage, Survey, normalise};
 use super::source;
 use crate::debezium::ErrorClass;
 use domain::date::Timestamp;
@@ -38,11 +38,14 @@ hukou-address = { column = "a", encoding = "gb18030-base64" }
 phone = { column = "p", optional = true }
 "#;
 
-/// What a row becomes: its record, and what was complained of.
-fn read(bytes: &[u8]) -> (Option<Arc<SourceRecord>>, Option<(ErrorClass, String)>) {
+fn dialects() -> Dialects {
     let mut dialects = Dialects::default();
     dialects.add(Path::new("test.toml"), REGISTER).expect("a dialect");
-    let message = SourceMessage {
+    dialects
+}
+
+fn message(bytes: &[u8]) -> SourceMessage<'_> {
+    SourceMessage {
         source: source("public-security.3201"),
         table: "t",
         partition: 0,
@@ -51,8 +54,12 @@ fn read(bytes: &[u8]) -> (Option<Arc<SourceRecord>>, Option<(ErrorClass, String)
         timestamp: Timestamp(1_795_484_900_000),
         key: Some(b"{\"k\":\"1\"}"),
         value: Some(bytes),
-    };
-    let (inputs, error) = match normalise(&dialects, &IdKey::new(1, &[7; 32]), &message) {
+    }
+}
+
+/// What a row becomes: its record, and what was complained of.
+fn read(bytes: &[u8]) -> (Option<Arc<SourceRecord>>, Option<(ErrorClass, String)>) {
+    let (inputs, error) = match normalise(&dialects(), &IdKey::new(1, &[7; 32]), &message(bytes)) {
         Classified::Inputs(inputs) => (inputs, None),
         Classified::DeadLetter { error, inputs } => (inputs, Some((error.class, error.column.unwrap_or_default()))),
         Classified::Control(control) => panic!("{control:?}"),
@@ -145,4 +152,27 @@ fn what_stands_for_none_and_what_may_be_absent_is_none() {
     let (record, error) = read(&row(&[("320102198706300056", " 11111 ")]));
     assert_eq!(error, None);
     assert!(record.is_some_and(|record| record.identity.document.is_none()));
+}
+
+#[test]
+fn a_sample_shows_what_the_mapping_does_not_fit() {
+    let dialects = dialects();
+    let table = dialects.find(source("public-security.3201"), "t").expect("a table");
+    let mut survey = Survey::default();
+    assert!(survey.result(table).is_good(), "an empty topic shows nothing");
+    for changed in [
+        &[(",\"a\":\"xLPCtw==\"", ",\"added\":1")][..],
+        &[(",\"a\":\"xLPCtw==\"", ""), ("\"s\":\"1\"", "\"s\":\"7\"")],
+        &[(",\"a\":\"xLPCtw==\"", ""), (",\"p\":null", "")],
+    ] {
+        survey.note(&dialects, table, &message(&row(changed)));
+    }
+    let found = survey.result(table);
+    assert!(!found.is_good());
+    assert_eq!(
+        (found.rows, found.never_seen, found.unmapped),
+        (3, vec!["a".to_owned()], vec!["added".to_owned()])
+    );
+    assert_eq!(found.codes, ["s=7"]);
+    assert_eq!(found.unread, ["absent-column a: 2", "unknown-code s: 1"]);
 }
