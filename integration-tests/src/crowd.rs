@@ -149,8 +149,12 @@ pub fn message(at: usize, names: Names) -> anyhow::Result<Message> {
         "aae140": format!("{}0", SCHEMES[at % 4]),
         "aac031": "1",
         "aae030": 19_723,
+        "aae031": null,
         "aac049": 202_401,
         "aae003": 202_502,
+        "aaz288": null,
+        "aaz289": null,
+        "aab001": null,
         "aab301": PLACES[at / 4 % 4].to_string(),
     });
     let key = serde_json::to_vec(&key)?;
