@@ -133,9 +133,10 @@ impl Dialects {
     /// What is said of a source's table: by the dialect that names the city if it names the table, else by the default one. A name is
     /// looked for as it is, then without regard to the case of its letters, which engines fold each in their own way (`AC02` is `ac02`).
     pub fn use_of(&self, source: Source, table: &str) -> TableUse<'_> {
-        let of_city = self.cities.get(&source).and_then(|scope| scope.use_of(table));
-        let of_any = || self.defaults.get(&source.agency)?.use_of(table);
-        of_city.or_else(of_any).unwrap_or(TableUse::Undeclared)
+        let scopes = [self.cities.get(&source), self.defaults.get(&source.agency)];
+        let as_it_is = scopes.iter().flatten().find_map(|scope| scope.use_of_exactly(table));
+        let in_any_case = || scopes.iter().flatten().find_map(|scope| scope.use_in_any_case(table));
+        as_it_is.or_else(in_any_case).unwrap_or(TableUse::Undeclared)
     }
 
     /// The mapping of a source's table; `None` when none maps it, see [`Dialects::use_of`].
@@ -149,7 +150,7 @@ impl Dialects {
     /// Every table that is mapped for a source, by name.
     pub fn tables(&self, source: Source) -> impl Iterator<Item = &Table> {
         let of_city = self.cities.get(&source);
-        let hidden = |name: &str| of_city.is_some_and(|scope| scope.use_of(name).is_some());
+        let hidden = |name: &str| of_city.is_some_and(|scope| scope.use_of_exactly(name).is_some());
         let of_any = self
             .defaults
             .get(&source.agency)

@@ -124,6 +124,15 @@ pub(super) fn instant_of_text(text: &str) -> Option<Timestamp> {
     limits::instant(time.timestamp_millis())
 }
 
+/// The day in China of ISO 8601 text with its zone, by the clocks of its time: there was summer time in the 1940s and from 1986 to 1991, and
+/// local mean time before 1901, so that midnight, which is how a date becomes an instant, was not always at 16:00 UTC.
+pub(super) fn day_of_instant_text(text: &str) -> Option<Day> {
+    let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+    limits::instant(time.timestamp_millis())?;
+    let date = time.with_timezone(&chrono_tz::Asia::Shanghai).date_naive();
+    limits::day(date.signed_duration_since(chrono::NaiveDate::default()).num_days())
+}
+
 /// `yyyymm` or `yyyy-mm` as a number.
 pub(super) fn year_month(text: &str) -> Option<i32> {
     let digits = |text: &str| {
@@ -177,6 +186,21 @@ mod tests {
         );
         for none in ["2026-10-01 08:30:15", "0000-01-01T00:00:00Z", "+10000-01-01T00:00:00Z"] {
             assert_eq!(instant_of_text(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn midnight_is_where_the_clocks_of_the_time_had_it() {
+        for (text, day) in [
+            ("1988-04-30T15:00:00Z", (1988, 5, 1)),
+            ("1991-07-31T15:00:00Z", (1991, 8, 1)),
+            ("1986-05-03T16:00:00Z", (1986, 5, 4)),
+            ("1995-06-30T16:00:00Z", (1995, 7, 1)),
+            ("1940-06-30T15:00:00Z", (1940, 7, 1)),
+            ("1900-06-14T15:54:17Z", (1900, 6, 15)),
+            ("1988-05-01T00:00:00+09:00", (1988, 5, 1)),
+        ] {
+            assert_eq!(day_of_instant_text(text), Day::from_ymd(day.0, day.1, day.2), "{text}");
         }
     }
 

@@ -20,6 +20,14 @@ impl Ignored {
         })
     }
 
+    /// As it is written.
+    fn fits_exactly(&self, table: &str) -> bool {
+        match self.written.strip_suffix('*') {
+            None => self.written == table,
+            Some(prefix) => table.starts_with(prefix),
+        }
+    }
+
     /// Without regard to case, as engines fold names each in their own way.
     pub(super) fn fits(&self, table: &str) -> bool {
         match self.written.strip_suffix('*') {
@@ -50,26 +58,20 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// The table of this name, else the first that differs from it in case only.
-    pub(super) fn find(&self, name: &str) -> Option<&Table> {
-        self.tables.get(name).or_else(|| {
-            let alike = self
-                .tables
-                .values()
-                .filter(|table| table.name.as_str().eq_ignore_ascii_case(name));
-            alike.min_by(|one, two| one.name.cmp(&two.name))
-        })
+    /// What is said of a table of just this name; `None` when nothing is.
+    pub(super) fn use_of_exactly(&self, name: &str) -> Option<TableUse<'_>> {
+        let is_ignored = || self.ignored.iter().any(|ignored| ignored.fits_exactly(name));
+        let mapped = self.tables.get(name).map(TableUse::Mapped);
+        mapped.or_else(|| is_ignored().then_some(TableUse::Ignored))
     }
 
-    /// `None` when nothing is said of the table.
-    pub(super) fn use_of(&self, name: &str) -> Option<TableUse<'_>> {
-        let mapped = self.find(name).map(TableUse::Mapped);
-        mapped.or_else(|| {
-            self.ignored
-                .iter()
-                .any(|ignored| ignored.fits(name))
-                .then_some(TableUse::Ignored)
-        })
+    /// What is said of the first table whose name differs in case only; `None` when nothing is.
+    pub(super) fn use_in_any_case(&self, name: &str) -> Option<TableUse<'_>> {
+        let is_alike = |table: &&Table| table.name.as_str().eq_ignore_ascii_case(name);
+        let is_ignored = || self.ignored.iter().any(|ignored| ignored.fits(name));
+        let alike = self.tables.values().filter(is_alike);
+        let mapped = alike.min_by(|one, two| one.name.cmp(&two.name)).map(TableUse::Mapped);
+        mapped.or_else(|| is_ignored().then_some(TableUse::Ignored))
     }
 
     /// A table that is both mapped and ignored, and how the latter is written.

@@ -178,6 +178,16 @@ fn a_table_is_found_as_it_is_named_then_whatever_its_case() {
             "{spelled}"
         );
     }
+    // What is spelled so in the default dialect is meant, not what the city's spells in another case.
+    let mut dialects = add(HEAD).unwrap();
+    let of_city = HEAD.replace("[\"*\"]", "[\"3207\"]").replace("[tables.t", "[tables.T");
+    dialects.add(Path::new("city.toml"), &of_city).unwrap();
+    let oracle = source("human-resources.3207");
+    let name = |table| dialects.find(oracle, table).map(|table| table.name.as_str());
+    assert_eq!(
+        (name("t"), name("T"), dialects.tables(oracle).count()),
+        (Some("t"), Some("T"), 2)
+    );
 }
 
 #[test]

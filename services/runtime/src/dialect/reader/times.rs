@@ -8,7 +8,6 @@ use super::Reader;
 use crate::debezium::decimal::integer;
 use crate::debezium::{Cell, ErrorClass, NormaliseError};
 use domain::date::{Day, Month, Timestamp};
-use domain::limits;
 use std::borrow::Cow;
 
 /// A day or time that was read.
@@ -38,7 +37,7 @@ impl Reader<'_, '_> {
         let clock = self.time(field, |encoding, text| match encoding {
             Encoding::DateText => calendar::day_of_text(text),
             Encoding::WallClockText => calendar::wall_clock_of_text(text).map(|(day, _)| day),
-            _ => calendar::instant_of_text(text).and_then(|time| limits::day(time.day_in_shanghai().0.into())),
+            _ => calendar::day_of_instant_text(text),
         });
         // A column without zone holds the wall clock: its day is the day, whatever the zone.
         let read = clock.map(|time| {
