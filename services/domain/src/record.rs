@@ -59,6 +59,17 @@ impl Identity {
     }
 }
 
+/// The first day that a row can state of a person who was born on `born`: nobody dies before, while a newborn is insured from the beginning
+/// of the year. What lies earlier contradicts the birth and is no fact.
+#[must_use]
+pub fn earliest_day(born: Day, is_of_death: bool) -> Day {
+    if is_of_death {
+        born
+    } else {
+        Day::from_ymd(born.year(), 1, 1).unwrap_or(born)
+    }
+}
+
 /// A source record (来源记录): the latest reading of one source row, in the terms of the domain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceRecord {

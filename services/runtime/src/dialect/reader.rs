@@ -18,6 +18,7 @@ use domain::date::Day;
 use domain::division::Division;
 use domain::limits::{self, LONGEST_TEXT};
 use domain::personal::Personal;
+use domain::record::earliest_day;
 use encoding_rs::GB18030;
 use std::borrow::Cow;
 use std::cell::{Cell as Flag, RefCell};
@@ -101,12 +102,13 @@ impl<'t, 'a> Reader<'t, 'a> {
         Ok(None)
     }
 
-    /// A day, unless it contradicts the person's birth, which nothing in a register comes before. A newborn is insured from the beginning
-    /// of the year.
+    /// A day, unless it contradicts the person's birth, see [`earliest_day`].
     fn since_birth(&self, field: Field, day: Option<Day>) -> Option<Day> {
         let is_death = matches!(field, Field::Death | Field::Cremation);
-        let earliest = |born: Day| if is_death { born } else { first_of_year(born) };
-        let contradicts = field != Field::Birth && day.zip(self.born.get()).is_some_and(|(day, born)| day < earliest(born));
+        let contradicts = field != Field::Birth
+            && day
+                .zip(self.born.get())
+                .is_some_and(|(day, born)| day < earliest_day(born, is_death));
         if contradicts {
             let expected = "a day that is not before the person's birth; a value that stands for none is listed under `none`";
             self.flaws
@@ -295,10 +297,6 @@ impl<'t, 'a> Reader<'t, 'a> {
         };
         self.kept(field, read)
     }
-}
-
-fn first_of_year(day: Day) -> Day {
-    Day::from_ymd(day.year(), 1, 1).unwrap_or(day)
 }
 
 /// The number of a bit string (`io.debezium.data.Bits`): its bytes in base64, the lowest first.

@@ -3,11 +3,11 @@
 use super::super::{Classified, Dialects, SourceMessage, Survey, normalise};
 use super::source;
 use crate::debezium::ErrorClass;
-use domain::date::Timestamp;
+use domain::date::{Day, Timestamp};
 use domain::facts::Facts;
 use domain::ids::IdKey;
 use domain::input::Input;
-use domain::record::{Change, SourceRecord};
+use domain::record::{Change, SourceRecord, earliest_day};
 use encoding_rs::GB18030;
 use std::path::Path;
 use std::sync::Arc;
@@ -175,4 +175,11 @@ fn a_sample_shows_what_the_mapping_does_not_fit() {
     );
     assert_eq!(found.codes, ["s=7"]);
     assert_eq!(found.unread, ["absent-column a: 2", "unknown-code s: 1"]);
+}
+
+#[test]
+fn a_newborn_is_insured_from_the_beginning_of_the_year() {
+    let born = Day::from_ymd(2025, 3, 10).expect("a day");
+    assert_eq!(earliest_day(born, true), born);
+    assert_eq!(Some(earliest_day(born, false)), Day::from_ymd(2025, 1, 1));
 }
