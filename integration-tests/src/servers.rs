@@ -4,6 +4,7 @@
 
 mod broker;
 mod database;
+mod deliveries;
 mod processes;
 mod stating;
 mod topics;
@@ -13,11 +14,13 @@ use crate::ground::sources;
 use crate::on_demand::SERVERS;
 use anyhow::{Context, bail, ensure};
 use broker::Broker;
+use deliveries::Deliveries;
 use domain::date::Timestamp;
 use domain::policy::Edition;
 use domain::source::{Agency, Source};
 pub use processes::{Processes, Replica, SERVICES};
 use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::message::{Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use runtime::kafka::topics::PERSON_RECORDS;
@@ -51,7 +54,7 @@ pub struct Servers {
     partitions: u16,
     /// Partitions of topics that have grown since.
     grown: BTreeMap<String, u16>,
-    producer: BaseProducer,
+    producer: BaseProducer<Deliveries>,
     /// The services.
     pub services: Processes,
     /// The database of this run.
@@ -132,6 +135,8 @@ impl Servers {
     /// # Errors
     /// When the broker does not.
     pub(crate) async fn grow(&mut self, source: Source, tables: &BTreeSet<String>, by: u16) -> anyhow::Result<()> {
+        // A producer that goes drops what it has not delivered.
+        self.flush()?;
         for table in tables {
             let topic = topic_of(source, table);
             let partitions = self.partitions_of(&topic) + by;
@@ -186,6 +191,15 @@ impl Servers {
                 .map(|(source, table)| (topic_of(*source, table), self.partitions)),
         );
         broker.make(&topics).await?;
+        self.begin_services().await
+    }
+
+    /// Starts the services beside whatever topics there are.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub async fn begin_services(&mut self) -> anyhow::Result<()> {
+        let broker = Broker::new(&self.kafka)?;
         let (normalisers, others) = SERVICES.split_at(3);
         self.services.begin(normalisers)?;
         // Where services start is the launcher's choice: here the topic they make stands before the rest subscribes to it.
@@ -218,7 +232,8 @@ impl Servers {
     /// # Errors
     /// When it does not take it.
     pub fn flush(&self) -> anyhow::Result<()> {
-        Ok(self.producer.flush(PATIENCE)?)
+        self.producer.flush(PATIENCE)?;
+        self.producer.context().check()
     }
 
     /// End offsets of a source topic.
@@ -260,6 +275,7 @@ impl Servers {
     /// # Errors
     /// When the broker does not answer.
     pub async fn make_anew(&mut self, topic: &str, partitions: u16, messages: &[OwnedMessage]) -> anyhow::Result<()> {
+        self.flush()?;
         Broker::new(&self.kafka)?.make_anew(topic, partitions).await?;
         // The old one knows the topic that is gone.
         self.producer = producer(&self.kafka)?;
@@ -297,12 +313,13 @@ fn private() -> Option<PathBuf> {
     std::env::var_os(PRIVATE).map(PathBuf::from)
 }
 
-fn producer(kafka: &str) -> anyhow::Result<BaseProducer> {
-    Ok(ClientConfig::new()
+fn producer(kafka: &str) -> anyhow::Result<BaseProducer<Deliveries>> {
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", kafka)
         .set("enable.idempotence", "true")
         // More under way can lose a refused first message to a new partition.
         .set("max.in.flight.requests.per.connection", "1")
-        .set("linger.ms", "1")
-        .create()?)
+        .set("linger.ms", "1");
+    Ok(BaseProducer::from_config_and_context(&config, Deliveries::default())?)
 }

@@ -42,11 +42,9 @@ pub(crate) async fn come(crew: &mut Crew<'_>) -> anyhow::Result<()> {
             if missing.is_empty() {
                 return Ok(());
             }
-            ensure!(
-                Instant::now() < deadline,
-                "{} sources are not complete after {PATIENCE:?}: {missing:?}",
-                missing.len()
-            );
+            if Instant::now() >= deadline {
+                bail!("not complete after {PATIENCE:?}: {}", crew.servers.why(&missing).await?);
+            }
             crew.wait(Duration::from_millis(100)).await?;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use anyhow::{bail, ensure};
+use domain::source::{Agency, Source};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -9,19 +10,21 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedMessage;
 use rdkafka::{Offset, TopicPartitionList};
-use runtime::kafka::topics::{FINDINGS, PERSON_RECORDS, PERSON_REGISTRY};
+use runtime::kafka::topics::{FINDINGS, PERSON_RECORDS, PERSON_REGISTRY, normaliser_group};
 use runtime::kafka::trouble::is_transient;
 use std::time::{Duration, Instant};
 
 /// How long the broker may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// A topic that Canbao, or a source of its, makes.
+/// A topic that Canbao, or a source of its, makes, or the source's connector.
 fn is_ours(name: &str) -> bool {
+    let of_source = |agency: Agency| name.split_once('.').is_some_and(|(first, _)| first == agency.as_str());
     [PERSON_RECORDS, FINDINGS, PERSON_REGISTRY, "publisher.positions"].contains(&name)
-        || name.starts_with("alerts.")
-        || name.contains(".public.")
-        || name.strip_suffix(".dlq").is_some()
+        || ["alerts.", "connect.", "__debezium-"]
+            .iter()
+            .any(|start| name.starts_with(start))
+        || Agency::ALL.into_iter().any(of_source)
 }
 
 /// Somebody who administers the broker.
@@ -117,6 +120,24 @@ impl Broker {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// How the group of a source's normaliser stands.
+    pub(super) fn standing(&self, source: Source) -> anyhow::Result<String> {
+        let group = normaliser_group(source);
+        let list = self.admin.inner().fetch_group_list(Some(&group), ANSWER)?;
+        let standing = list.groups().iter().map(|group| {
+            let members = group
+                .members()
+                .iter()
+                .map(|member| member.assignment().map_or(0, <[u8]>::len));
+            format!(
+                "group {}, its members with so many bytes of assignment: {:?}",
+                group.state(),
+                members.collect::<Vec<_>>()
+            )
+        });
+        Ok(standing.collect::<Vec<_>>().join(", "))
     }
 
     fn groups(&self) -> anyhow::Result<Vec<String>> {

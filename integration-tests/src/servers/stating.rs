@@ -1,5 +1,6 @@
 //! What the clock and operators state, and what sources say of themselves: made, and waited for.
 
+use super::broker::Broker;
 use super::topics::{completeness_row, now};
 use super::{PATIENCE, Servers, TOLERANCE, sources, topic_of};
 use crate::encode::envelope;
@@ -71,7 +72,9 @@ impl Servers {
                 return Ok(());
             }
             self.services.check_alive()?;
-            ensure!(Instant::now() < deadline, "not complete after {PATIENCE:?}: {missing:?}");
+            if Instant::now() >= deadline {
+                bail!("not complete after {PATIENCE:?}: {}", self.why(&missing).await?);
+            }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
@@ -91,6 +94,25 @@ impl Servers {
             self.producer.send(record).map_err(|(error, _)| error)?;
         }
         Ok(Timestamp(time.0 - TOLERANCE))
+    }
+
+    /// What the clock says that sources wait for, and how the groups of their normalisers stand.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn why(&self, sources: &[Source]) -> anyhow::Result<String> {
+        let mut lines = Vec::new();
+        for source in sources {
+            let waits: Option<Option<String>> =
+                sqlx::query_scalar("select waits from store.completeness where agency = $1 and city = $2")
+                    .bind(i16::from(source.agency.code()))
+                    .bind(source.city.code() as i16)
+                    .fetch_optional(&self.pool)
+                    .await?;
+            let waits = waits.flatten().unwrap_or_else(|| "the clock says nothing".to_owned());
+            lines.push(format!("{source}: {waits}; {}", Broker::new(&self.kafka)?.standing(*source)?));
+        }
+        Ok(lines.join("; "))
     }
 
     /// Sources, but the silent ones, of which some shard has not heard yet that they are complete up to a time.
