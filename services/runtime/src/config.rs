@@ -87,7 +87,8 @@ pub struct Settings {
     pub log: String,
     /// Form of log lines.
     pub log_format: LogFormat,
-    /// Seconds a service may take to drain after SIGTERM before it exits by itself.
+    /// Seconds a service may take to drain after SIGTERM before it exits by itself. Longer than a question to a group in a rebalance, which
+    /// the brokers answer when that is over, and leaving it: 10 s and 3 s.
     pub drain_seconds: u32,
     /// Regions (cities) this process serves.
     pub regions: Regions,
@@ -116,7 +117,7 @@ impl Default for Settings {
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             log: "info".into(),
             log_format: LogFormat::Text,
-            drain_seconds: 10,
+            drain_seconds: 20,
             regions: Regions::default(),
             topics: TopicSettings::default(),
             normaliser: NormaliserSettings::default(),
