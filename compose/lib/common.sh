@@ -168,12 +168,14 @@ http_status() { # PORT PATH: the status code that this machine's server answers,
         read -r _ code _ <&3 && printf "%s" "$code"' probe "$1" "$2" 2>/dev/null
 }
 
-readiness() { # PORT: what /readyz says, a line for each problem, or nothing when it does not answer
+http_body() { # PORT PATH: what this machine's server answers, or nothing
     # shellcheck disable=SC2016 # expanded by the inner shell
     timeout 1.5 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
-        printf "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&3 && cat <&3' probe "$1" 2>/dev/null |
+        printf "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" "$2" >&3 && cat <&3' probe "$1" "$2" 2>/dev/null |
         sed '1,/^\r*$/d'
 }
+
+readiness() { http_body "$1" /readyz; } # PORT: a line for each problem, or nothing when it does not answer
 
 ready() { [[ $(http_status "$1" /readyz) == 200 ]]; } # PORT
 

@@ -51,6 +51,22 @@ need_maven() {
     command -v mvn >/dev/null || die "Maven was installed, but there is no mvn on the PATH"
 }
 
+# maven_jars POM FOLDER WHAT: fetches the jars that a pom names when it changed since they were fetched, or when there are none
+maven_jars() {
+    local pom=$1 folder=$2 what=$3 sum log=$STATE/log/maven.log
+    sum=$(sha256sum <"$pom")
+    [[ -f $folder/pom.sha256 && $(<"$folder/pom.sha256") == "$sum" ]] && return
+    need_maven
+    step "fetching $what ($(sed -nE 's/.*<([a-z]+)\.version>(.*)<.*/\1 \2/p' "$pom" | paste -sd ,)) with Maven"
+    rm -rf "$folder.new" && mkdir -p "$folder.new"
+    if ! mvn -B -ntp -f "$pom" dependency:copy-dependencies -DoutputDirectory="$folder.new" >"$log" 2>&1; then
+        grep -E '^\[?.*ERROR' "$log" | head -n 8 >&2
+        die "Maven could not fetch $what (the whole output: $log)"
+    fi
+    printf '%s\n' "$sum" >"$folder.new/pom.sha256"
+    rm -rf "$folder" && mv "$folder.new" "$folder"
+}
+
 # find_postgres [MAJOR]: sets PG_BIN to the newest server's programs, or to those of MAJOR.
 find_postgres() {
     local bin

@@ -6,19 +6,8 @@ KAFKA_LIB=$ROOT/.local/kafka/lib
 # Seconds until it answers; after a crash it checks its logs first, which takes a while on a busy machine.
 KAFKA_PATIENCE=300
 
-kafka_resolve() { # fetches the jars when the pom changed since they were fetched, or when there are none
-    local sum new=$KAFKA_LIB.new log=$STATE/log/maven.log
-    sum=$(sha256sum <"$ROOT/compose/kafka/pom.xml")
-    [[ -f $KAFKA_LIB/pom.sha256 && $(<"$KAFKA_LIB/pom.sha256") == "$sum" ]] && return
-    need_maven
-    step "fetching Apache Kafka ($(sed -n 's/.*<kafka.version>\(.*\)<.*/\1/p' "$ROOT/compose/kafka/pom.xml")) with Maven"
-    rm -rf "$new" && mkdir -p "$new"
-    if ! mvn -B -ntp -f "$ROOT/compose/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$new" >"$log" 2>&1; then
-        grep -E '^\[?.*ERROR' "$log" | head -n 8 >&2
-        die "Maven could not fetch Apache Kafka (the whole output: $log)"
-    fi
-    printf '%s\n' "$sum" >"$new/pom.sha256"
-    rm -rf "$KAFKA_LIB" && mv "$new" "$KAFKA_LIB"
+kafka_resolve() {
+    maven_jars "$ROOT/compose/kafka/pom.xml" "$KAFKA_LIB" "Apache Kafka"
 }
 
 kafka_java() { # CLASS ARGUMENT...: what Kafka is started with

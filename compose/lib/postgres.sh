@@ -75,7 +75,8 @@ postgres_start() { # returns once it takes connections and has the database; the
     step "starting PostgreSQL"
     keep_port postgres
     postgres_spawn "$PG_BIN/postgres" -D "$data" -c "config_file=$data/canbao.conf" -c listen_addresses=127.0.0.1 \
-        -c "port=$(port_of postgres)" -c "shared_buffers=$(quarter_of_memory)MB" -c "unix_socket_directories=$sockets"
+        -c "port=$(port_of postgres)" -c "shared_buffers=$(quarter_of_memory)MB" -c "unix_socket_directories=$sockets" \
+        ${POSTGRES_OPTIONS[@]+"${POSTGRES_OPTIONS[@]}"}
     wait_until postgres "$POSTGRES_PATIENCE" postgres_accepts
     [[ $(postgres_psql -d postgres -c "select 1 from pg_database where datname = 'canbao'") == 1 ]] ||
         postgres_psql -d postgres -c 'create database canbao' || die "cannot create the database canbao"

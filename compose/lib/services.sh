@@ -91,6 +91,17 @@ health_of() {
         kafka) if kafka_answers; then echo "answers$again"; else echo "does not answer$again"; return 1; fi ;;
         postgres) if postgres_answers; then echo "answers$again"; else echo "does not answer$again"; return 1; fi ;;
         simulator) echo "running" ;;
+        mariadb) if mariadb_accepts; then echo "answers$again"; else echo "does not answer$again"; return 1; fi ;;
+        connect)
+            # A connector whose task has failed stands still until somebody mends the cause.
+            problems=$(connect_problems)
+            if [[ $problems ]]; then
+                echo "not well$again"
+                echo "$problems"
+                return 1
+            fi
+            echo "running$again"
+            ;;
         go-live) cat "$STATE/run/go-live.waits" 2>/dev/null || echo "asks whether it can" ;;
         *)
             problems=$(readiness "$(port_of "$name")")
@@ -105,18 +116,19 @@ health_of() {
     esac
 }
 
-# One line each, and what is wrong below it; fails when one of the servers or services is not well. All are asked at once: one that does
-# not answer costs two seconds, not each of them.
+# print_status [NAME...]: one line each, and what is wrong below it; fails when one of the servers or services is not well. All are asked
+# at once: one that does not answer costs two seconds, not each of them.
 print_status() {
-    local name pid health failed=0 port asked asking=()
+    local name pid health failed=0 port asked asking=() names=("$@")
+    ((${#names[@]})) || names=(kafka postgres "${SERVICES[@]}" "${JOBS[@]}")
     asked=$(mktemp -d) || return 1
-    for name in kafka postgres "${SERVICES[@]}" "${JOBS[@]}"; do
+    for name in "${names[@]}"; do
         (health_of "$name" >"$asked/$name" || touch "$asked/$name.ill") 9>&- &
         asking+=($!)
     done
     wait "${asking[@]}" # not for everything: what `up` has started goes on
-    printf '%-16s %-8s %-6s %-38s %s\n' NAME PID PORT HEALTH LOG
-    for name in kafka postgres "${SERVICES[@]}" "${JOBS[@]}"; do
+    (($#)) || printf '%-16s %-8s %-6s %-38s %s\n' NAME PID PORT HEALTH LOG
+    for name in "${names[@]}"; do
         if [[ $name == kafka ]] && ! own_kafka || [[ $name == postgres ]] && ! own_postgres; then
             printf '%-16s %-8s %-6s %s\n' "$name" - - "not ours: from the environment"
             continue

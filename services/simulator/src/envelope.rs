@@ -44,10 +44,6 @@ struct Topic {
 
 /// A connector on the database of one agency in one city.
 pub(crate) struct Connector {
-    /// The agency.
-    pub(crate) agency: Agency,
-    /// The city's four digits.
-    pub(crate) city: u16,
     name: String,
     database: &'static str,
     topics: Vec<(Table, Topic)>,
@@ -90,8 +86,6 @@ impl Connector {
         // A later run writes later positions: one byte of log per millisecond is less than any real system writes.
         let lsn = (snapshot_us / 1000) as u64;
         Self {
-            agency,
-            city,
             topics: topics.collect(),
             name,
             database: match agency {

@@ -3,8 +3,9 @@
 //!
 //! Nobody here is real. Everything follows from (seed, residents, day): [`world`] makes persons block by block, [`history`] the rows
 //! that stand in the agencies' tables before the first change, [`life`] and [`live`] what happens then, [`view`] what agencies get
-//! wrong, [`tables`] the columns, [`envelope`] the messages. The truth goes to a file for scoring ([`truth`]).
+//! wrong, [`tables`] the columns, [`envelope`] the messages. A source may have a [`database`] instead, which a real connector reads. The truth goes to a file for scoring ([`truth`]).
 
+mod database;
 mod dossier;
 mod employer;
 mod envelope;
@@ -18,10 +19,13 @@ mod names;
 mod publish;
 mod random;
 mod run;
+mod sql;
 mod tables;
 mod truth;
 mod view;
 mod world;
 
+pub use database::SourceDatabase;
 pub use run::{Args, Cities, Recorded, record, run};
+pub use sql::System;
 pub use view::Rates;

@@ -1,28 +1,32 @@
 //! The run: snapshot, then changes until told to stop.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use domain::date::{Day, Timestamp};
 use domain::division::City;
+use domain::source::Agency;
 use indicatif::{ProgressBar, ProgressStyle};
 use rdkafka::ClientConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::database::{Database, SourceDatabase};
 use crate::envelope::{Message, Sink};
 use crate::live::Live;
 use crate::publish::{self, Kafka};
+use crate::sql::{self, System};
 use crate::truth::Truth;
 use crate::view::Rates;
 use crate::world::World;
 
 mod sources;
 
-use sources::Sources;
+use sources::{Databases, Sources};
 
 /// What to simulate.
 #[derive(Debug, Clone, clap::Parser)]
@@ -58,6 +62,12 @@ pub struct Args {
     /// Publish the sources of these cities only: all, or four digits each, comma-separated
     #[arg(long, default_value = "all")]
     pub cities: Cities,
+    /// Write a source's rows into its own database, whose tables are there already, instead of its topics; may be given several times
+    #[arg(long = "database", value_name = "AGENCY.CITY=URL")]
+    pub databases: Vec<SourceDatabase>,
+    /// Print the statements that make the agencies' tables in this system, and do nothing else
+    #[arg(long, value_name = "SYSTEM", value_enum)]
+    pub print_tables: Option<System>,
     /// Write every message with its schema, as converters with schemas.enable=true do
     #[arg(long)]
     pub with_schema: bool,
@@ -212,7 +222,7 @@ pub fn record(args: &Args) -> anyhow::Result<Vec<Recorded>> {
         World::new(args.seed, args.residents, today),
         Rates::default().scaled(args.dirt),
     );
-    let (mut sources, mut record) = (Sources::new(args, now_us()), Record::default());
+    let (mut sources, mut record) = (Sources::new(args, Databases::new(), now_us()), Record::default());
     sources.snapshot(&world, &rates, &mut record, None, &AtomicBool::new(false))?;
     let mut live = Live::new(&world, &rates);
     while live.rows() < args.changes.unwrap_or(0) {
@@ -227,13 +237,26 @@ pub fn record(args: &Args) -> anyhow::Result<Vec<Recorded>> {
 /// # Errors
 /// When Kafka cannot be reached or refuses messages, or the truth cannot be written.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let topics = Sources::new(&args, now_us()).topics(args.partitions);
-    ensure!(!topics.is_empty(), "no city is left to publish");
-    publish::create_topics(&args.broker, &topics).await?;
+    if let Some(system) = args.print_tables {
+        let mut out = std::io::stdout().lock();
+        for agency in Agency::ALL {
+            writeln!(out, "-- {agency}\n\n{}", sql::tables_of(agency, system))?;
+        }
+        return Ok(());
+    }
+    let mut databases = Databases::new();
+    for of in &args.databases {
+        databases.insert((of.source.agency, of.source.city.code()), Database::open(of).await?);
+    }
+    let sources = Sources::new(&args, databases, now_us());
+    if let Some(of) = args.databases.iter().find(|of| !sources.contains(of.source)) {
+        anyhow::bail!("--database {}: this source is not simulated; see --cities", of.source);
+    }
+    publish::create_topics(&args.broker, &sources.topics(args.partitions)).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let noticed = stop.clone();
-    let mut work = tokio::task::spawn_blocking(move || publish_all(&args, &noticed));
+    let mut work = tokio::task::spawn_blocking(move || publish_all(&args, sources, &noticed));
     loop {
         tokio::select! {
             done = &mut work => return done.context("the simulation broke off")?,
@@ -243,11 +266,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-fn publish_all(args: &Args, stop: &AtomicBool) -> anyhow::Result<()> {
+fn publish_all(args: &Args, mut sources: Sources, stop: &AtomicBool) -> anyhow::Result<()> {
     let today = args.today.unwrap_or_else(today);
     let world = World::new(args.seed, args.residents, today);
     let rates = Rates::default().scaled(args.dirt);
-    let mut sources = Sources::new(args, now_us());
     let mut kafka = Kafka::new(&args.broker)?;
     let mut truth = args.truth.as_deref().map(Truth::create).transpose()?;
     let mut live = Live::new(&world, &rates);

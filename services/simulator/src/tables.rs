@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use domain::source::Agency;
 
 use crate::json::{self, Column};
+use crate::sql::{ColumnOf, SqlColumn};
 
 mod civil_affairs;
 mod human_resources;
@@ -61,6 +62,27 @@ macro_rules! table {
                 )
             }
 
+            fn columns() -> Vec<$crate::sql::ColumnOf> {
+                vec![$($crate::sql::ColumnOf {
+                    name: stringify!($column),
+                    kind: <$type as $crate::sql::SqlColumn>::TYPE,
+                    nullable: <$type as $crate::sql::SqlColumn>::NULLABLE,
+                    meaning: $meaning,
+                },)*]
+            }
+
+            fn key_column() -> &'static str {
+                stringify!($key)
+            }
+
+            fn literals(&self) -> Vec<String> {
+                vec![$($crate::tables::literal(&self.$column),)*]
+            }
+
+            fn key_literal(&self) -> String {
+                $crate::tables::literal(&self.$key)
+            }
+
             $(
                 fn person(&mut self) -> Option<$crate::tables::PersonColumns<'_>> {
                     Some($crate::tables::PersonColumns { number: &mut self.$number, name: &mut self.$name })
@@ -90,6 +112,14 @@ pub(crate) trait TableRow {
     fn write_key(&self, out: &mut Vec<u8>);
     /// The Kafka Connect schemas of the columns, and of the key.
     fn schema() -> (Vec<String>, String);
+    /// The columns, as a database has them.
+    fn columns() -> Vec<ColumnOf>;
+    /// The name of the key column.
+    fn key_column() -> &'static str;
+    /// All columns as SQL literals.
+    fn literals(&self) -> Vec<String>;
+    /// The key column as an SQL literal.
+    fn key_literal(&self) -> String;
     /// The columns that name the person; `None` for rows about other things.
     fn person(&mut self) -> Option<PersonColumns<'_>> {
         None
@@ -100,6 +130,13 @@ pub(crate) trait TableRow {
 fn field_schema<C: Column>(name: &str) -> String {
     let (kind, optional, logical) = (C::TYPE, C::OPTIONAL, C::LOGICAL);
     format!(r#"{{"type":"{kind}","optional":{optional},{logical}"field":"{name}"}}"#)
+}
+
+/// A column's value as an SQL literal.
+fn literal(column: &impl SqlColumn) -> String {
+    let mut out = String::new();
+    column.literal(&mut out);
+    out
 }
 
 macro_rules! rows {
@@ -122,6 +159,16 @@ macro_rules! rows {
             pub(crate) fn schema(self) -> (Vec<String>, String) {
                 match self { $(Self::$row => <$row as TableRow>::schema(),)* }
             }
+
+            /// Its columns, as a database has them.
+            pub(crate) fn columns(self) -> Vec<ColumnOf> {
+                match self { $(Self::$row => <$row as TableRow>::columns(),)* }
+            }
+
+            /// The name of its key column.
+            pub(crate) fn key_column(self) -> &'static str {
+                match self { $(Self::$row => <$row as TableRow>::key_column(),)* }
+            }
         }
 
         /// A row of any table. Personal: has no `Debug`.
@@ -142,6 +189,16 @@ macro_rules! rows {
             /// Writes the key column as a JSON object.
             pub(crate) fn write_key(&self, out: &mut Vec<u8>) {
                 match self { $(Self::$row(row) => row.write_key(out),)* }
+            }
+
+            /// All columns as SQL literals.
+            pub(crate) fn literals(&self) -> Vec<String> {
+                match self { $(Self::$row(row) => row.literals(),)* }
+            }
+
+            /// The key column as an SQL literal.
+            pub(crate) fn key_literal(&self) -> String {
+                match self { $(Self::$row(row) => row.key_literal(),)* }
             }
 
             /// The columns that name the person.

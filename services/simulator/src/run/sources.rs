@@ -7,6 +7,7 @@ use domain::date::Day;
 use domain::source::Agency;
 
 use super::{Args, now_us, progress};
+use crate::database::Database;
 use crate::dossier::Change;
 use crate::envelope::{Connector, Sink};
 use crate::geography::PROVINCE;
@@ -18,12 +19,25 @@ use crate::truth::Truth;
 use crate::view::Rates;
 use crate::world::World;
 
+/// The databases of sources that have one.
+pub(super) type Databases = BTreeMap<(Agency, u16), Database>;
+
 /// Blocks between two movements of the progress bar.
 const BLOCKS_PER_TICK: u64 = 256;
 
-/// A source: its connector and what its database counts.
+/// Where the rows of a source go.
+enum Outlet {
+    /// To its topics, as a connector would publish them.
+    Topics(Box<Connector>),
+    /// To its database, which a connector reads.
+    Tables(Database),
+}
+
+/// A source: where its rows go, and what its database counts.
 struct Source {
-    connector: Connector,
+    agency: Agency,
+    city: u16,
+    outlet: Outlet,
     /// Rows loaded since the last batch.
     rows: i32,
     /// Batches so far.
@@ -36,17 +50,22 @@ struct Source {
 pub(super) struct Sources(BTreeMap<(Agency, u16), Source>);
 
 impl Sources {
-    /// The sources of the chosen cities; the provincial level has human resources only.
-    pub(super) fn new(args: &Args, now_us: i64) -> Self {
+    /// The sources of the chosen cities; the provincial level has human resources only. Some have databases.
+    pub(super) fn new(args: &Args, mut databases: Databases, now_us: i64) -> Self {
         let mut sources = BTreeMap::new();
         for city in args.cities.codes() {
             for agency in Agency::ALL {
                 if *city != PROVINCE || agency == Agency::HumanResources {
-                    let connector = Connector::new(agency, *city, args.with_schema, now_us);
+                    let outlet = match databases.remove(&(agency, *city)) {
+                        Some(database) => Outlet::Tables(database),
+                        None => Outlet::Topics(Box::new(Connector::new(agency, *city, args.with_schema, now_us))),
+                    };
                     sources.insert(
                         (agency, *city),
                         Source {
-                            connector,
+                            agency,
+                            city: *city,
+                            outlet,
                             rows: 0,
                             batches: 0,
                             beat: None,
@@ -58,10 +77,19 @@ impl Sources {
         Self(sources)
     }
 
+    /// Whether a source is among them.
+    pub(super) fn contains(&self, source: domain::source::Source) -> bool {
+        self.0.contains_key(&(source.agency, source.city.code()))
+    }
+
     /// All topics with their partitions; control tables have one key and need one partition.
     pub(super) fn topics(&self, partitions: i32) -> Vec<(String, i32)> {
-        let topics = self.0.values().flat_map(|source| source.connector.topics());
-        topics
+        let connectors = self.0.values().filter_map(|source| match &source.outlet {
+            Outlet::Topics(connector) => Some(connector),
+            Outlet::Tables(_) => None,
+        });
+        connectors
+            .flat_map(|connector| connector.topics())
             .map(|(name, table)| (name.to_owned(), if table.is_control() { 1 } else { partitions }))
             .collect()
     }
@@ -105,7 +133,10 @@ impl Sources {
         let now = now_us();
         for source in self.0.values_mut() {
             let control = source.control(world.today, now);
-            source.connector.finish_snapshot(&control, now, sink)?;
+            match &mut source.outlet {
+                Outlet::Topics(connector) => connector.finish_snapshot(&control, now, sink)?,
+                Outlet::Tables(database) => database.finish_load(&control)?,
+            }
         }
         bar.finish_and_clear();
         Ok(true)
@@ -115,7 +146,10 @@ impl Sources {
         match self.0.get_mut(&(row.agency(), city)) {
             Some(source) => {
                 source.rows = source.rows.saturating_add(1);
-                source.connector.snapshot(row, now_us, sink)
+                match &mut source.outlet {
+                    Outlet::Topics(connector) => connector.snapshot(row, now_us, sink),
+                    Outlet::Tables(database) => database.load(row),
+                }
             }
             None => Ok(()),
         }
@@ -137,7 +171,10 @@ impl Sources {
         for (source, changes) in transactions {
             if let Some(source) = self.0.get_mut(&source) {
                 source.rows = source.rows.saturating_add(changes.len() as i32);
-                source.connector.transaction(&changes, step.repeated, now_us, sink)?;
+                match &mut source.outlet {
+                    Outlet::Topics(connector) => connector.transaction(&changes, step.repeated, now_us, sink)?,
+                    Outlet::Tables(database) => database.transaction(&changes)?,
+                }
             }
         }
         Ok(())
@@ -145,47 +182,47 @@ impl Sources {
 
     /// Writes the heartbeat of every system of record.
     pub(super) fn beat(&mut self, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        for source in self
-            .0
-            .values_mut()
-            .filter(|source| source.connector.agency != Agency::CivilAffairs)
-        {
+        for source in self.0.values_mut().filter(|source| source.agency != Agency::CivilAffairs) {
             let before = Heartbeat { id: 1, ts: source.beat }.into();
             let after = source.control(Day(0), now_us);
             let change = Change {
-                city: source.connector.city,
+                city: source.city,
                 before: Some(before),
                 after: Some(after),
             };
-            source.connector.transaction(&[&change], false, now_us, sink)?;
+            source.state(&change, now_us, sink)?;
         }
         Ok(())
     }
 
     /// Writes a batch into every exchange database of civil affairs.
     pub(super) fn load(&mut self, day: Day, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        for source in self
-            .0
-            .values_mut()
-            .filter(|source| source.connector.agency == Agency::CivilAffairs)
-        {
+        for source in self.0.values_mut().filter(|source| source.agency == Agency::CivilAffairs) {
             let after = source.control(day, now_us);
             let change = Change {
-                city: source.connector.city,
+                city: source.city,
                 before: None,
                 after: Some(after),
             };
-            source.connector.transaction(&[&change], false, now_us, sink)?;
+            source.state(&change, now_us, sink)?;
         }
         Ok(())
     }
 }
 
 impl Source {
+    /// States that the source is complete.
+    fn state(&mut self, change: &Change, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
+        match &mut self.outlet {
+            Outlet::Topics(connector) => connector.transaction(&[change], false, now_us, sink),
+            Outlet::Tables(database) => database.state(&[change]),
+        }
+    }
+
     /// The next row that states the completeness of the source.
     fn control(&mut self, day: Day, now_us: i64) -> Row {
         let now = Some(Zoned(now_us));
-        if self.connector.agency == Agency::CivilAffairs {
+        if self.agency == Agency::CivilAffairs {
             self.batches += 1;
             let rows = std::mem::take(&mut self.rows);
             // Batches of a later run go on above those of an earlier one.
