@@ -63,7 +63,7 @@ async fn one_base_by_both_ways() -> anyhow::Result<String> {
     connectors.remove()?;
     ended?;
     let told: usize = directly.lines.iter().filter(|line| line.starts_with("alert ")).count();
-    ensure!(told > 0, "nothing was told: {} residents are too few", residents);
+    ensure!(told > 0, "nothing was told: {residents} residents are too few");
     compare(&directly, &connected)?;
     Ok(format!(
         "{} lines of two bases are the same, {told} of them alerts",

@@ -152,8 +152,8 @@ impl Session {
     async fn execute(&mut self, statements: String) -> anyhow::Result<()> {
         let statements = sqlx::raw_sql(AssertSqlSafe(statements));
         match self {
-            Self::Postgres(session) => drop(statements.execute(&mut **session).await?),
-            Self::MariaDb(session) => drop(statements.execute(&mut **session).await?),
+            Self::Postgres(session) => statements.execute(&mut **session).await.map(|_| ())?,
+            Self::MariaDb(session) => statements.execute(&mut **session).await.map(|_| ())?,
         }
         Ok(())
     }
