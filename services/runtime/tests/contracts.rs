@@ -127,6 +127,7 @@ fn describe_change(change: &Change) -> String {
     let what = match change {
         Change::Upsert(_) => "upsert",
         Change::Delete(_) => "delete",
+        Change::Unread(_) => "unread",
     };
     let mut text = format!(
         "  {what} {} of {source}/{} at {}:{} mapping {} shard {}\n",
@@ -145,6 +146,7 @@ fn describe_change(change: &Change) -> String {
             deletion.home.map_or("unknown".into(), |home| home.to_string())
         )
         .expect("a string"),
+        Change::Unread(_) => (),
     }
     text
 }
