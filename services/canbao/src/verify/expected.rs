@@ -2,7 +2,7 @@
 //!
 //! The same row builders serve the registry, so that what is compared is what is stored, column by column.
 
-use super::announced::Open;
+use super::announced::{Open, PersonKey};
 use super::log::SourceLog;
 use super::registry;
 use anyhow::Context;
@@ -11,6 +11,7 @@ use domain::batch::{AWAY, are_apart};
 use domain::date::Day;
 use domain::decision::Rulings;
 use domain::engine::DirectoryEntry;
+use domain::facts::Facts;
 use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
 use domain::input::SnapshotFloor;
 use domain::measure;
@@ -61,6 +62,8 @@ pub(crate) struct Computed {
     pub findings: u64,
     /// Open findings in regions that are live, by person, with their region.
     pub open: Open,
+    /// Persons of whom a row cannot be read: what was told of them may be unsure.
+    pub unreadable: BTreeSet<PersonKey>,
 }
 
 /// Rows on their way into a temporary table.
@@ -197,6 +200,10 @@ impl Computed {
         for person in &described.persons {
             self.persons += 1;
             self.findings += person.findings.len() as u64;
+            let is_unreadable = |member: &Member| matches!(member.record.facts, Facts::Unreadable(_));
+            if person.members.iter().any(is_unreadable) {
+                self.unreadable.insert((shard, anchor, person.id));
+            }
             for measure in measure::measures(measure::flags(person), &person.findings) {
                 *counts.entry((shard, measure::county(person), measure)).or_default() += 1;
             }
