@@ -9,6 +9,7 @@ mod histories;
 mod model;
 mod state;
 mod step;
+mod unread;
 
 use histories::{Ground, History};
 use model::{About, Claims, Hits};
@@ -87,7 +88,7 @@ fn guests_follow_corrections() {
 
 #[test]
 fn unread_versions_in_every_order() {
-    let histories = |ground: &Ground| histories::unread(ground, 4);
+    let histories = |ground: &Ground| unread::of_a_card(ground, 4);
     println!("{}", explore("unread versions", histories, (1, 0), About::Unread));
 }
 
@@ -95,6 +96,6 @@ fn unread_versions_in_every_order() {
 fn guests_of_unread_versions() {
     println!(
         "{}",
-        explore("unread guests", histories::unread_guests, (1, 1), About::UnreadGuests)
+        explore("unread guests", unread::with_guests, (1, 1), About::UnreadGuests)
     );
 }

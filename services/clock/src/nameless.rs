@@ -42,7 +42,7 @@ pub fn is_nameless(
     };
     // Whether a person is known does not depend on the key that ids are made with.
     let read = normalise(dialects, &IdKey::new(1, &[0; 32]), &message);
-    // Of one whose key alone is known that key is not where the base would look for what the snapshot did not show.
+    // A record of which only the key was read counts by its last read version, which the snapshot would remove.
     let is_read = |input: &Input| !matches!(input, Input::Change(Change::Unread(_)));
     !matches!(read, Classified::DeadLetter { inputs, .. } if inputs.iter().any(is_read))
 }

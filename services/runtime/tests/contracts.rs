@@ -140,12 +140,10 @@ fn describe_change(change: &Change) -> String {
     );
     match change {
         Change::Upsert(record) => text += &describe_record(record),
-        Change::Delete(deletion) => writeln!(
-            text,
-            "    home {}",
-            deletion.home.map_or("unknown".into(), |home| home.to_string())
-        )
-        .expect("a string"),
+        Change::Delete(deletion) => {
+            let home = deletion.home.map_or("unknown".into(), |home| home.to_string());
+            writeln!(text, "    home {home}").expect("a string");
+        }
         Change::Unread(_) => (),
     }
     text
