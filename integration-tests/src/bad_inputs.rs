@@ -140,9 +140,11 @@ pub fn classify(rules: &Rules, message: &SourceMessage<'_>) -> anyhow::Result<St
         Classified::Control(control) => format!("{UNDERSTOOD}: {control:?}"),
         Classified::DeadLetter { error, inputs } => {
             inputs.iter().try_for_each(|input| travels(rules, input))?;
+            let is_unread = |input: &Input| matches!(input, Input::Change(Change::Unread(_)));
             let is_unreadable = |input: &Input| matches!(input, Input::Change(Change::Upsert(record)) if matches!(record.facts, Facts::Unreadable(_)));
             let person = match inputs.as_slice() {
                 [] => "",
+                inputs if inputs.iter().any(is_unread) => ", the record is unreadable",
                 inputs if inputs.iter().any(is_unreadable) => ", the person is unreadable",
                 _ => ", the rest of the row holds",
             };
@@ -155,6 +157,7 @@ fn name(input: &Input) -> &'static str {
     match input {
         Input::Change(Change::Upsert(_)) => "record",
         Input::Change(Change::Delete(_)) => "deletion",
+        Input::Change(Change::Unread(_)) => "unread version",
         Input::Entity(_) => "entity",
         Input::Message(_) | Input::Control(_) => "what no source says",
     }

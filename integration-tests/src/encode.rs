@@ -269,6 +269,12 @@ impl Encoder<'_> {
                 self.publish(event, &key, Some(envelope("u", Some(&before), Some(&image))))?;
                 self.rows.insert(key.label.clone(), after);
             }
+            Op::Unreadable => {
+                self.publish(event, &key, Some(Value::from("no event")))?;
+                let after = before.into_iter().flatten().chain(stated).collect();
+                let row = whole(self.table(event)?, after);
+                self.rows.insert(key.label.clone(), row);
+            }
             Op::Delete | Op::DeleteKeyOnly => {
                 let before = before.with_context(|| format!("{} does not exist", key.label))?;
                 let image = if event.op == Op::Delete { &before } else { &key.columns };

@@ -241,7 +241,7 @@ impl Memory {
             let before = self.directory.insert(record, entry);
             assert_eq!(before.is_none(), is_new, "a directory entry is new or known");
             assert!(
-                before.is_none_or(|before| before.version <= entry.version),
+                before.is_none_or(|before| before.version <= entry.version && before.unread <= entry.unread),
                 "a directory entry only rises"
             );
         }

@@ -73,6 +73,8 @@ pub enum Op {
     Delete,
     /// Delete; the event carries the key alone (no replica identity FULL).
     DeleteKeyOnly,
+    /// Written like an update, or an insert where it is not there yet, in a message of which only the key can be read.
+    Unreadable,
     /// An empty message for a key.
     Tombstone,
     /// The primary key changes: a delete of the old row, an insert of the new one.

@@ -11,9 +11,7 @@ use std::process::Command;
 const LINES: usize = 400;
 
 /// Files that were longer when the limit came, and how long they may be. An entry goes when its file keeps the limit; none is added.
-const LONGER: [(&str, usize); 4] = [
-    ("integration-tests/tests/shuffle.rs", 422),
-    ("services/domain/src/engine.rs", 414),
+const LONGER: [(&str, usize); 2] = [
     ("services/domain/src/facts.rs", 449),
     ("services/domain/src/neighbourhood/tests.rs", 462),
 ];

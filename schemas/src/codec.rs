@@ -5,16 +5,19 @@ mod facts;
 mod message;
 mod policy;
 mod record;
+mod unread;
 
 use crate::framing::{Codec, DecodeError};
 use crate::registry::Kind;
 use control::{ControlRecord, Stated};
 use domain::input::{Control, Input};
+use domain::record::Change;
 use domain::shard::Shard;
-use message::ShardMessage;
+use message::{ShardMessage, Worded};
 use policy::PolicyRecord;
 use record::{EntityRecord, PersonRecord};
 use std::sync::Arc;
+use unread::{UnreadNotice, UnreadRecord};
 
 /// Encodes an input under the ids of this process; see [`Codec::encode_input`].
 pub fn encode_input(input: &Input) -> Vec<u8> {
@@ -35,9 +38,14 @@ impl Codec {
     /// Encodes an input as a value of `person.records`: Confluent frame, then Avro.
     pub fn encode_input(&self, input: &Input) -> Vec<u8> {
         match input {
-            Input::Change(change) => self.encode(&PersonRecord::from(change)),
+            Input::Change(Change::Upsert(record)) => self.encode(&PersonRecord::from(&**record)),
+            Input::Change(Change::Delete(deletion)) => self.encode(&PersonRecord::from(deletion)),
+            Input::Change(Change::Unread(unread)) => self.encode(&UnreadRecord::from(unread)),
             Input::Entity(change) => self.encode(&EntityRecord::from(change)),
-            Input::Message(message) => self.encode(&ShardMessage::from(message)),
+            Input::Message(message) => match Worded::from(message) {
+                Worded::Message(message) => self.encode(&message),
+                Worded::Unread(notice) => self.encode(&notice),
+            },
             Input::Control(control) => match Stated::from(control) {
                 Stated::Control(statement) => self.encode(&statement),
                 Stated::Policy(policy) => self.encode(&policy),
@@ -54,6 +62,10 @@ impl Codec {
         let record = kind.record_name();
         match kind {
             Kind::PersonRecord => Ok(Input::Change(self.decode::<PersonRecord<'static>>(bytes)?.into())),
+            Kind::UnreadRecord => {
+                let unread = self.decode::<UnreadRecord<'static>>(bytes)?;
+                Ok(Input::Change(Change::Unread(unread.into())))
+            }
             Kind::EntityRecord => Ok(Input::Entity(self.decode::<EntityRecord<'static>>(bytes)?.into())),
             Kind::ShardMessage => {
                 let message = self.decode::<ShardMessage<'static>>(bytes)?.into_message();
@@ -61,6 +73,7 @@ impl Codec {
                     .map(Input::Message)
                     .map_err(|what| DecodeError::Value { record, what })
             }
+            Kind::UnreadNotice => Ok(Input::Message(self.decode::<UnreadNotice>(bytes)?.into())),
             Kind::Control => {
                 let control = self.decode::<ControlRecord>(bytes)?.into_control();
                 control

@@ -24,10 +24,14 @@ pub const PERSON_REGISTRY: &str = "person.registry";
 pub enum Kind {
     /// A version of a source record about a person (来源记录).
     PersonRecord,
+    /// A version of a source record about a person of which only the key could be read (不可读).
+    UnreadRecord,
     /// A version of a source record about something else (实体).
     EntityRecord,
     /// A message between shards (分片间消息).
     ShardMessage,
+    /// A message between shards about a version of which only the key could be read.
+    UnreadNotice,
     /// A statement of the clock or of an operator (控制消息).
     Control,
     /// A policy that comes into force (政策).
@@ -44,10 +48,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::PersonRecord,
+        Self::UnreadRecord,
         Self::EntityRecord,
         Self::ShardMessage,
+        Self::UnreadNotice,
         Self::Control,
         Self::Policy,
         Self::AlertEvent,
@@ -57,10 +63,12 @@ impl Kind {
     ];
 
     /// Those that stand in the shards' logs.
-    const LOG: [Self; 5] = [
+    const LOG: [Self; 7] = [
         Self::PersonRecord,
+        Self::UnreadRecord,
         Self::EntityRecord,
         Self::ShardMessage,
+        Self::UnreadNotice,
         Self::Control,
         Self::Policy,
     ];
@@ -69,8 +77,10 @@ impl Kind {
     pub fn record_name(self) -> &'static str {
         match self {
             Self::PersonRecord => "cn.canbao.PersonRecord",
+            Self::UnreadRecord => "cn.canbao.UnreadRecord",
             Self::EntityRecord => "cn.canbao.EntityRecord",
             Self::ShardMessage => "cn.canbao.ShardMessage",
+            Self::UnreadNotice => "cn.canbao.UnreadNotice",
             Self::Control => "cn.canbao.Control",
             Self::Policy => "cn.canbao.Policy",
             Self::AlertEvent => "cn.canbao.AlertEvent",
@@ -132,6 +142,8 @@ const SHIPPED: &[(Kind, u32, u32, &str)] = &[
     (Kind::ShardMessage, 2, 9, include_str!("../avro/shard-message.avsc")),
     (Kind::Policy, 1, 10, include_str!("../avro/policy.avsc")),
     (Kind::PersonState, 2, 11, include_str!("../avro/person-state.avsc")),
+    (Kind::UnreadRecord, 1, 12, include_str!("../avro/unread-record.avsc")),
+    (Kind::UnreadNotice, 1, 13, include_str!("../avro/unread-notice.avsc")),
 ];
 
 static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {

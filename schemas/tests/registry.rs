@@ -31,6 +31,8 @@ const STORED: &[(u32, &str, u32, &str)] = &[
     (9, "cn.canbao.ShardMessage", 2, "d22deca567ae25d8"),
     (10, "cn.canbao.Policy", 1, "0360d51bebcca44e"),
     (11, "cn.canbao.PersonState", 2, "ca75d4c059b56331"),
+    (12, "cn.canbao.UnreadRecord", 1, "92543b8258b9096c"),
+    (13, "cn.canbao.UnreadNotice", 1, "12cddf1036a852e4"),
 ];
 
 #[test]
@@ -104,7 +106,7 @@ fn a_field_that_may_be_null_defaults_to_null() {
 #[test]
 fn subjects_are_the_topics() {
     let subjects = registry::subjects();
-    assert_eq!(subjects.len(), 5 + 2 + 14 * (4 + 3));
+    assert_eq!(subjects.len(), 7 + 2 + 14 * (4 + 3));
     for subject in [
         "person.records-cn.canbao.Control",
         "alerts.after-death.3213-value",

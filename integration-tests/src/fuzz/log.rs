@@ -17,7 +17,7 @@ use domain::record::{Change, SourceRecord};
 use domain::shard::Shard;
 use runtime::dialect::{Classified, SourceMessage, normalise};
 use runtime::kafka::TopicNames;
-use runtime::store::{decode, encode};
+use runtime::store::members::{decode_members, encode_members};
 use schemas::codec::{decode_entry, decode_input, encode_input};
 use schemas::event::{AlertEvent, DeadLetter, PersonState};
 use schemas::{Codec, DecodeError};
@@ -79,6 +79,12 @@ fn about(at: usize, record: &Arc<SourceRecord>) -> Vec<Input> {
             version: record.version,
             appended_at,
         },
+        MessageBody::Unread {
+            record: record.id,
+            anchor,
+            version: record.version,
+            appended_at,
+        },
         MessageBody::Withdraw {
             to: anchor,
             from: other,
@@ -93,7 +99,7 @@ fn about(at: usize, record: &Arc<SourceRecord>) -> Vec<Input> {
     let messages = bodies.into_iter().enumerate().map(|(body, content)| Message {
         from: Shard::all().nth(at % 64).expect("a shard"),
         life: (at % 3) as u32,
-        sequence: (at * 4 + body) as u64,
+        sequence: (at * 5 + body) as u64,
         body: content,
     });
     let decision = Decision {
@@ -152,8 +158,8 @@ fn run(rules: &Rules, bytes: &[u8]) -> anyhow::Result<String> {
         Input::Message(message) => {
             if let MessageBody::Guest { guest, .. } = &message.body {
                 let copy = domain::neighbourhood::Member::guest(message.from, guest.clone());
-                let stored = encode(&vec![copy.clone()]);
-                let read: Vec<domain::neighbourhood::Member> = decode("member list", &stored)?;
+                let stored = encode_members(std::slice::from_ref(&copy));
+                let read = decode_members(&stored)?;
                 ensure!(read == [copy], "a stored copy does not read back");
                 survives(rules, message.from, &Input::Change(Change::Upsert(guest.record.clone())))?;
             }

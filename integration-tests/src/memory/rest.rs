@@ -49,6 +49,11 @@ impl Memory {
                     "record {id} is at {place:?}, the directory says {entry:?}"
                 );
                 ensure!(version >= entry.version, "record {id} is older than its claim");
+                ensure!(
+                    member.unread == entry.unread.filter(|unread| *unread > version),
+                    "record {id} is marked {:?}, the directory says {entry:?}",
+                    member.unread
+                );
             }
         }
         for (record, entry) in self.directory.iter().filter(|(_, entry)| !entry.deleted) {

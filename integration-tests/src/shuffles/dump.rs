@@ -29,7 +29,17 @@ const TABLES: [(&str, &[&str], &[&str], &str); 8] = [
     (
         "store.directory",
         &["record"],
-        &["epoch", "partition", "offset", "mapping", "deleted"],
+        &[
+            "epoch",
+            "partition",
+            "offset",
+            "mapping",
+            "deleted",
+            "unread_epoch",
+            "unread_partition",
+            "unread_offset",
+            "unread_mapping",
+        ],
         "not deleted",
     ),
     (
@@ -79,6 +89,18 @@ impl Function {
             record.version = Version::default();
             record.appended_at = Timestamp(0);
         }
+        let members: Vec<_> = members
+            .iter()
+            .map(|member| {
+                (
+                    &member.record,
+                    &member.path,
+                    member.from,
+                    member.sent,
+                    member.unread.is_some(),
+                )
+            })
+            .collect();
         let line = [
             serde_json::to_string(&number)?,
             serde_json::to_string(&region)?,

@@ -197,6 +197,7 @@ fn count(messages: &[Message], changes: &[Change]) -> anyhow::Result<BTreeMap<&'
                 homes.entry(record.id).or_default().push(record.home());
             }
             Change::Delete(deletion) => note("deletes by key alone", usize::from(deletion.home.is_none())),
+            Change::Unread(_) => note("versions of which only the key could be read", 1),
         }
     }
     for message in messages {

@@ -12,7 +12,7 @@ use domain::input::SnapshotFloor;
 use domain::name::Name;
 use domain::neighbourhood::Member;
 use domain::personal::Personal;
-use domain::record::{Change, Deletion, Identity, SourceRecord};
+use domain::record::{Change, Deletion, Identity, SourceRecord, Unread};
 use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub enum Said {
     Gone,
     /// A delete with the content that was there: it goes to the same shard.
     GoneWithContent,
+    /// A version of which only the key can be read.
+    Unread,
 }
 
 /// The three shards, and the numbers whose neighbourhoods live there.
@@ -87,11 +89,7 @@ impl Ground {
     }
 
     fn change(&self, record: usize, said: &[Said], at: usize) -> Change {
-        let version = Version {
-            offset: at as u64,
-            mapping: 1,
-            ..Version::default()
-        };
+        let version = version(at as u8);
         let (id, source, table) = (record_id(&self.key, record), source(), table(record));
         let (key, appended_at) = (Personal::new(record_key(&self.key, record)), Timestamp(0));
         let (number, facts) = match said[at] {
@@ -109,6 +107,16 @@ impl Ground {
                     heir: self.numbers[heir],
                 }),
             ),
+            Said::Unread => {
+                return Change::Unread(Unread {
+                    id,
+                    source,
+                    table,
+                    key,
+                    version,
+                    appended_at,
+                });
+            }
             Said::Gone | Said::GoneWithContent => {
                 let before = at.checked_sub(1).map(|before| self.change(record, said, before));
                 let home = before
@@ -223,13 +231,17 @@ impl History {
     pub fn copied(&self, ground: &Ground, member: &Member) -> Copied {
         let version = member.record.version.offset as u8;
         let record = self.record(member.record.id);
-        assert!(
-            matches!(&self.versions[usize::from(record)][usize::from(version)], Change::Upsert(known) if *known == member.record),
-            "a copy is a version as it was read"
+        let is_unreadable = matches!(member.record.facts, Facts::Unreadable(_));
+        assert_eq!(
+            self.read(record, version, is_unreadable),
+            member.record,
+            "a copy is a version as it was read, or unreadable since"
         );
         Copied {
             record,
             version,
+            is_unreadable,
+            unread: member.unread.map(|unread| unread.offset as u8),
             path: member.path.iter().map(|anchor| ground.anchor(*anchor)).collect(),
             from: member.from.map(|shard| ground.shard(shard)),
             sent: member.sent.map(|(shard, anchor)| Place {
@@ -241,17 +253,33 @@ impl History {
 
     /// The copy of a small name.
     pub fn member(&self, ground: &Ground, copied: &Copied) -> Member {
-        let Change::Upsert(record) = &self.versions[usize::from(copied.record)][usize::from(copied.version)] else {
-            panic!("a delete has no copy");
-        };
         Member {
-            record: Arc::clone(record),
+            record: self.read(copied.record, copied.version, copied.is_unreadable),
+            unread: copied.unread.map(version),
             path: copied.path.iter().map(|anchor| ground.anchor_id(*anchor)).collect(),
             from: copied.from.map(|shard| ground.shards[usize::from(shard)]),
             sent: copied
                 .sent
                 .map(|place| (ground.shards[usize::from(place.shard)], ground.anchor_id(place.anchor))),
         }
+    }
+
+    /// A version of a record, as it was read or without what it said.
+    fn read(&self, record: u8, version: u8, is_unreadable: bool) -> Arc<SourceRecord> {
+        let Change::Upsert(read) = &self.versions[usize::from(record)][usize::from(version)] else {
+            panic!("only what was read has a copy");
+        };
+        let mut read = Arc::clone(read);
+        if is_unreadable {
+            let kind = read.facts.kind();
+            Arc::make_mut(&mut read).facts = Facts::Unreadable(kind);
+        }
+        read
+    }
+
+    /// Whether a version says nothing but that it could not be read.
+    pub fn is_unread(&self, record: u8, version: u8) -> bool {
+        matches!(self.versions[usize::from(record)][usize::from(version)], Change::Unread(_))
     }
 
     /// The small number of a record.
@@ -263,6 +291,15 @@ impl History {
     /// A record's id.
     pub fn id(&self, record: u8) -> RecordId {
         self.versions[usize::from(record)][0].id()
+    }
+}
+
+/// The version of a small number.
+pub fn version(version: u8) -> Version {
+    Version {
+        offset: u64::from(version),
+        mapping: 1,
+        ..Version::default()
     }
 }
 
@@ -322,7 +359,8 @@ pub fn with_guests(ground: &Ground) -> Vec<History> {
     all
 }
 
-fn sequences(choices: &[Said], length: u32) -> Vec<Vec<Said>> {
+/// Every sequence of some length.
+pub fn sequences(choices: &[Said], length: u32) -> Vec<Vec<Said>> {
     (0..length).fold(vec![Vec::new()], |shorter, _| {
         shorter
             .iter()

@@ -4,9 +4,10 @@
 //! members, entries and states to the engine (`step.rs`) and takes the result back.
 
 use crate::histories::{Ground, History};
-use crate::state::{Entry, Place, State, Store};
+use crate::state::{Body, Entry, Place, Seat, State, Store};
 use domain::record::Change;
 use stateright::{Model, Property};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What may happen next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +38,59 @@ pub struct Claims {
     pub redeliveries: u8,
     /// Restarts of a relay in one run, at most.
     pub repeats: u8,
-    /// Whether the histories have corrections, which copies follow as guests.
-    pub guests: bool,
+    /// What the histories are about.
+    pub about: About,
+    /// How often what was to be seen was seen.
+    pub hits: Hits,
+}
+
+/// What histories are about: what must be among the states that were explored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Versions of one record, and where it lives.
+    Claims,
+    /// Corrections, which copies follow as guests.
+    Guests,
+    /// Versions of which only the key could be read.
+    Unread,
+    /// The same of a record that has a guest copy.
+    UnreadGuests,
+}
+
+/// What a step does and no state shows. Counted once for each time that the step is computed.
+#[derive(Debug, Default)]
+pub struct Hits {
+    late: AtomicUsize,
+    back: AtomicUsize,
+    deleted: AtomicUsize,
+}
+
+impl Hits {
+    /// Looks at what became of a directory entry; `claims_back` says that the shard had only heard of a claim.
+    pub fn claim(&self, before: Option<Seat>, seat: Seat, claims_back: bool) {
+        let is_new = before.map(|before| (before.version, before.place)) != Some((seat.version, seat.place));
+        let known = before.and_then(|before| before.unread);
+        let late = is_new && !seat.deleted && known > seat.version;
+        let unread_again = before.is_some_and(|before| before.deleted && before.version.is_some() && before.unread.is_some());
+        for (hit, count) in [
+            (late && !claims_back, &self.late),
+            (late && claims_back, &self.back),
+            (unread_again && known < seat.unread, &self.deleted),
+        ] {
+            count.fetch_add(usize::from(hit), Ordering::Relaxed);
+        }
+    }
+
+    /// By what it is, how often it was seen: a claim with a version older than an unread one that was known before, the same of one that
+    /// claims back, and an unread version of what was deleted that is not the first.
+    pub fn seen(&self) -> [(&'static str, usize); 3] {
+        let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        [
+            ("older versions placed marked", count(&self.late)),
+            ("claimed back with a mark", count(&self.back)),
+            ("unread, deleted and unread again", count(&self.deleted)),
+        ]
+    }
 }
 
 impl Claims {
@@ -192,14 +244,26 @@ impl Model for Claims {
             Property::always("at rest the directory says where", |model: &Self, state: &State| {
                 !model.rests(state) || state.directory_agrees()
             }),
+            Property::always(
+                "at rest whoever holds an older version knows of the unread one",
+                |model: &Self, state: &State| !model.rests(state) || state.marks_agree(),
+            ),
             Property::always("a directory entry only rises", |_, state: &State| !state.fell),
             Property::always("a seat is never empty", |_, state: &State| state.seats_are_taken()),
             Property::always("the newest version applied stands", |model: &Self, state: &State| {
                 model.newest_stands(state)
             }),
         ];
-        properties.extend(if self.guests {
-            vec![
+        properties.extend(self.seen());
+        properties
+    }
+}
+
+impl Claims {
+    /// What makes the protocol necessary must be among what was explored.
+    fn seen(&self) -> Vec<Property<Self>> {
+        match self.about {
+            About::Guests => vec![
                 Property::sometimes("a guest copy has come over two corrections", |_, state: &State| {
                     state.guests(0).any(|copy| copy.path.len() == 2)
                 }),
@@ -210,10 +274,8 @@ impl Model for Claims {
                 Property::sometimes("a guest copy stands and its record is gone", |_, state: &State| {
                     state.guests(0).next().is_some() && state.homes(0).next().is_none()
                 }),
-            ]
-        } else {
-            // What makes the protocol necessary must be among what was explored.
-            vec![
+            ],
+            About::Claims => vec![
                 Property::sometimes("a record is in two places at once", |_, state: &State| {
                     state.homes(0).count() > 1
                 }),
@@ -224,8 +286,25 @@ impl Model for Claims {
                 Property::sometimes("a delete has unseated a copy that is newer", |_, state: &State| {
                     state.overtaken(true)
                 }),
-            ]
-        });
-        properties
+            ],
+            About::Unread => vec![
+                Property::sometimes("nothing was read yet, and something was not", |_, state: &State| {
+                    state.directory[0].is_some_and(|seat| seat.version.is_none())
+                }),
+                Property::sometimes("who holds the record was not told yet", |_, state: &State| {
+                    !state.marks_agree()
+                }),
+                Property::sometimes("a copy is newer than the version that it is told of", |_, state: &State| {
+                    let told = |entry: &Entry| matches!(entry, Entry::Note(note) if matches!(note.body, Body::Unread { version, .. } if state.homes(0).any(|(_, held)| held > version)));
+                    state.stores.iter().any(|store| store.log.iter().any(told))
+                }),
+                Property::sometimes("a record moves within its shard, marked", |_, state: &State| {
+                    state.directory[0].is_some_and(|seat| seat.place.anchor == 1 && !seat.deleted && seat.unread > seat.version)
+                }),
+            ],
+            About::UnreadGuests => vec![Property::sometimes("a guest copy is unreadable", |_, state: &State| {
+                state.guests(0).any(|copy| copy.is_unreadable)
+            })],
+        }
     }
 }

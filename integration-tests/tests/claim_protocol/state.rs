@@ -21,6 +21,10 @@ pub struct Copied {
     pub record: u8,
     /// Its version.
     pub version: u8,
+    /// What it said is unknown.
+    pub is_unreadable: bool,
+    /// At home, the newer version that could not be read.
+    pub unread: Option<u8>,
     /// The neighbourhoods a guest came through.
     pub path: Vec<u8>,
     /// The shard that sent a guest.
@@ -34,6 +38,8 @@ pub struct Copied {
 pub enum Body {
     /// Claim or drop.
     Claim { record: u8, anchor: u8, version: u8 },
+    /// A version could not be read.
+    Unread { record: u8, anchor: u8, version: u8 },
     /// A guest copy.
     Guest { to: u8, copy: Copied },
     /// It belongs there no longer.
@@ -97,8 +103,10 @@ pub struct Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seat {
     pub place: Place,
-    pub version: u8,
+    /// None where no version was read yet.
+    pub version: Option<u8>,
     pub deleted: bool,
+    pub unread: Option<u8>,
 }
 
 /// A state of everything.
@@ -125,11 +133,12 @@ pub struct State {
 }
 
 impl State {
-    /// Notes that an entry was applied.
-    pub fn note(&mut self, shard: u8, entry: &Entry) {
+    /// Notes that an entry was applied; `is_read` says whether it is a version that could be read.
+    pub fn note(&mut self, shard: u8, entry: &Entry, is_read: bool) {
         let store = &mut self.stores[usize::from(shard)];
         store.log.remove(0);
         match entry {
+            Entry::Version { .. } if !is_read => (),
             Entry::Version { record, version } => {
                 let applied = &mut self.applied[usize::from(*record)];
                 *applied = (*applied).max(Some(*version));
@@ -155,6 +164,19 @@ impl State {
         })
     }
 
+    /// At rest a home copy is marked with the newest unread version, if that is the newer one; whoever could not be read keeps an entry.
+    pub fn marks_agree(&self) -> bool {
+        (0u8..).zip(&self.directory).all(|(record, seat)| {
+            let unread = seat.and_then(|seat| seat.unread);
+            let copies = self.stores.iter().flat_map(|store| store.members.values().flatten());
+            let mut homes = copies.filter(|copy| copy.record == record && copy.path.is_empty());
+            homes.all(|copy| {
+                let newer = unread.filter(|unread| *unread > copy.version);
+                copy.unread == newer && copy.is_unreadable == newer.is_some()
+            })
+        })
+    }
+
     /// Guest copies of a record.
     pub fn guests(&self, record: u8) -> impl Iterator<Item = &Copied> {
         let copies = self.stores.iter().flat_map(|store| store.members.values().flatten());
@@ -163,7 +185,8 @@ impl State {
 
     /// Whether the first record was claimed, or deleted, with an older version than some home copy has.
     pub fn overtaken(&self, deleted: bool) -> bool {
-        self.directory[0].is_some_and(|seat| seat.deleted == deleted && self.homes(0).any(|(_, version)| version > seat.version))
+        self.directory[0]
+            .is_some_and(|seat| seat.deleted == deleted && self.homes(0).any(|(_, version)| Some(version) > seat.version))
     }
 
     /// Every copy.
@@ -183,7 +206,7 @@ impl State {
                 Some(seat) => {
                     homes
                         .next()
-                        .is_some_and(|(place, version)| place == seat.place && version >= seat.version)
+                        .is_some_and(|(place, version)| place == seat.place && Some(version) >= seat.version)
                         && homes.next().is_none()
                 }
                 None => homes.next().is_none(),
@@ -198,7 +221,7 @@ impl State {
                 seat.deleted
                     || self
                         .homes(record)
-                        .any(|(place, version)| place == seat.place && version >= seat.version)
+                        .any(|(place, version)| place == seat.place && Some(version) >= seat.version)
             })
         })
     }

@@ -1,7 +1,7 @@
 //! A step of the model through the batch that the registry runs: real members, entries and states are given to it, and its effects are
 //! taken back.
 
-use crate::histories::{Ground, History};
+use crate::histories::{Ground, History, version};
 use crate::model::Claims;
 use crate::state::{Body, Copied, Entry, Note, Own, Place, Seat, State};
 use domain::batch::{Asked, Batch, Effects, Given, Need, Order, ShardRow, StoredPerson};
@@ -38,7 +38,9 @@ impl Claims {
         }
         let mut passes = self.run(state, order);
         for (shard, entry) in applied {
-            state.note(shard, &entry);
+            let history = self.history(state);
+            let is_read = !matches!(entry, Entry::Version { record, version } if history.is_unread(record, version));
+            state.note(shard, &entry, is_read);
         }
         while let Some(shard) = passes.pop_first() {
             let order = Order {
@@ -53,6 +55,8 @@ impl Claims {
 
     /// Runs a batch; says in which shards there are passes to do.
     fn run(&self, state: &mut State, order: Order) -> BTreeSet<Shard> {
+        let is_claim = |entry: &domain::batch::Entry| matches!(entry.input(), Some(Input::Message(message)) if matches!(message.body, MessageBody::ClaimOrDrop { .. }));
+        let claims_back = !order.entries.is_empty() && order.entries.iter().all(is_claim);
         let mut batch = Batch::new(order, self.ground.key.clone());
         let effects = loop {
             match batch.proceed().expect("the batch is in order") {
@@ -62,7 +66,7 @@ impl Claims {
         };
         let passes = effects.shards.iter().filter(|(_, row)| !row.state.passes.is_empty());
         let passes = passes.map(|(shard, _)| *shard).collect();
-        self.take(state, *effects);
+        self.take(state, *effects, claims_back);
         passes
     }
 
@@ -80,8 +84,9 @@ impl Claims {
             let entry = DirectoryEntry {
                 shard: self.ground.shards[usize::from(seat.place.shard)],
                 anchor: self.ground.anchor_id(seat.place.anchor),
-                version: version(seat.version),
+                version: seat.version.map_or_else(Version::default, version),
                 deleted: seat.deleted,
+                unread: seat.unread.map(version),
             };
             Some((*record, entry))
         };
@@ -116,8 +121,8 @@ impl Claims {
         }
     }
 
-    /// Takes a batch's effects back.
-    fn take(&self, state: &mut State, effects: Effects) {
+    /// Takes a batch's effects back; `claims_back` says that it had heard nothing but claims of others.
+    fn take(&self, state: &mut State, effects: Effects, claims_back: bool) {
         let history = self.history(state);
         for (record, (entry, _)) in effects.directory {
             let seat = Seat {
@@ -125,11 +130,13 @@ impl Claims {
                     shard: self.ground.shard(entry.shard),
                     anchor: self.ground.anchor(entry.anchor),
                 },
-                version: entry.version.offset as u8,
+                version: entry.claimed().map(|version| version.offset as u8),
                 deleted: entry.deleted,
+                unread: entry.unread.map(|unread| unread.offset as u8),
             };
             let before = state.directory[usize::from(history.record(record))].replace(seat);
-            state.fell |= before.is_some_and(|before| before.version > seat.version);
+            state.fell |= before.is_some_and(|before| before.version > seat.version || before.unread > seat.unread);
+            self.hits.claim(before, seat, claims_back);
         }
         for (shard, row) in effects.shards {
             state.stores[usize::from(self.ground.shard(shard))].own = Own(Arc::new(row.state));
@@ -183,6 +190,16 @@ impl Claims {
                         version: version(*claimed),
                         appended_at,
                     },
+                    Body::Unread {
+                        record,
+                        anchor,
+                        version: unread,
+                    } => MessageBody::Unread {
+                        record: history.id(*record),
+                        anchor: self.ground.anchor_id(*anchor),
+                        version: version(*unread),
+                        appended_at,
+                    },
                     Body::Guest { to, copy } => {
                         let member = history.member(&self.ground, copy);
                         MessageBody::Guest {
@@ -222,6 +239,13 @@ fn body(ground: &Ground, history: &History, message: &Message) -> Body {
             anchor: ground.anchor(*anchor),
             version: version.offset as u8,
         },
+        MessageBody::Unread {
+            record, anchor, version, ..
+        } => Body::Unread {
+            record: history.record(*record),
+            anchor: ground.anchor(*anchor),
+            version: version.offset as u8,
+        },
         MessageBody::Guest { to, guest, .. } => Body::Guest {
             to: ground.anchor(*to),
             copy: history.copied(ground, &Member::guest(message.from, guest.clone())),
@@ -232,13 +256,5 @@ fn body(ground: &Ground, history: &History, message: &Message) -> Body {
             record: history.record(*record),
         },
         MessageBody::Carry { .. } => panic!("the engine carries no findings"),
-    }
-}
-
-fn version(version: u8) -> Version {
-    Version {
-        offset: u64::from(version),
-        mapping: 1,
-        ..Version::default()
     }
 }

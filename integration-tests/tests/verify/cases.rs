@@ -25,6 +25,10 @@ const BASE: &[Case] = &[
          where ctid = (select ctid from store.person where standing = 1 and findings is null order by shard desc, anchor desc limit 1)", &[("person", "differs in published")]),
     case("an enrolment deleted", "delete from store.enrolment where ctid = (select ctid from store.enrolment limit 1)", &[("enrolment", "missing")]),
     case("a directory entry dropped", "delete from store.directory where ctid = (select ctid from store.directory where not deleted limit 1)", &[("directory", "missing")]),
+    case("an unread version taken back", "update store.directory set unread_epoch = null, unread_partition = null, unread_offset = null, unread_mapping = null
+         where ctid = (select ctid from store.directory where unread_offset is not null order by record limit 1)", &[("directory", "differs in its unread version")]),
+    case("an unread version invented", "update store.directory set unread_epoch = 0, unread_partition = 0, unread_offset = 0, unread_mapping = 1
+         where ctid = (select ctid from store.directory where unread_offset is null and not deleted order by record desc limit 1)", &[("directory", "differs in its unread version")]),
     case("a due date deleted", "delete from store.due where ctid = (select ctid from store.due limit 1)", &[("due", "missing")]),
     case("somebody due who is nobody", "insert into store.due values (9, '2020-01-01', '\\x01000000000000000000000000000009', '\\x01000000000000000000000000000009')", &[("due", "unexpected")]),
     case("a counter changed", "update store.counter set value = value + 1 where ctid = (select ctid from store.counter where value > 0 limit 1)", &[("counter", "differs in value")]),

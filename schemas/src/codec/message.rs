@@ -1,6 +1,7 @@
 //! Messages between shards as `shard-message.avsc` has them.
 
 use crate::codec::record::PersonRecord;
+use crate::codec::unread::UnreadNotice;
 use crate::framing::Payload;
 use crate::registry::Kind;
 use crate::wire::{list, plain};
@@ -84,7 +85,15 @@ impl Payload for ShardMessage<'_> {
     const KIND: Kind = Kind::ShardMessage;
 }
 
-impl<'a> From<&'a Message> for ShardMessage<'a> {
+/// A message as it is written: what is said of unread versions has a schema of its own.
+pub enum Worded<'a> {
+    /// Every other.
+    Message(ShardMessage<'a>),
+    /// A version of which only the key could be read.
+    Unread(UnreadNotice),
+}
+
+impl<'a> From<&'a Message> for Worded<'a> {
     fn from(message: &'a Message) -> Self {
         let body = match &message.body {
             MessageBody::Guest { to, guest, appended_at } => Body::Guest(GuestCopy {
@@ -104,6 +113,22 @@ impl<'a> From<&'a Message> for ShardMessage<'a> {
                 version: *version,
                 appended_at: *appended_at,
             }),
+            MessageBody::Unread {
+                record,
+                anchor,
+                version,
+                appended_at,
+            } => {
+                return Self::Unread(UnreadNotice {
+                    from: message.from,
+                    sequence: message.sequence,
+                    life: message.life,
+                    record: *record,
+                    anchor: *anchor,
+                    version: *version,
+                    appended_at: *appended_at,
+                });
+            }
             MessageBody::Withdraw {
                 to,
                 from,
@@ -120,12 +145,12 @@ impl<'a> From<&'a Message> for ShardMessage<'a> {
                 about: about.iter().map(|about| u16::from_be_bytes(*about)).collect(),
             }),
         };
-        Self {
+        Self::Message(ShardMessage {
             from: message.from,
             sequence: message.sequence,
             life: message.life,
             body,
-        }
+        })
     }
 }
 
@@ -147,7 +172,7 @@ impl ShardMessage<'_> {
                     guest: Guest { path: copy.path, record },
                     appended_at: copy.appended_at,
                 },
-                Change::Delete(_) => return Err("guest copy"),
+                Change::Delete(_) | Change::Unread(_) => return Err("guest copy"),
             },
             Body::ClaimOrDrop(ClaimOrDrop {
                 record,

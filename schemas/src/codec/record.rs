@@ -97,20 +97,17 @@ impl<'a> From<&'a SourceRecord> for PersonRecord<'a> {
     }
 }
 
-impl<'a> From<&'a Change> for PersonRecord<'a> {
-    fn from(change: &'a Change) -> Self {
-        match change {
-            Change::Upsert(record) => (&**record).into(),
-            Change::Delete(deletion) => Self {
-                id: deletion.id,
-                agency: deletion.source.agency,
-                city: deletion.source.city,
-                table: Cow::Borrowed(&deletion.table),
-                key: Cow::Borrowed(&deletion.key),
-                version: deletion.version,
-                appended_at: deletion.appended_at,
-                change: Outcome::Delete(Delete { home: deletion.home }),
-            },
+impl<'a> From<&'a Deletion> for PersonRecord<'a> {
+    fn from(deletion: &'a Deletion) -> Self {
+        Self {
+            id: deletion.id,
+            agency: deletion.source.agency,
+            city: deletion.source.city,
+            table: Cow::Borrowed(&deletion.table),
+            key: Cow::Borrowed(&deletion.key),
+            version: deletion.version,
+            appended_at: deletion.appended_at,
+            change: Outcome::Delete(Delete { home: deletion.home }),
         }
     }
 }

@@ -17,7 +17,7 @@ use domain::limits::{BUSINESS_DATES, INSTANTS, LARGEST_RANK};
 use domain::name::Name;
 use domain::personal::Personal;
 use domain::policy::Edition;
-use domain::record::{Change, Deletion, Employer, EntityChange, Identity, SourceRecord};
+use domain::record::{Change, Deletion, Employer, EntityChange, Identity, SourceRecord, Unread};
 use domain::scheme::Scheme;
 use domain::sex::Sex;
 use domain::shard::Shard;
@@ -204,6 +204,12 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn unread()((id, source, table, key, version, appended_at) in coordinates()) -> Change {
+        Change::Unread(Unread { id, source, table, key, version, appended_at })
+    }
+}
+
+prop_compose! {
     fn employer()(
         unit in "[0-9]{1,12}", code in of("[0-9A-Z]{18}"), name in "\\PC{1,12}", kind in select(EmployerKind::ALL), place in of(division()),
     ) -> Employer {
@@ -232,6 +238,12 @@ fn message() -> impl Strategy<Value = Message> {
                 version,
                 appended_at,
             }
+        }),
+        (record_id(), anchor(), version(), timestamp()).prop_map(|(record, anchor, version, appended_at)| MessageBody::Unread {
+            record,
+            anchor,
+            version,
+            appended_at,
         }),
         (anchor(), path, record(facts()), timestamp()).prop_map(|(to, path, record, appended_at)| MessageBody::Guest {
             to,
@@ -305,6 +317,7 @@ pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         6 => record(facts()).prop_map(|record| Input::Change(Change::Upsert(Arc::new(record)))),
         1 => deletion().prop_map(Input::Change),
+        1 => unread().prop_map(Input::Change),
         1 => entity().prop_map(Input::Entity),
         2 => message().prop_map(Input::Message),
         1 => control().prop_map(Input::Control),

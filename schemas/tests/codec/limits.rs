@@ -113,6 +113,16 @@ impl Edges {
                 self.version(&mut deletion.version);
                 self.time(&mut deletion.appended_at);
             }
+            Input::Change(Change::Unread(unread)) => {
+                if self.at(2) {
+                    unread.table = TableName::new(self.text.as_str());
+                }
+                if self.at(3) {
+                    unread.key = Personal::new(self.text.as_str());
+                }
+                self.version(&mut unread.version);
+                self.time(&mut unread.appended_at);
+            }
             Input::Entity(entity) => {
                 self.version(&mut entity.version);
                 if let Some(employer) = entity.employer.as_mut().filter(|_| self.at(4)) {
@@ -125,6 +135,9 @@ impl Edges {
                     self.time(appended_at);
                 }
                 MessageBody::ClaimOrDrop {
+                    version, appended_at, ..
+                }
+                | MessageBody::Unread {
                     version, appended_at, ..
                 } => {
                     self.version(version);

@@ -13,13 +13,16 @@ use crate::policy;
 use anyhow::Context;
 use domain::base::describe;
 use domain::citizen_id::CitizenId;
+use domain::engine::DirectoryEntry;
 use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
 use domain::neighbourhood::Member as Placed;
 use domain::policy::Edition;
 use domain::shard::Shard;
 use domain::shard_state::ShardState;
+use domain::source::Version;
 use runtime::config::Settings;
-use runtime::store::{decisions, person::version, read};
+use runtime::store::read::DIRECTORY_COLUMNS;
+use runtime::store::{decisions, read};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool, Row};
 use std::collections::{BTreeSet, VecDeque};
@@ -102,30 +105,20 @@ impl Search {
             Asked::Number(number) => return Ok(vec![place_of(number, &self.key)]),
             Asked::Id(id) => id,
         };
-        let row = sqlx::query(
-            "select shard, anchor, epoch, partition, \"offset\", mapping, deleted from store.directory where record = $1",
-        )
-        .bind(&id[..])
-        .fetch_optional(&mut *connection)
-        .await
-        .context("reading the directory: was `canbao migrate` run?")?;
+        let statement = format!("select {DIRECTORY_COLUMNS} from store.directory d where d.record = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(&id[..])
+            .fetch_optional(&mut *connection)
+            .await
+            .context("reading the directory: was `canbao migrate` run?")?;
         if let Some(row) = row {
-            if row.try_get::<bool, _>("deleted")? {
-                let at = version(&row)?;
-                let note = format!(
-                    "record {} is gone: deleted at offset {} of partition {}",
-                    RecordId(id),
-                    at.offset,
-                    at.partition
-                );
-                self.found.notes.push(note);
-                return Ok(Vec::new());
-            }
-            let shard = shard(row.try_get("shard")?)?;
-            return Ok(vec![(
-                shard,
-                AnchorId::from_slice(row.try_get("anchor")?).context("a stored id cannot be read")?,
-            )]);
+            let (record, entry) = read::directory_entry(&row)?;
+            self.found.notes.extend(said(record, &entry));
+            return Ok(if entry.deleted {
+                Vec::new()
+            } else {
+                vec![(entry.shard, entry.anchor)]
+            });
         }
         // No record: a neighbourhood, in whatever shard; its key begins with the shard.
         let shards: Vec<i16> = Shard::all().map(|shard| i16::from(shard.number())).collect();
@@ -179,6 +172,27 @@ impl Search {
             waiting.extend(concerned);
         }
         Ok(())
+    }
+}
+
+/// What the directory alone tells of a record that nobody holds.
+fn said(record: RecordId, entry: &DirectoryEntry) -> Option<String> {
+    let at = |version: Version| format!("offset {} of partition {}", version.offset, version.partition);
+    let unread = |unread: Version| {
+        format!(
+            "at {} its row could not be read: see the dead letters of its source",
+            at(unread)
+        )
+    };
+    let newer = entry.unread.filter(|unread| entry.claimed() < Some(*unread));
+    match (entry.claimed(), newer) {
+        _ if !entry.deleted => None,
+        (None, newer) => Some(format!(
+            "no version of record {record} could be read: {}",
+            newer.map_or_else(String::new, unread)
+        )),
+        (Some(gone), None) => Some(format!("record {record} is gone: deleted at {}", at(gone))),
+        (Some(gone), Some(newer)) => Some(format!("record {record} was deleted at {}; {}", at(gone), unread(newer))),
     }
 }
 

@@ -47,10 +47,9 @@ pub use rest::Rest;
 
 use crate::configuration;
 use crate::topics;
-use announced::Open;
 use anyhow::Context;
 use domain::ids::IdKey;
-use expected::Rules;
+use expected::{Computed, Rules};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{Agreed, SourceLog};
 use published::{Ends, Fold};
@@ -122,7 +121,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
         unchecked: 0,
         books: None,
     };
-    compare_topics(settings, &mut still, plan, &key, &computed.open, &mut report).await?;
+    compare_topics(settings, &mut still, plan, &key, &computed, &mut report).await?;
     if let Some(dialects) = &dialects {
         let Still {
             transaction, log, tail, ..
@@ -159,7 +158,7 @@ async fn compare_topics(
     still: &mut Still,
     plan: &Plan,
     key: &IdKey,
-    open: &Open,
+    computed: &Computed,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let Still {
@@ -176,8 +175,9 @@ async fn compare_topics(
         newest: entries.newest,
         days: plan.longest_wait,
         carried: &log.carried,
+        unreadable: &computed.unreadable,
     };
-    let (announced, tables) = announced::compare(transaction, open, shards, &patience, key, plan.show).await?;
+    let (announced, tables) = announced::compare(transaction, &computed.open, shards, &patience, key, plan.show).await?;
     report.announced = announced;
     report.base.tables.extend(tables);
     let folding = bar("folding what was published", "partitions");

@@ -4,6 +4,8 @@
 //! with it, although the source has not deleted anybody. So a table with such rows loses none (ARCHITECTURE.md, Versions).
 
 use domain::ids::IdKey;
+use domain::input::Input;
+use domain::record::Change;
 use runtime::dialect::{Classified, Dialects, SourceMessage, normalise};
 use runtime::framed::Opened;
 use runtime::kafka::TopicNames;
@@ -40,7 +42,9 @@ pub fn is_nameless(
     };
     // Whether a person is known does not depend on the key that ids are made with.
     let read = normalise(dialects, &IdKey::new(1, &[0; 32]), &message);
-    !matches!(read, Classified::DeadLetter { inputs, .. } if !inputs.is_empty())
+    // A record of which only the key was read counts by its last read version, which the snapshot would remove.
+    let is_read = |input: &Input| !matches!(input, Input::Change(Change::Unread(_)));
+    !matches!(read, Classified::DeadLetter { inputs, .. } if inputs.iter().any(is_read))
 }
 
 /// What is said of a table that kept its rows.

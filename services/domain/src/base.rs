@@ -20,8 +20,8 @@ use crate::policy::Policy;
 use crate::record::{Change, SourceRecord};
 use crate::region::region;
 use crate::shard::Shard;
+use crate::source::Version;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A person of the base (参保登记人员), with everything derived from the member records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +170,8 @@ pub fn whole<'a>(
         .collect()
 }
 
-/// The members of every neighbourhood, guests included, by shard and anchor.
+/// The members of every neighbourhood, guests included, by shard and anchor. Of a record counts the newest version that could be read; a
+/// newer one of which only the key could be makes it unreadable.
 pub fn neighbourhoods<'a>(
     changes: impl IntoIterator<Item = &'a Change>,
     floors: &[SnapshotFloor],
@@ -178,7 +179,13 @@ pub fn neighbourhoods<'a>(
     key: &IdKey,
 ) -> BTreeMap<(Shard, AnchorId), Vec<Member>> {
     let mut latest: BTreeMap<RecordId, &Change> = BTreeMap::new();
+    let mut unread: BTreeMap<RecordId, Version> = BTreeMap::new();
     for change in changes {
+        if let Change::Unread(of) = change {
+            let known = unread.entry(of.id).or_insert(of.version);
+            *known = of.version.max(*known);
+            continue;
+        }
         let known = latest.entry(change.id()).or_insert(change);
         if change.version() > known.version() {
             *known = change;
@@ -191,7 +198,7 @@ pub fn neighbourhoods<'a>(
         if !retired {
             base.entry((record.home(), record.anchor(key)))
                 .or_default()
-                .push(Member::home(Arc::clone(record)));
+                .push(Member::read(record, unread.get(&record.id).copied()));
         }
     }
     let mut waiting: Vec<(Shard, AnchorId)> = base.keys().copied().collect();

@@ -5,13 +5,16 @@
 //!
 //! Invariants, whatever the order of arrival (checked by the property tests of this crate):
 //! - at rest each record that is not deleted has exactly one home copy, of its newest version, where the directory says;
-//! - a directory entry's version only rises;
+//! - a directory entry's versions, the claimed one and the unread one, only rise;
 //! - a record appears in its new place before it disappears from the old one.
 
+mod claims;
 mod guests;
 mod loaded;
 mod shard_work;
+mod unread;
 
+pub use claims::DirectoryEntry;
 pub(crate) use guests::send_away;
 pub use loaded::Loaded;
 pub use shard_work::ShardWork;
@@ -20,26 +23,13 @@ use guests::guest_messages;
 
 use crate::date::Timestamp;
 use crate::ids::{AnchorId, IdKey, RecordId};
-use crate::input::{Input, Message, MessageBody, SnapshotFloor};
+use crate::input::{Input, Message, MessageBody};
 use crate::neighbourhood::Member;
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
 use crate::source::{Source, TableName, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// A row of the directory (目录): where a record was last claimed. In-place updates do not raise it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DirectoryEntry {
-    /// The shard that claimed it.
-    pub shard: Shard,
-    /// The neighbourhood there; meaningless when deleted.
-    pub anchor: AnchorId,
-    /// The version it was claimed with.
-    pub version: Version,
-    /// The claim was a delete: no copy exists.
-    pub deleted: bool,
-}
 
 /// What an entry of the log came to, for the books (对账).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,6 +96,7 @@ impl Workspace {
         match input {
             Input::Change(Change::Upsert(record)) => self.upsert(shard, record, logged_at, key),
             Input::Change(Change::Delete(deletion)) => self.delete(shard, deletion, logged_at),
+            Input::Change(Change::Unread(unread)) => self.unread(shard, unread, logged_at),
             // Entities are rows of their own; their store compares versions itself.
             Input::Entity(_) => Ok(Outcome::Applied),
             Input::Message(message) => {
@@ -145,58 +136,25 @@ impl Workspace {
         Ok(())
     }
 
-    /// Removes a copy that a complete snapshot says is gone.
-    pub fn retire(
-        &mut self,
-        shard: Shard,
-        anchor: AnchorId,
-        record: RecordId,
-        floor: &SnapshotFloor,
-        at: Timestamp,
-        key: &IdKey,
-    ) -> Result<(), Missing> {
-        let held = self.loaded(shard, anchor)?.home(record).map(|member| &member.record);
-        let Some(version) = held.filter(|held| floor.retires_record(held, key)).map(|held| held.version) else {
-            return Ok(());
-        };
-        let entry = self.entry(record)?;
-        self.loaded(shard, anchor)?.remove_home(record, at);
-        // Whoever claimed it since knows better than this copy.
-        if entry.is_some_and(|entry| !entry.deleted && entry.shard == shard && entry.anchor == anchor) {
-            self.claim(
-                record,
-                DirectoryEntry {
-                    shard,
-                    anchor,
-                    version,
-                    deleted: true,
-                },
-            );
-        }
-        Ok(())
-    }
-
     fn upsert(&mut self, shard: Shard, record: &Arc<SourceRecord>, at: Timestamp, key: &IdKey) -> Result<Outcome, Missing> {
         let (anchor, version) = (record.anchor(key), record.version);
         if self.work(shard).state.is_retired(record, key) {
             return Ok(Outcome::Superseded);
         }
-        if let Some(held) = self.home_version(shard, anchor, record.id)? {
+        let here = self.loaded(shard, anchor)?.home(record.id);
+        if let Some((held, unread)) = here.map(|member| (member.record.version, member.unread)) {
             self.watch_partition(record.source, &record.table, version, held);
-            return Ok(match version.cmp(&held) {
-                std::cmp::Ordering::Less => Outcome::Superseded,
-                std::cmp::Ordering::Equal => Outcome::Repeated,
-                std::cmp::Ordering::Greater => {
-                    self.loaded(shard, anchor)?.put(Member::home(Arc::clone(record)), at);
-                    Outcome::Applied
-                }
-            });
+            if held >= version {
+                return Ok(older_than(version, held));
+            }
+            self.loaded(shard, anchor)?.put(Member::read(record, unread), at);
+            return Ok(Outcome::Applied);
         }
         let entry = self.entry(record.id)?;
         if let Some(entry) = entry {
-            self.watch_partition(record.source, &record.table, version, entry.version);
-            if entry.version >= version {
-                return Ok(older_than(version, entry.version));
+            self.watch_entry((record.source, &record.table), version, &entry);
+            if let Some(claimed) = entry.claimed().filter(|claimed| *claimed >= version) {
+                return Ok(older_than(version, claimed));
             }
             if !entry.deleted && entry.shard == shard {
                 // It moved within the shard; the copy there may be newer than its claim.
@@ -209,26 +167,20 @@ impl Workspace {
             }
             self.unseat(shard, record.id, entry, version, at);
         }
-        self.loaded(shard, anchor)?.put(Member::home(Arc::clone(record)), at);
-        self.claim(
-            record.id,
-            DirectoryEntry {
-                shard,
-                anchor,
-                version,
-                deleted: false,
-            },
-        );
+        let unread = entry.and_then(|entry| entry.unread);
+        self.loaded(shard, anchor)?.put(Member::read(record, unread), at);
+        self.seat(record.id, (shard, anchor), version, entry);
         Ok(Outcome::Applied)
     }
 
     fn delete(&mut self, shard: Shard, deletion: &Deletion, at: Timestamp) -> Result<Outcome, Missing> {
         let (record, version) = (deletion.id, deletion.version);
         let mut anchor = AnchorId::default();
-        if let Some(entry) = self.entry(record)? {
-            self.watch_partition(deletion.source, &deletion.table, version, entry.version);
-            if entry.version >= version {
-                return Ok(older_than(version, entry.version));
+        let before = self.entry(record)?;
+        if let Some(entry) = before {
+            self.watch_entry((deletion.source, &deletion.table), version, &entry);
+            if let Some(claimed) = entry.claimed().filter(|claimed| *claimed >= version) {
+                return Ok(older_than(version, claimed));
             }
             if !entry.deleted && entry.shard == shard {
                 anchor = entry.anchor;
@@ -241,13 +193,15 @@ impl Workspace {
             }
             self.unseat(shard, record, entry, version, at);
         }
-        self.claim(
+        let unread = before.and_then(|before| before.unread);
+        self.enter(
             record,
             DirectoryEntry {
                 shard,
                 anchor,
                 version,
                 deleted: true,
+                unread,
             },
         );
         Ok(Outcome::Applied)
@@ -277,69 +231,19 @@ impl Workspace {
                     .remove((*record, Some((message.from, *from))), *appended_at);
                 Ok(())
             }
+            MessageBody::Unread {
+                record,
+                anchor,
+                version,
+                appended_at,
+            } => {
+                self.loaded(shard, *anchor)?.mark_home(*record, *version, *appended_at);
+                Ok(())
+            }
             MessageBody::Carry { to, about } => {
                 self.work(shard).carried.extend(about.iter().map(|about| (*to, *about)));
                 Ok(())
             }
-        }
-    }
-
-    /// Claims with the version really held, or drops the copy (ARCHITECTURE.md, Where a record lives).
-    fn claim_or_drop(&mut self, shard: Shard, record: RecordId, anchor: AnchorId, at: Timestamp) -> Result<(), Missing> {
-        let Some(held) = self.home_version(shard, anchor, record)? else {
-            return Ok(());
-        };
-        let Some(entry) = self.entry(record)? else { return Ok(()) };
-        let seated_here = !entry.deleted && entry.shard == shard && entry.anchor == anchor;
-        if seated_here {
-            return Ok(());
-        }
-        if entry.version >= held {
-            self.loaded(shard, anchor)?.remove_home(record, at);
-            return Ok(());
-        }
-        if !entry.deleted && entry.shard == shard {
-            // Its copy may be newer than its claim, and newer than this one.
-            if self
-                .home_version(shard, entry.anchor, record)?
-                .is_some_and(|seated| seated >= held)
-            {
-                self.loaded(shard, anchor)?.remove_home(record, at);
-                return Ok(());
-            }
-            self.loaded(shard, entry.anchor)?.remove_home(record, at);
-        }
-        self.unseat(shard, record, entry, held, at);
-        // A decision that came while the directory named another place has not touched this one.
-        self.loaded(shard, anchor)?.touch(at);
-        self.claim(
-            record,
-            DirectoryEntry {
-                shard,
-                anchor,
-                version: held,
-                deleted: false,
-            },
-        );
-        Ok(())
-    }
-
-    /// Tells the shard that loses a record.
-    fn unseat(&mut self, shard: Shard, record: RecordId, entry: DirectoryEntry, version: Version, appended_at: Timestamp) {
-        if !entry.deleted && entry.shard != shard {
-            let body = MessageBody::ClaimOrDrop {
-                record,
-                anchor: entry.anchor,
-                version,
-                appended_at,
-            };
-            self.work(shard).send(shard, entry.shard, body);
-        }
-    }
-
-    fn watch_partition(&mut self, source: Source, table: &TableName, version: Version, known: Version) {
-        if version.epoch == known.epoch && version.partition != known.partition {
-            self.strays.insert((source, table.clone()));
         }
     }
 
@@ -351,18 +255,6 @@ impl Workspace {
     /// Queues a message of `from` beside those of the engine itself.
     pub fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {
         self.work(from).send(from, to, body);
-    }
-
-    fn claim(&mut self, record: RecordId, entry: DirectoryEntry) {
-        if self.directory.get(&record) == Some(&None) {
-            self.created.insert(record);
-        }
-        self.directory.insert(record, Some(entry));
-        self.claimed.insert(record, entry);
-    }
-
-    fn entry(&self, record: RecordId) -> Result<Option<DirectoryEntry>, Missing> {
-        self.directory.get(&record).copied().ok_or(Missing::Directory(record))
     }
 
     fn home_version(&mut self, shard: Shard, anchor: AnchorId, record: RecordId) -> Result<Option<Version>, Missing> {

@@ -53,6 +53,17 @@ pub enum MessageBody {
         /// When the broker appended the version of the claim: what follows from dropping rests on it.
         appended_at: Timestamp,
     },
+    /// Of a version of `record` only the key could be read: the copy that the receiver holds at `anchor` is unreadable if it is older.
+    Unread {
+        /// The record.
+        record: RecordId,
+        /// Where the receiver holds it.
+        anchor: AnchorId,
+        /// The version.
+        version: Version,
+        /// When the broker appended it.
+        appended_at: Timestamp,
+    },
     /// A copy of a record whose person lives at `to`.
     Guest {
         /// The neighbourhood that receives it.
@@ -163,7 +174,7 @@ impl Message {
     /// The neighbourhood it speaks to.
     pub fn anchor(&self) -> AnchorId {
         match &self.body {
-            MessageBody::ClaimOrDrop { anchor, .. } => *anchor,
+            MessageBody::ClaimOrDrop { anchor, .. } | MessageBody::Unread { anchor, .. } => *anchor,
             MessageBody::Guest { to, .. } | MessageBody::Withdraw { to, .. } | MessageBody::Carry { to, .. } => *to,
         }
     }

@@ -12,20 +12,22 @@ mod tests;
 
 use crate::citizen_id::CitizenId;
 use crate::decision::Rulings;
+use crate::facts::Facts;
 use crate::ids::{AnchorId, IdKey, PersonId, RecordId};
 use crate::input::Guest;
 use crate::person::Standing;
 use crate::record::SourceRecord;
 use crate::shard::Shard;
+use crate::source::Version;
 use ground::Ground;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A record in a neighbourhood.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
-    /// The record, or the copy of it. Shared: a batch holds each one as loaded, as changed and as part of a person.
+    /// The record as it counts, or the copy of it: its facts are unreadable where a newer version of its row was `unread`. Shared: a batch
+    /// holds each one as loaded, as changed and as part of a person.
     pub record: Arc<SourceRecord>,
     /// Empty for a home record; for a guest the neighbourhoods it came through, its home first.
     pub path: Vec<AnchorId>,
@@ -33,6 +35,9 @@ pub struct Member {
     pub from: Option<Shard>,
     /// Where a guest copy of it was sent, when its person lives elsewhere.
     pub sent: Option<(Shard, AnchorId)>,
+    /// For a home record, a newer version of its row of which only the key could be read: an update in place asks no directory, and may be
+    /// older than that one.
+    pub unread: Option<Version>,
 }
 
 impl Member {
@@ -43,7 +48,31 @@ impl Member {
             path: Vec::new(),
             from: None,
             sent: None,
+            unread: None,
         }
+    }
+
+    /// A record at home as it was read; `unread` is the newest version of its row of which only the key could be.
+    pub fn read(record: &Arc<SourceRecord>, unread: Option<Version>) -> Self {
+        let home = Self::home(Arc::clone(record));
+        match unread {
+            Some(unread) => home.marked(unread),
+            None => home,
+        }
+    }
+
+    /// A home record once a version of its row was seen of which only the key could be read: the same, unless that one is newer.
+    #[must_use]
+    pub fn marked(&self, unread: Version) -> Self {
+        let mut member = self.clone();
+        if unread > self.record.version {
+            let facts = Facts::Unreadable(self.record.facts.kind());
+            if self.record.facts != facts {
+                Arc::make_mut(&mut member.record).facts = facts;
+            }
+            member.unread = self.unread.max(Some(unread));
+        }
+        member
     }
 
     /// A copy that a shard sent.
@@ -53,6 +82,7 @@ impl Member {
             path: guest.path,
             from: Some(from),
             sent: None,
+            unread: None,
         }
     }
 
@@ -176,7 +206,7 @@ pub fn place(here: AnchorId, members: &[Member], rulings: &Rulings, key: &IdKey)
 }
 
 /// Which of two copies of one record counts: the newest version, a home before a guest, the shorter way, the lower path.
-fn rank(member: &Member) -> (crate::source::Version, bool, std::cmp::Reverse<(usize, &[AnchorId])>) {
+fn rank(member: &Member) -> (Version, bool, std::cmp::Reverse<(usize, &[AnchorId])>) {
     (
         member.record.version,
         !member.is_guest(),

@@ -155,6 +155,25 @@ pub enum Change {
     Upsert(Arc<SourceRecord>),
     /// The row is gone; kept as a tombstone with its position.
     Delete(Deletion),
+    /// The row was written, and only its key could be read: what it says now, and of whom, is unknown.
+    Unread(Unread),
+}
+
+/// A version of a source row of which only the key could be read (不可读).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// The record.
+    pub id: RecordId,
+    /// The system it comes from.
+    pub source: Source,
+    /// The source table.
+    pub table: TableName,
+    /// Canonical JSON of the key columns.
+    pub key: Personal,
+    /// Position of the message.
+    pub version: Version,
+    /// When the broker appended it.
+    pub appended_at: Timestamp,
 }
 
 /// A deleted source row (删除).
@@ -182,6 +201,7 @@ impl Change {
         match self {
             Self::Upsert(record) => record.id,
             Self::Delete(deletion) => deletion.id,
+            Self::Unread(unread) => unread.id,
         }
     }
 
@@ -190,6 +210,7 @@ impl Change {
         match self {
             Self::Upsert(record) => record.version,
             Self::Delete(deletion) => deletion.version,
+            Self::Unread(unread) => unread.version,
         }
     }
 
@@ -198,6 +219,7 @@ impl Change {
         match self {
             Self::Upsert(record) => (record.source, &record.table),
             Self::Delete(deletion) => (deletion.source, &deletion.table),
+            Self::Unread(unread) => (unread.source, &unread.table),
         }
     }
 
@@ -206,14 +228,16 @@ impl Change {
         match self {
             Self::Upsert(record) => record.appended_at,
             Self::Delete(deletion) => deletion.appended_at,
+            Self::Unread(unread) => unread.appended_at,
         }
     }
 
-    /// The shard whose log receives it: a delete without content is routed by its key.
+    /// The shard whose log receives it: what has no content is routed by its key.
     pub fn shard(&self) -> Shard {
         match self {
             Self::Upsert(record) => record.home(),
             Self::Delete(deletion) => deletion.home.unwrap_or_else(|| Shard::of_record(deletion.id)),
+            Self::Unread(unread) => Shard::of_record(unread.id),
         }
     }
 }

@@ -162,7 +162,13 @@ pub fn release(
             continue;
         }
         let doubtful = known.filter(|told| told.open && told.finding != *finding);
-        if let Some(record) = doubtful.and_then(|told| unsure(&told.finding, open.unreadable)) {
+        // Where somebody counts was read from rows too, and what is left of those may name another place.
+        let moved = known.is_some_and(|told| told.open && Some(told.region) != open.region);
+        let unplaced = || open.unreadable.first().copied().filter(|_| moved);
+        if let Some(record) = doubtful
+            .and_then(|told| unsure(&told.finding, open.unreadable))
+            .or_else(unplaced)
+        {
             released.waiting.insert(about, Waiting::ForReading(record));
             continue;
         }
@@ -312,5 +318,56 @@ mod tests {
         assert_eq!(waits(&state, Rule::DoubleEnrolled), None);
         state.complete(&[(resources, Timestamp(10)), (register, Timestamp(8))]);
         assert_eq!(waits(&state, Rule::IdentityConflict), None);
+    }
+
+    #[test]
+    fn nobody_is_told_to_have_moved_by_a_row_that_cannot_be_read() {
+        let [here, there] = ["3201", "3204"].map(|code| code.parse::<City>().expect("a city"));
+        let finding = Finding {
+            rule: Rule::AfterDeath,
+            scheme: None,
+            since: Day(0),
+            overlap: None,
+            reason: None,
+            places: Vec::new(),
+            evidence: Vec::new(),
+        };
+        let told = Told {
+            person: PersonId([1; 16]),
+            revision: 1,
+            open: true,
+            region: here,
+            finding: finding.clone(),
+        };
+        let mut state = ShardState::default();
+        state.complete(&[("human-resources.3204".parse().expect("a source"), Timestamp(9))]);
+        for city in [here, there] {
+            state.go_live(city);
+            state.finish_pass();
+        }
+        let pending = BTreeMap::from([(finding.about(), Timestamp(1))]);
+        let record = RecordId([7; 16]);
+        let released = |region, unreadable: &BTreeSet<RecordId>| {
+            let open = OpenSide {
+                person: told.person,
+                anchor: AnchorId([2; 16]),
+                region,
+                findings: std::slice::from_ref(&finding),
+                sources: &[],
+                unreadable,
+                arrived: &[],
+                left: false,
+            };
+            let told = std::slice::from_ref(&told);
+            release(&open, told, &state, &pending, &[], &IdKey::new(1, &[7; 32]))
+        };
+        let (none, some) = (BTreeSet::new(), BTreeSet::from([record]));
+        for (region, events) in [(Some(here), 0), (Some(there), 2), (None, 1)] {
+            assert_eq!(released(region, &none).events.len(), events, "{region:?}");
+            let unsure = released(region, &some);
+            assert_eq!(unsure.events, []);
+            let waits = (region != Some(here)).then_some(Waiting::ForReading(record));
+            assert_eq!(unsure.waiting.get(&finding.about()).copied(), waits);
+        }
     }
 }

@@ -16,10 +16,11 @@ use domain::ids::{AnchorId, IdKey, PersonId};
 use domain::release::{Cause, Event, EventKind, Told};
 use domain::restore::{self, Known};
 use domain::shard::Shard;
+use runtime::store::decode;
 use runtime::store::log::SKIPPED;
+use runtime::store::members::encode_members;
 use runtime::store::read::{self, ReadError};
 use runtime::store::refused;
-use runtime::store::{decode, encode};
 use sqlx::{Connection, PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,7 +175,7 @@ fn event((_, anchor, person): PersonKey, told: Told, key: &IdKey) -> Event {
 
 /// Gives everybody whom only subscribers know a row without members: they are gone once their neighbourhood is described.
 async fn note_unknown(connection: &mut PgConnection, states: &BTreeSet<PersonKey>) -> Result<u64, Failure> {
-    let none = encode(&Vec::<domain::neighbourhood::Member>::new());
+    let none = encode_members(&[]);
     let mut noted = 0;
     let states: Vec<&PersonKey> = states.iter().collect();
     for some in states.chunks(10_000) {

@@ -81,17 +81,29 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// What it is where nobody waits and nothing is held any more.
-    pub fn letter(self) -> Classified {
+    /// What `message`, as it came, is where nobody waits and nothing is held any more; `classify` says what it is with its key opened by
+    /// `frames`, which names its row although the value is closed.
+    pub fn letter(
+        self,
+        frames: &Frames,
+        message: &SourceMessage<'_>,
+        classify: impl FnOnce(&SourceMessage<'_>) -> Classified,
+    ) -> Classified {
         let error = match self {
             Self::Unfit(error) => error,
             Self::NoSchema(problem) => NormaliseError::new(ErrorClass::WrongFrame, None, format!("a schema: {problem}")),
             Self::Away(_) => NormaliseError::new(ErrorClass::WrongFrame, None, "a schema registry that answers"),
         };
-        Classified::DeadLetter {
-            error,
-            inputs: Vec::new(),
-        }
+        let named = frames.open(message.key, None).map(|opened| {
+            let key = opened.key();
+            // The value stays framed, which is no JSON.
+            classify(&SourceMessage { key, ..*message })
+        });
+        let inputs = match named {
+            Ok(Classified::DeadLetter { inputs, .. }) => inputs,
+            Ok(Classified::Inputs(_) | Classified::Control(_)) | Err(_) => Vec::new(),
+        };
+        Classified::DeadLetter { error, inputs }
     }
 }
 
@@ -210,10 +222,14 @@ impl Frames {
     /// # Errors
     /// [`Closed`].
     pub fn open<'a>(&self, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Result<Opened<'a>, Closed> {
-        Ok(Opened {
-            value: self.open_part("value", value)?,
-            key: self.open_part("key", key)?,
-        })
+        match (self.open_part("value", value), self.open_part("key", key)) {
+            // Also where the value is closed for good: the key still names a row, and is not to be lost to a registry that is away.
+            (_, Err(Closed::Away(cause))) => Err(Closed::Away(cause)),
+            (value, key) => Ok(Opened {
+                value: value?,
+                key: key?,
+            }),
+        }
     }
 
     /// [`Frames::open`] that waits for a registry that does not answer, until `gives_up`.

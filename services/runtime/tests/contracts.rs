@@ -127,6 +127,7 @@ fn describe_change(change: &Change) -> String {
     let what = match change {
         Change::Upsert(_) => "upsert",
         Change::Delete(_) => "delete",
+        Change::Unread(_) => "unread",
     };
     let mut text = format!(
         "  {what} {} of {source}/{} at {}:{} mapping {} shard {}\n",
@@ -139,12 +140,11 @@ fn describe_change(change: &Change) -> String {
     );
     match change {
         Change::Upsert(record) => text += &describe_record(record),
-        Change::Delete(deletion) => writeln!(
-            text,
-            "    home {}",
-            deletion.home.map_or("unknown".into(), |home| home.to_string())
-        )
-        .expect("a string"),
+        Change::Delete(deletion) => {
+            let home = deletion.home.map_or("unknown".into(), |home| home.to_string());
+            writeln!(text, "    home {home}").expect("a string");
+        }
+        Change::Unread(_) => (),
     }
     text
 }

@@ -13,6 +13,7 @@ use domain::neighbourhood::Member as Placed;
 use domain::scheme::Scheme;
 use domain::sex::Sex;
 use domain::shard::Shard;
+use domain::source::Version;
 use runtime::store::person::about_code;
 use schemas::event::{Remedy, Scope};
 use serde::Serialize;
@@ -68,6 +69,8 @@ pub struct Member {
     pub guest: bool,
     /// It could not be read: what it would have said is unknown.
     pub unreadable: bool,
+    /// Epoch, partition, offset and mapping revision of a newer version of which only the key could be read.
+    pub unread: Option<[u64; 4]>,
     /// The source record.
     pub record: String,
 }
@@ -302,21 +305,25 @@ fn open_finding(finding: &Finding, person: &Person, told: &Told, key: &IdKey) ->
     }
 }
 
+fn parts(version: Version) -> [u64; 4] {
+    [
+        version.epoch.into(),
+        version.partition.into(),
+        version.offset,
+        version.mapping.into(),
+    ]
+}
+
 fn member(placed: &Placed) -> Member {
     let record = &placed.record;
-    let version = record.version;
     Member {
         source: format!("{} {}", record.source, record.table.as_str()),
         kind: record.facts.kind().as_str(),
         key: record.key.reveal().to_owned(),
-        version: [
-            version.epoch.into(),
-            version.partition.into(),
-            version.offset,
-            version.mapping.into(),
-        ],
+        version: parts(record.version),
         guest: placed.is_guest(),
         unreadable: matches!(record.facts, Facts::Unreadable(_)),
+        unread: placed.unread.map(parts),
         record: record.id.to_string(),
     }
 }

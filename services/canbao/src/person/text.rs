@@ -108,7 +108,11 @@ fn render_person(person: &Known, text: &mut String) -> Result {
         let mut kind = member.kind.to_owned();
         kind.push_str(if member.guest { ", guest" } else { "" });
         kind.push_str(if member.unreadable { ", unreadable" } else { "" });
-        let version = member.version.map(|part| part.to_string()).join("/");
+        let shown = |version: [u64; 4]| version.map(|part| part.to_string()).join("/");
+        let mut version = shown(member.version);
+        if let Some(unread) = member.unread {
+            version = format!("{version}, not read: {}", shown(unread));
+        }
         members.row([
             member.source.clone(),
             kind,

@@ -226,6 +226,9 @@ impl Desk {
                     continue;
                 };
                 self.report.waiting += 1;
+                if patience.unreadable.contains(person) {
+                    continue;
+                }
                 if let Some(late) = overdue(&waits, shard, patience) {
                     self.pending.note(place(person, about), format!("{problem}: {late}"));
                 }
@@ -235,6 +238,7 @@ impl Desk {
             // What came back to what was told waits until somebody looks again, for no source of its own.
             let problem = match waits.waits_for {
                 Some(source) => Some(format!("waits for {source}, and nothing differs")),
+                None if patience.unreadable.contains(&person) => None,
                 None => overdue(&waits, shard, patience),
             };
             if let Some(problem) = problem {

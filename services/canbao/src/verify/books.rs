@@ -209,25 +209,24 @@ fn expected(
     message: &BorrowedMessage<'_>,
     epochs: &Epochs,
 ) -> Result<Expected, String> {
-    let (key, value) = (message.key(), message.payload());
-    let opened = match reading.frames.open_in_time(key, value) {
-        Ok(opened) => opened,
-        Err(Closed::Away(cause)) => return Err(cause),
-        // It was accepted as what cannot be read.
-        Err(closed) => return Ok(classified(closed.letter())),
-    };
     let offset = message.offset().max(0) as u64;
-    let message = SourceMessage {
+    let framed = SourceMessage {
         source: stretch.source,
         table: &stretch.table,
         partition: stretch.partition,
         offset,
         epoch: epochs.at(stretch.partition, offset),
         timestamp: Timestamp(message.timestamp().to_millis().unwrap_or(0)),
-        key,
-        value,
+        key: message.key(),
+        value: message.payload(),
     };
-    Ok(classified(normalise(reading.dialects, reading.key, &opened.of(&message))))
+    let read = |message: &SourceMessage<'_>| normalise(reading.dialects, reading.key, message);
+    match reading.frames.open_in_time(framed.key, framed.value) {
+        Ok(opened) => Ok(classified(read(&opened.of(&framed)))),
+        Err(Closed::Away(cause)) => Err(cause),
+        // It was accepted as what cannot be read.
+        Err(closed) => Ok(classified(closed.letter(reading.frames, &framed, read))),
+    }
 }
 
 fn classified(classified: Classified) -> Expected {

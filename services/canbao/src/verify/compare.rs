@@ -124,22 +124,32 @@ const PLANS: [Plan; 7] = [
     },
 ];
 
-/// The directory holds where a record was last claimed: its version may lag behind updates in place, a delete's may not.
+/// The directory holds where a record was last claimed: its version may lag behind updates in place, a delete's may not, and neither may the
+/// newest unread version. Of what a complete snapshot retired it has nothing, or a delete of any version.
 const DIRECTORY: &str = "
     select encode(coalesce(s.record, e.record), 'hex') as key,
            case when s.record is null then 'missing'
-                when e.record is null then 'unexpected'
-                when s.deleted <> e.deleted then 'differs in deleted'
-                when not e.deleted and (s.shard, s.anchor) is distinct from (e.shard, e.anchor) then 'seated elsewhere'
+                when e.record is null or (e.retired and not s.deleted) then 'unexpected'
+                when not e.retired and s.deleted <> e.deleted then 'differs in deleted'
+                when not e.retired and not e.deleted and (s.shard, s.anchor) is distinct from (e.shard, e.anchor) then 'seated elsewhere'
+                when (s.unread_epoch, s.unread_partition, s.unread_offset, s.unread_mapping)
+                     is distinct from (e.unread_epoch, e.unread_partition, e.unread_offset, e.unread_mapping)
+                then 'differs in its unread version'
                 else 'differs in version' end as problem,
            count(*) over () as total
-    from store.directory s full join pg_temp.verify_directory e on s.record = e.record
-    where s.record is null
-       or (e.record is null and not (s.deleted and exists (select from pg_temp.verify_retired r where r.record = s.record)))
-       or s.deleted <> e.deleted
-       or (not e.deleted and ((s.shard, s.anchor) is distinct from (e.shard, e.anchor)
-                              or (s.epoch, s.\"offset\", s.mapping) > (e.epoch, e.\"offset\", e.mapping)))
-       or (e.deleted and (s.epoch, s.\"offset\", s.mapping) <> (e.epoch, e.\"offset\", e.mapping))
+    from store.directory s
+    full join (select d.*, false as retired from pg_temp.verify_directory d
+               union all select r.*, true from pg_temp.verify_retired r) e on s.record = e.record
+    where (s.record is null and not (e.retired and e.unread_offset is null))
+       or e.record is null
+       or (e.retired and not s.deleted)
+       or (s.unread_epoch, s.unread_partition, s.unread_offset, s.unread_mapping)
+          is distinct from (e.unread_epoch, e.unread_partition, e.unread_offset, e.unread_mapping)
+       or (not e.retired
+           and (s.deleted <> e.deleted
+                or (not e.deleted and ((s.shard, s.anchor) is distinct from (e.shard, e.anchor)
+                                       or (s.epoch, s.\"offset\", s.mapping) > (e.epoch, e.\"offset\", e.mapping)))
+                or (e.deleted and (s.epoch, s.\"offset\", s.mapping) <> (e.epoch, e.\"offset\", e.mapping))))
     limit $1";
 
 /// Compares every table; shows at most `show` differences of each.

@@ -2,7 +2,7 @@
 //!
 //! The same row builders serve the registry, so that what is compared is what is stored, column by column.
 
-use super::announced::Open;
+use super::announced::{Open, PersonKey};
 use super::log::SourceLog;
 use super::registry;
 use anyhow::Context;
@@ -11,6 +11,7 @@ use domain::batch::{AWAY, are_apart};
 use domain::date::Day;
 use domain::decision::Rulings;
 use domain::engine::DirectoryEntry;
+use domain::facts::Facts;
 use domain::ids::{AnchorId, IdKey, PersonId, RecordId};
 use domain::input::SnapshotFloor;
 use domain::measure;
@@ -18,6 +19,7 @@ use domain::neighbourhood::Member;
 use domain::policy::Edition;
 use domain::record::Change;
 use domain::shard::Shard;
+use domain::source::Version;
 use indicatif::ProgressBar;
 use runtime::store::copy::CopyRows;
 use runtime::store::person;
@@ -60,6 +62,8 @@ pub(crate) struct Computed {
     pub findings: u64,
     /// Open findings in regions that are live, by person, with their region.
     pub open: Open,
+    /// Persons of whom a row cannot be read: what was told of them may be unsure.
+    pub unreadable: BTreeSet<PersonKey>,
 }
 
 /// Rows on their way into a temporary table.
@@ -112,14 +116,10 @@ pub(crate) async fn write(
     write_directory(connection, log, rules).await?;
 
     let latest = std::mem::take(&mut log.latest);
-    let base = tokio::task::block_in_place(|| {
-        neighbourhoods(
-            latest.values().map(|change| &**change),
-            &rules.floors,
-            &rules.rulings,
-            &rules.key,
-        )
-    });
+    let unread = std::mem::take(&mut log.unread).into_values();
+    let unread: Vec<Change> = unread.map(|unread| Change::Unread(*unread)).collect();
+    let changes = latest.values().map(|change| &**change).chain(&unread);
+    let base = tokio::task::block_in_place(|| neighbourhoods(changes, &rules.floors, &rules.rulings, &rules.key));
     drop(latest);
     progress.set_length(base.len() as u64);
 
@@ -200,6 +200,10 @@ impl Computed {
         for person in &described.persons {
             self.persons += 1;
             self.findings += person.findings.len() as u64;
+            let is_unreadable = |member: &Member| matches!(member.record.facts, Facts::Unreadable(_));
+            if person.members.iter().any(is_unreadable) {
+                self.unreadable.insert((shard, anchor, person.id));
+            }
             for measure in measure::measures(measure::flags(person), &person.findings) {
                 *counts.entry((shard, measure::county(person), measure)).or_default() += 1;
             }
@@ -314,20 +318,23 @@ enum Seat {
     Retired(DirectoryEntry),
 }
 
-fn seat(change: &Change, rules: &Rules) -> Seat {
+/// `unread` is the newest version of the record of which only the key could be read.
+fn seat(change: &Change, unread: Option<Version>, rules: &Rules) -> Seat {
+    let deleted = DirectoryEntry {
+        shard: change.shard(),
+        anchor: AnchorId::default(),
+        version: change.version(),
+        deleted: true,
+        unread,
+    };
     match change {
-        Change::Delete(deletion) => Seat::Entered(DirectoryEntry {
-            shard: change.shard(),
-            anchor: AnchorId::default(),
-            version: deletion.version,
-            deleted: true,
-        }),
+        Change::Delete(_) => Seat::Entered(deleted),
+        Change::Unread(of) => Seat::Entered(DirectoryEntry::never_read(change.shard(), of.version)),
         Change::Upsert(record) => {
             let entry = DirectoryEntry {
-                shard: record.home(),
                 anchor: record.anchor(&rules.key),
-                version: record.version,
                 deleted: false,
+                ..deleted
             };
             if rules.floors.iter().any(|floor| floor.retires_record(record, &rules.key)) {
                 Seat::Retired(entry)
@@ -338,21 +345,35 @@ fn seat(change: &Change, rules: &Rules) -> Seat {
     }
 }
 
+/// The entries of the directory. They are told from the newest versions alone, never from how the registry came to them.
+fn seats<'a>(log: &'a SourceLog, rules: &'a Rules) -> impl Iterator<Item = (RecordId, Seat)> + 'a {
+    let read = log.latest.iter().map(|(record, change)| {
+        let unread = log.unread.get(record).map(|unread| unread.version);
+        (*record, seat(change, unread, rules))
+    });
+    let never_read = log.unread.iter().filter(|(record, _)| !log.latest.contains_key(*record));
+    let never_read = never_read.map(|(record, unread)| (*record, seat(&Change::Unread((**unread).clone()), None, rules)));
+    read.chain(never_read)
+}
+
+/// Entries written between two sends.
+const ENTRIES: usize = 50_000;
+
 async fn write_directory(connection: &mut PgConnection, log: &SourceLog, rules: &Rules) -> anyhow::Result<()> {
     let mut entered = Sheet::new("verify_directory", person::DIRECTORY.columns());
     let mut retired = Sheet::new("verify_retired", person::DIRECTORY.columns());
-    let records: Vec<(&RecordId, &Change)> = log.latest.iter().map(|(record, change)| (record, &**change)).collect();
-    for part in records.chunks(50_000) {
-        for (record, change) in part {
-            match seat(change, rules) {
-                Seat::Entered(entry) => person::put_directory(&mut entered.rows, **record, &entry),
-                Seat::Retired(entry) => person::put_directory(&mut retired.rows, **record, &entry),
-            }
+    for (at, (record, seat)) in seats(log, rules).enumerate() {
+        match seat {
+            Seat::Entered(entry) => person::put_directory(&mut entered.rows, record, &entry),
+            Seat::Retired(entry) => person::put_directory(&mut retired.rows, record, &entry),
         }
-        entered.send(connection).await?;
-        retired.send(connection).await?;
+        if at % ENTRIES == ENTRIES - 1 {
+            entered.send(connection).await?;
+            retired.send(connection).await?;
+        }
     }
-    Ok(())
+    entered.send(connection).await?;
+    retired.send(connection).await
 }
 
 #[cfg(test)]

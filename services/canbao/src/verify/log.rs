@@ -13,7 +13,7 @@ use domain::ids::{AnchorId, RecordId};
 use domain::input::{Control, Input, Message, MessageBody, SnapshotFloor};
 use domain::lives::{Lives, Origin};
 use domain::policy::{Edition, PolicyId};
-use domain::record::{Change, EntityChange};
+use domain::record::{Change, EntityChange, Unread};
 use domain::shard::{SHARDS, Shard};
 use domain::source::Source;
 use indicatif::ProgressBar;
@@ -85,8 +85,10 @@ pub(crate) struct SourceLog {
     pub messages: BTreeMap<Shard, Sequences>,
     /// What arrived with persons who were told of elsewhere.
     pub carried: HashSet<(Shard, AnchorId, About)>,
-    /// The newest version of every record about a person. Boxed, so that the table's spare room is narrow.
+    /// The newest version of every record about a person that could be read. Boxed, so that the table's spare room is narrow.
     pub latest: HashMap<RecordId, Box<Change>>,
+    /// Of every record about a person, the newest version of which only the key could be read, if there is one.
+    pub unread: HashMap<RecordId, Box<Unread>>,
     /// The newest version of every entity.
     pub entities: HashMap<RecordId, Box<EntityChange>>,
     /// Every policy that a log has.
@@ -243,6 +245,11 @@ impl SourceLog {
     /// Takes an input as the function of the base sees it: order does not matter, versions do.
     fn take(&mut self, shard: Shard, input: Input) {
         match input {
+            Input::Change(Change::Unread(unread)) => match self.unread.get_mut(&unread.id) {
+                Some(known) if unread.version > known.version => **known = unread,
+                Some(_) => (),
+                None => drop(self.unread.insert(unread.id, Box::new(unread))),
+            },
             Input::Change(change) => {
                 let known = self.latest.get_mut(&change.id());
                 match known {

@@ -5,7 +5,7 @@ use domain::facts::{Card, CardStatus, Facts};
 use domain::ids::RecordId;
 use domain::name::Name;
 use domain::personal::Personal;
-use domain::record::{Change, Deletion, Identity, SourceRecord};
+use domain::record::{Change, Deletion, Identity, SourceRecord, Unread};
 use domain::source::{Source, TableName, Version};
 use std::sync::Arc;
 
@@ -52,4 +52,16 @@ pub(crate) fn deletion(id: u8, offset: u64) -> Change {
         appended_at: Timestamp(0),
         home: None,
     })
+}
+
+/// A version of that row of which only the key could be read.
+pub(crate) fn unread(id: u8, offset: u64) -> Unread {
+    Unread {
+        id: RecordId([id; 16]),
+        source: source(),
+        table: TableName::new("az01"),
+        key: Personal::new("{}"),
+        version: version(offset),
+        appended_at: Timestamp(0),
+    }
 }

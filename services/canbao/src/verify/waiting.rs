@@ -1,5 +1,6 @@
 //! What waits to be told: for a source that is not complete past its facts, and not for ever.
 
+use super::announced::PersonKey;
 use anyhow::Context;
 use domain::date::Timestamp;
 use domain::finding::About;
@@ -8,7 +9,7 @@ use domain::shard::Shard;
 use domain::source::Source;
 use runtime::store::read::StoredShard;
 use sqlx::PgConnection;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Brokers' clocks may differ by so much, in ms.
 const SKEW: i64 = 10 * 60 * 1000;
@@ -28,6 +29,8 @@ pub(super) struct Patience<'a> {
     pub days: u32,
     /// What arrived by message with persons who were told of elsewhere.
     pub carried: &'a HashSet<(Shard, AnchorId, About)>,
+    /// Persons of whom a row cannot be read: what was told of them waits for that row, whatever is complete.
+    pub unreadable: &'a BTreeSet<PersonKey>,
 }
 
 impl Patience<'_> {

@@ -181,10 +181,13 @@ impl Batch {
                 let loaded = self.workspace.shards.get(&shard)?.neighbourhoods.get(&place.1)?;
                 loaded.home(record.id).is_none().then_some(record.id)
             }
-            Input::Change(Change::Delete(deletion)) => Some(deletion.id),
+            Input::Change(change @ (Change::Delete(_) | Change::Unread(_))) => Some(change.id()),
             Input::Message(message) => match &message.body {
                 MessageBody::ClaimOrDrop { record, .. } => Some(*record),
-                MessageBody::Guest { .. } | MessageBody::Withdraw { .. } | MessageBody::Carry { .. } => None,
+                MessageBody::Unread { .. }
+                | MessageBody::Guest { .. }
+                | MessageBody::Withdraw { .. }
+                | MessageBody::Carry { .. } => None,
             },
             Input::Entity(_) | Input::Control(_) => None,
         }
@@ -195,7 +198,7 @@ fn anchor_of(input: &Input, key: &IdKey) -> Option<AnchorId> {
     match input {
         Input::Change(Change::Upsert(record)) => Some(record.anchor(key)),
         Input::Message(message) => Some(message.anchor()),
-        Input::Change(Change::Delete(_)) | Input::Entity(_) | Input::Control(_) => None,
+        Input::Change(Change::Delete(_) | Change::Unread(_)) | Input::Entity(_) | Input::Control(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::date::Timestamp;
 use crate::ids::RecordId;
 use crate::neighbourhood::{Member, Slot};
+use crate::source::Version;
 
 /// A neighbourhood in a workspace.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +41,15 @@ impl Loaded {
         match self.members.binary_search_by_key(&member.slot(), Member::slot) {
             Ok(found) => self.members[found] = member,
             Err(place) => self.members.insert(place, member),
+        }
+    }
+
+    /// Marks the home copy of a record, if it is here and older than a version of which only the key could be read.
+    pub(super) fn mark_home(&mut self, record: RecordId, unread: Version, at: Timestamp) {
+        let Some(held) = self.home(record) else { return };
+        let marked = held.marked(unread);
+        if marked != *held {
+            self.put(marked, at);
         }
     }
 

@@ -7,12 +7,12 @@ use super::{Dialects, Table, TableUse};
 use crate::debezium::{Cell, Envelope, ErrorClass, Key, NormaliseError, Operation, Rows, looks_flattened, repaired};
 use domain::correction::{self, Statement};
 use domain::date::Timestamp;
-use domain::facts::{Facts, Resident};
+use domain::facts::{Facts, FactsKind, Resident};
 use domain::ids::{IdKey, RecordId};
 use domain::input::Input;
 use domain::limits;
 use domain::personal::Personal;
-use domain::record::{Change, Deletion, EntityChange, Identity, SourceRecord};
+use domain::record::{self, Change, Deletion, EntityChange, Identity, SourceRecord};
 use domain::shard::Shard;
 use domain::source::{Source, Version};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub enum Classified {
         error: NormaliseError,
         /// What travels on all the same, so that an absence is not taken for a fact (ARCHITECTURE.md, Versions): the row without the
         /// fields that cannot be read, where nothing follows from those; else, when its person is known, the record as unreadable
-        /// ([`Facts::Unreadable`]).
+        /// ([`Facts::Unreadable`]); else, when its key is, that the record was not read ([`Change::Unread`]).
         inputs: Vec<Input>,
     },
 }
@@ -86,27 +86,37 @@ pub enum ControlKind {
 /// - A row that came alone ([`Rows::Flattened`]) has no image before, so no correction is seen from it.
 /// - A row with a void code is a delete: it says of itself that it does not hold.
 pub fn normalise(dialects: &Dialects, key: &IdKey, message: &SourceMessage<'_>) -> Classified {
-    let read = classify(dialects, key, message).or_else(|error| {
-        let charset = dialects.find(message.source, message.table).map(|table| table.charset);
-        let mended = |bytes: Option<&[u8]>| bytes.and_then(|bytes| repaired(bytes, charset.unwrap_or_default()));
-        match (mended(message.key), mended(message.value)) {
-            _ if error.class != ErrorClass::NotJson => Err(error),
-            (None, None) => Err(error),
-            (key_bytes, value) => classify(
-                dialects,
-                key,
-                &SourceMessage {
-                    key: key_bytes.as_deref().or(message.key),
-                    value: value.as_deref().or(message.value),
-                    ..*message
-                },
-            ),
+    let error = match classify(dialects, key, message) {
+        Ok(classified) => return classified,
+        Err(error) if error.class != ErrorClass::NotJson => return unread(error, dialects, key, message),
+        Err(error) => error,
+    };
+    let charset = dialects.find(message.source, message.table).map(|table| table.charset);
+    let mended = |bytes: Option<&[u8]>| bytes.and_then(|bytes| repaired(bytes, charset.unwrap_or_default()));
+    match (mended(message.key), mended(message.value)) {
+        (None, None) => unread(error, dialects, key, message),
+        (key_bytes, value) => {
+            let mended = SourceMessage {
+                key: key_bytes.as_deref().or(message.key),
+                value: value.as_deref().or(message.value),
+                ..*message
+            };
+            classify(dialects, key, &mended).unwrap_or_else(|error| unread(error, dialects, key, &mended))
         }
-    });
-    read.unwrap_or_else(|error| Classified::DeadLetter {
+    }
+}
+
+/// The dead letter of a message of which not even the person can be read. Where its key can be, and names a row about a person, the record
+/// is no longer what its former version says. Not so of a statement about numbers, which stays a fact whatever becomes of its row.
+fn unread(error: NormaliseError, dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) -> Classified {
+    let of_persons = |table: &&Table| table.kind.facts_kind().is_some_and(|kind| kind != FactsKind::Correction);
+    let table = dialects.find(message.source, message.table).filter(of_persons);
+    let named = table.and_then(|table| Some((table, Key::parse(message.key, table.key_columns()).ok()?)));
+    let inputs = named.map(|(table, key)| Origin::new(message, table, key.text, id_key).unread());
+    Classified::DeadLetter {
         error,
-        inputs: Vec::new(),
-    })
+        inputs: inputs.into_iter().collect(),
+    }
 }
 
 fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) -> Result<Classified, NormaliseError> {
@@ -150,13 +160,7 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
     if let Some(reader) = &reader {
         check_key(table, &row_key.cells, reader)?;
     }
-    let id = id_key.record(message.source, &table.name, &row_key.text);
-    let origin = Origin {
-        message,
-        table,
-        id,
-        key: row_key.text,
-    };
+    let origin = Origin::new(message, table, row_key.text, id_key);
     let deleted = envelope.operation == Operation::Delete;
     if table.kind == Kind::Employer {
         return origin.entity(reader.filter(|_| !deleted).as_ref());
@@ -225,7 +229,16 @@ struct Origin<'a> {
     key: String,
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    fn new(message: &'a SourceMessage<'a>, table: &'a Table, key: String, id_key: &IdKey) -> Self {
+        Self {
+            message,
+            table,
+            id: id_key.record(message.source, &table.name, &key),
+            key,
+        }
+    }
+
     fn version(&self) -> Version {
         let SourceMessage {
             epoch,
@@ -268,6 +281,17 @@ impl Origin<'_> {
             version: self.version(),
             appended_at: self.appended_at(),
             home,
+        }))
+    }
+
+    fn unread(&self) -> Input {
+        Input::Change(Change::Unread(record::Unread {
+            id: self.id,
+            source: self.message.source,
+            table: self.table.name.clone(),
+            key: Personal::new(self.key.as_str()),
+            version: self.version(),
+            appended_at: self.appended_at(),
         }))
     }
 

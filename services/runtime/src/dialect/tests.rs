@@ -1,4 +1,5 @@
 mod reading;
+mod unread;
 
 use super::*;
 

@@ -1,7 +1,9 @@
 use super::*;
+use crate::dialect::ControlKind;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use domain::date::Timestamp;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const ROW: &str = r#"{"type":"record","name":"r","fields":[{"name":"a","type":"int"}]}"#;
@@ -83,10 +85,42 @@ fn what_is_no_schema_for_rows_says_which_where_and_what_to_do() {
     }
     assert!(frames.open(Some(&of(1, &[2])), None).is_ok(), "a key may be a primitive");
     assert!(problem(&Frames::none(), &of(1, &[2])).contains("CANBAO_SOURCE_SCHEMA_REGISTRY"));
-    let Classified::DeadLetter { error, .. } = value(&frames, &of(3, &[2])).expect_err("no schema").letter() else {
-        panic!("a letter");
+}
+
+/// What is closed is a dead letter, of which the key says what it can.
+#[test]
+fn a_key_is_opened_although_the_value_is_not() {
+    let frames = Frames::with("http://registry", |id| match id {
+        1 => avro("\"long\""),
+        7 => avro(ROW),
+        _ => Fetched::Unusable("the registry does not know it".into()),
+    });
+    let heard = |key: &[u8], value: &[u8]| {
+        let message = SourceMessage {
+            source: "human-resources.3201".parse().expect("a source"),
+            table: "t",
+            partition: 0,
+            offset: 0,
+            epoch: 0,
+            timestamp: Timestamp(0),
+            key: Some(key),
+            value: Some(value),
+        };
+        let closed = frames.open(message.key, message.value).err().expect("it is closed");
+        let heard = std::cell::RefCell::new(None);
+        let letter = closed.letter(&frames, &message, |message| {
+            assert_eq!(message.value, Some(value));
+            heard.replace(message.key.map(<[u8]>::to_vec));
+            Classified::Control(ControlKind::Tombstone)
+        });
+        assert!(matches!(letter, Classified::DeadLetter { error, .. } if error.class == ErrorClass::WrongFrame));
+        heard.into_inner()
     };
-    assert_eq!(error.class, ErrorClass::WrongFrame);
+    for value in [of(7, &[2, 2]), of(3, &[2])] {
+        assert_eq!(heard(&of(1, &[2]), &value).as_deref(), Some(&b"1"[..]));
+        assert_eq!(heard(b"{}", &value).as_deref(), Some(&b"{}"[..]));
+        assert_eq!(heard(&of(3, &[2]), &value), None);
+    }
 }
 
 #[test]

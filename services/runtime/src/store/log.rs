@@ -79,6 +79,7 @@ impl LogRow<'_> {
         match self.input? {
             Input::Change(Change::Upsert(record)) => Some(record.id.bytes()),
             Input::Change(Change::Delete(deletion)) => Some(deletion.id.bytes()),
+            Input::Change(Change::Unread(unread)) => Some(unread.id.bytes()),
             Input::Entity(entity) => Some(entity.id.bytes()),
             Input::Message(_) | Input::Control(_) => None,
         }

@@ -4,6 +4,7 @@ pub mod copy;
 pub mod decisions;
 pub mod log;
 pub mod mapping;
+pub mod members;
 mod migrate;
 pub mod person;
 pub mod policies;
@@ -35,7 +36,11 @@ pub struct Unreadable {
 /// # Panics
 /// Never: the stored types hold no map with unserialisable keys and memory is not bounded.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![LAYOUT]).expect("stored types serialise")
+    encode_as(LAYOUT, value)
+}
+
+fn encode_as<T: Serialize + ?Sized>(layout: u8, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![layout]).expect("stored types serialise")
 }
 
 /// Decodes a value of a `bytea` column.
@@ -43,9 +48,18 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// # Errors
 /// When the layout is another one or the bytes do not hold the type.
 pub fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Unreadable> {
-    let layout = bytes.first().copied();
-    match layout {
-        Some(LAYOUT) => postcard::from_bytes(&bytes[1..]).map_err(|_| Unreadable { what, layout }),
-        _ => Err(Unreadable { what, layout }),
+    decode_as(LAYOUT, what, bytes)
+}
+
+fn decode_as<T: DeserializeOwned>(expected: u8, what: &'static str, bytes: &[u8]) -> Result<T, Unreadable> {
+    match bytes.split_first() {
+        Some((layout, value)) if *layout == expected => postcard::from_bytes(value).map_err(|_| Unreadable {
+            what,
+            layout: Some(expected),
+        }),
+        other => Err(Unreadable {
+            what,
+            layout: other.map(|(layout, _)| *layout),
+        }),
     }
 }

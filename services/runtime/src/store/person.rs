@@ -2,6 +2,7 @@
 
 use super::copy::CopyRows;
 use super::encode;
+use super::members::{encode_member, encode_members};
 use super::table::Table;
 use domain::base::Person;
 use domain::batch::{AWAY, are_apart};
@@ -87,12 +88,26 @@ pub const ENROLMENT: Table = Table {
     only_if: "",
 };
 
-/// `store.directory`; an entry only rises.
+/// `store.directory`; an entry only rises, in the version claimed and in the unread one.
 pub const DIRECTORY: Table = Table {
     name: "directory",
     key: &["record"],
-    values: &["shard", "anchor", "epoch", "partition", "\"offset\"", "mapping", "deleted"],
-    only_if: " and (t.epoch, t.\"offset\", t.mapping) <= (u.epoch, u.\"offset\", u.mapping)",
+    values: &[
+        "shard",
+        "anchor",
+        "epoch",
+        "partition",
+        "\"offset\"",
+        "mapping",
+        "deleted",
+        "unread_epoch",
+        "unread_partition",
+        "unread_offset",
+        "unread_mapping",
+    ],
+    only_if: " and (t.epoch, t.\"offset\", t.mapping) <= (u.epoch, u.\"offset\", u.mapping)
+               and (t.unread_offset is null
+                    or (t.unread_epoch, t.unread_offset, t.unread_mapping) <= (u.unread_epoch, u.unread_offset, u.unread_mapping))",
 };
 
 /// `store.employer`.
@@ -174,7 +189,7 @@ pub fn put(rows: &mut CopyRows, shard: Shard, person: &Person, published: i64) {
 
 /// Members as they stand in their person's row; none when they are rows of their own.
 fn in_row(members: &[Member]) -> Option<Vec<u8>> {
-    (!are_apart(members)).then(|| encode(members))
+    (!are_apart(members)).then(|| encode_members(members))
 }
 
 /// Adds a member that is a row of its own.
@@ -186,7 +201,7 @@ pub fn put_member(rows: &mut CopyRows, shard: Shard, anchor: AnchorId, person: P
         .bytes(&person.bytes()[..])
         .bytes(&slot.0.bytes()[..])
         .bytes(&sender(&slot)[..])
-        .bytes(&encode(member)[..]);
+        .bytes(&encode_member(member)[..]);
 }
 
 /// Who sent a member, as a column: the shard and the neighbourhood of a guest copy; empty at home.
@@ -297,7 +312,11 @@ pub fn put_directory(rows: &mut CopyRows, record: RecordId, entry: &DirectoryEnt
         .int2(entry.version.partition as i16)
         .int8(entry.version.offset as i64)
         .int2(entry.version.mapping as i16)
-        .bool(entry.deleted);
+        .bool(entry.deleted)
+        .int2(entry.unread.map(|unread| unread.epoch as i16))
+        .int2(entry.unread.map(|unread| unread.partition as i16))
+        .int8(entry.unread.map(|unread| unread.offset as i64))
+        .int2(entry.unread.map(|unread| unread.mapping as i16));
 }
 
 /// Adds an employer's row.

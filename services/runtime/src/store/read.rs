@@ -1,5 +1,7 @@
 //! Reads the store: neighbourhoods, directory entries, shard states.
 
+use super::members::{decode_member, decode_members};
+use super::person::version;
 use super::{Unreadable, decode};
 use domain::batch::StoredPerson;
 use domain::citizen_id::CitizenId;
@@ -17,6 +19,10 @@ use sqlx::{PgConnection, Row};
 
 /// The columns [`StoredPerson`] is read from.
 const PERSON_COLUMNS: &str = "p.shard, p.anchor, p.person, p.standing, p.number, p.former, p.region, p.county, p.flags, p.due, p.findings, p.published, p.members";
+
+/// The columns [`DirectoryEntry`] is read from.
+pub const DIRECTORY_COLUMNS: &str = "d.record, d.shard, d.anchor, d.epoch, d.partition, d.\"offset\", d.mapping, d.deleted, \
+     d.unread_epoch, d.unread_partition, d.unread_offset, d.unread_mapping";
 
 /// The store could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -112,10 +118,7 @@ fn stored_person(row: &PgRow) -> Result<StoredPerson> {
             .unwrap_or_default(),
         published: row.try_get("published")?,
         apart: members.is_none(),
-        members: members
-            .map(|bytes| decode("member list", bytes))
-            .transpose()?
-            .unwrap_or_default(),
+        members: members.map(decode_members).transpose()?.unwrap_or_default(),
     })
 }
 
@@ -132,7 +135,7 @@ async fn whole(connection: &mut PgConnection, rows: &[PgRow]) -> Result<Vec<Stor
             .await?;
         person.members.reserve(rows.len());
         for row in &rows {
-            person.members.push(decode("member", row.try_get("body")?)?);
+            person.members.push(decode_member(row.try_get("body")?)?);
         }
         person.members.sort_by_key(Member::slot);
     }
@@ -197,40 +200,46 @@ pub async fn lock_directory(connection: &mut PgConnection, records: &[RecordId])
     }
     let mut keys: Vec<&[u8]> = records.iter().map(|record| record.bytes().as_slice()).collect();
     keys.sort_unstable();
-    let rows = sqlx::query(
-        "select d.record, d.shard, d.anchor, d.epoch, d.partition, d.\"offset\", d.mapping, d.deleted from store.directory d
-         where d.record = any($1::bytea[]) order by d.record for update",
-    )
-    .bind(keys)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(directory_entry).collect()
-}
-
-/// Every directory entry, in order of the records.
-pub async fn directory(connection: &mut PgConnection) -> Result<Vec<(RecordId, DirectoryEntry)>> {
-    let rows = sqlx::query("select d.record, d.shard, d.anchor, d.epoch, d.partition, d.\"offset\", d.mapping, d.deleted from store.directory d order by d.record",
-    )
+    let statement = format!(
+        "select {DIRECTORY_COLUMNS} from store.directory d where d.record = any($1::bytea[]) order by d.record for update"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(keys)
         .fetch_all(connection)
         .await?;
     rows.iter().map(directory_entry).collect()
 }
 
-fn directory_entry(row: &PgRow) -> Result<(RecordId, DirectoryEntry)> {
+/// Every directory entry, in order of the records.
+pub async fn directory(connection: &mut PgConnection) -> Result<Vec<(RecordId, DirectoryEntry)>> {
+    let statement = format!("select {DIRECTORY_COLUMNS} from store.directory d order by d.record");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(connection).await?;
+    rows.iter().map(directory_entry).collect()
+}
+
+/// A row of the directory.
+///
+/// # Errors
+/// When a column holds what it never should.
+pub fn directory_entry(row: &PgRow) -> Result<(RecordId, DirectoryEntry)> {
     let record = RecordId::from_slice(row.try_get("record")?).ok_or(ReadError::Unknown { column: "record" })?;
-    let version = Version {
-        epoch: row.try_get::<i16, _>("epoch")? as u16,
-        partition: row.try_get::<i16, _>("partition")? as u16,
-        offset: row.try_get::<i64, _>("offset")? as u64,
-        mapping: row.try_get::<i16, _>("mapping")? as u16,
+    let unread = match row.try_get::<Option<i64>, _>("unread_offset")? {
+        None => None,
+        Some(offset) => Some(Version {
+            epoch: row.try_get::<i16, _>("unread_epoch")? as u16,
+            partition: row.try_get::<i16, _>("unread_partition")? as u16,
+            offset: offset as u64,
+            mapping: row.try_get::<i16, _>("unread_mapping")? as u16,
+        }),
     };
     Ok((
         record,
         DirectoryEntry {
             shard: shard(row)?,
             anchor: anchor(row)?,
-            version,
+            version: version(row)?,
             deleted: row.try_get("deleted")?,
+            unread,
         },
     ))
 }

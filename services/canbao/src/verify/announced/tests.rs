@@ -44,6 +44,16 @@ fn source() -> Source {
 
 /// Of a shard whose source is complete up to `until`.
 fn desk(open: Option<i32>, announced: Option<Told>, waits: Option<Waiting>, until: i64) -> Desk {
+    desk_of((open, announced), waits, until, &BTreeSet::new())
+}
+
+/// Of a shard where rows of some persons cannot be read.
+fn desk_of(
+    (open, announced): (Option<i32>, Option<Told>),
+    waits: Option<Waiting>,
+    until: i64,
+    unreadable: &BTreeSet<PersonKey>,
+) -> Desk {
     let mut desk = Desk {
         report: Announced::default(),
         announced: Problems::new("announced", 9),
@@ -68,6 +78,7 @@ fn desk(open: Option<i32>, announced: Option<Told>, waits: Option<Waiting>, unti
         newest: Timestamp(30 * 86_400_000),
         days: 7,
         carried: &HashSet::new(),
+        unreadable,
     };
     desk.judge(&open.into_iter().collect(), &told, &mut waiting, &stored, &patience);
     desk
@@ -98,6 +109,20 @@ fn what_is_open_must_be_told_as_it_is() {
         let report = desk(open, announced, None, 0).report;
         assert_eq!((report.differences, report.samples[0].problem.as_str()), (1, problem));
     }
+}
+
+#[test]
+fn what_was_told_of_somebody_unreadable_may_wait_however_complete_everything_is() {
+    let waits = || Waiting {
+        facts_at: Timestamp(86_400_000),
+        waits_for: None,
+    };
+    let late = |unreadable: &BTreeSet<PersonKey>| {
+        let desk = desk_of((None, Some(told(1, "3201"))), Some(waits()), 86_400_000 * 20, unreadable);
+        assert_eq!((desk.report.waiting, desk.report.differences), (1, 0));
+        desk.pending.report().differences
+    };
+    assert_eq!((late(&BTreeSet::new()), late(&BTreeSet::from([who()]))), (1, 0));
 }
 
 #[test]

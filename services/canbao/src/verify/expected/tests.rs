@@ -1,7 +1,7 @@
 //! Where records are seated, and how the work is shared.
 
 use super::*;
-use crate::verify::sample::{change, deletion, source};
+use crate::verify::sample::{change, deletion, source, unread};
 use domain::source::TableName;
 
 fn rules(floors: Vec<SnapshotFloor>) -> Rules {
@@ -21,7 +21,7 @@ fn a_record_is_seated_at_home_unless_it_is_gone() {
         panic!("an upsert")
     };
     let (home, anchor) = (stated.home(), AnchorId::from(stated.id));
-    let Seat::Entered(entry) = seat(&record, &rules(Vec::new())) else {
+    let Seat::Entered(entry) = seat(&record, None, &rules(Vec::new())) else {
         panic!("it is there")
     };
     assert_eq!((entry.shard, entry.anchor, entry.deleted), (home, anchor, false));
@@ -32,9 +32,30 @@ fn a_record_is_seated_at_home_unless_it_is_gone() {
         epoch: 0,
         offsets: vec![6],
     };
-    assert!(matches!(seat(&record, &rules(vec![floor.clone()])), Seat::Retired(_)));
-    assert!(matches!(seat(&change(1, 6, "张三"), &rules(vec![floor])), Seat::Entered(_)));
-    assert!(matches!(seat(&deletion(1, 9), &rules(Vec::new())), Seat::Entered(entry) if entry.deleted));
+    assert!(matches!(seat(&record, None, &rules(vec![floor.clone()])), Seat::Retired(_)));
+    assert!(matches!(
+        seat(&change(1, 6, "张三"), None, &rules(vec![floor])),
+        Seat::Entered(_)
+    ));
+    assert!(matches!(seat(&deletion(1, 9), None, &rules(Vec::new())), Seat::Entered(entry) if entry.deleted));
+}
+
+#[test]
+fn the_newest_unread_version_stands_whatever_else_was_read() {
+    let mut log = SourceLog::default();
+    log.latest.insert(RecordId([1; 16]), Box::new(change(1, 5, "张三")));
+    for id in [1, 2] {
+        log.unread.insert(RecordId([id; 16]), Box::new(unread(id, 3)));
+    }
+    let rules = rules(Vec::new());
+    let found: BTreeMap<RecordId, Seat> = seats(&log, &rules).collect();
+    let of = |id| match found[&RecordId([id; 16])] {
+        Seat::Entered(entry) => (entry.deleted, entry.claimed().map(|claimed| claimed.offset), entry.unread),
+        Seat::Retired(_) => panic!("no snapshot is complete"),
+    };
+    let version = Some(unread(1, 3).version);
+    assert_eq!(of(1), (false, Some(5), version));
+    assert_eq!(of(2), (true, None, version));
 }
 
 #[test]

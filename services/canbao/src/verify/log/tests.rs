@@ -1,5 +1,5 @@
 use super::*;
-use crate::verify::sample::{change, deletion};
+use crate::verify::sample::{change, deletion, unread};
 
 #[test]
 fn the_newest_version_counts_whatever_the_order() {
@@ -13,7 +13,11 @@ fn the_newest_version_counts_whatever_the_order() {
     ] {
         log.take(shard, Input::Change(change));
     }
-    assert_eq!(log.latest.len(), 2);
+    for unread in [unread(1, 8), unread(1, 11), unread(1, 6)] {
+        log.take(shard, Input::Change(Change::Unread(unread)));
+    }
+    assert_eq!((log.latest.len(), log.unread.len()), (2, 1));
+    assert_eq!(log.unread[&RecordId([1; 16])].version.offset, 11);
     assert!(matches!(&*log.latest[&RecordId([1; 16])], Change::Delete(deletion) if deletion.version.offset == 9));
 }
 

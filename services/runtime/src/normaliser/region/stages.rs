@@ -74,7 +74,7 @@ impl Stages {
                 self.left = Some(Left::NoSchema { topic, problem });
                 return Ok(Outcome::Held);
             }
-            Err(closed) => closed.letter(),
+            Err(closed) => closed.letter(&self.shared.frames, &framed, &*self.shared.classify),
         };
         match classified {
             Classified::Inputs(inputs) => self.apply(&inputs),

@@ -1,26 +1,19 @@
-//! Random small worlds: whatever the order of arrival, the incremental path through shards and messages ends in the base that the
-//! function gives for everything at once.
+//! The sources of the random worlds, and what normalisers make of them.
 
-use domain::base::neighbourhoods;
 use domain::citizen_id::CitizenId;
 use domain::correction::{self, Statement};
 use domain::date::{Day, Timestamp};
-use domain::decision::{Decision, Rulings, Verdict};
+use domain::decision::{Decision, Verdict};
 use domain::document::{Document, DocumentKind};
 use domain::facts::{Card, CardStatus, Correction, Facts, HukouStatus, Resident};
-use domain::ids::{AnchorId, IdKey, RecordId};
-use domain::input::{Control, Input, SnapshotFloor};
+use domain::ids::{IdKey, RecordId};
+use domain::input::{Input, SnapshotFloor};
 use domain::name::Name;
-use domain::neighbourhood::Member;
 use domain::personal::Personal;
-use domain::record::{Change, Deletion, Identity, SourceRecord};
+use domain::record::{Change, Deletion, Identity, SourceRecord, Unread};
 use domain::shard::Shard;
 use domain::source::{Agency, Source, TableName, Version};
-use integration_tests::policies;
-use integration_tests::registry::Registry;
-use integration_tests::traffic::{Draw, Traffic};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rows of the random world: three of public security's register, one of its correction table, three cards of human resources.
@@ -30,7 +23,7 @@ const CORRECTIONS: std::ops::Range<u8> = 3..4;
 
 /// What happens to a row.
 #[derive(Debug, Clone)]
-enum Happening {
+pub enum Happening {
     /// It is written: with one of the numbers or none, one of the names or none.
     Write {
         number: Option<usize>,
@@ -43,6 +36,8 @@ enum Happening {
     Mistype { number: usize, unseen: bool },
     /// It is deleted; the event carries its content, or only its key.
     Delete { content: bool },
+    /// It is written, and only its key can be read.
+    Unread,
     /// The connector of its table sends the last events again.
     Rewind { events: usize },
     /// A full snapshot of its table is complete that began so many events ago.
@@ -56,7 +51,8 @@ enum Happening {
     },
 }
 
-fn happening() -> impl Strategy<Value = (u8, Happening)> {
+/// A happening, and the row that it happens to.
+pub fn happening() -> impl Strategy<Value = (u8, Happening)> {
     let write = (
         prop::option::weighted(0.9, 0..NUMBERS),
         prop::option::weighted(0.85, 0..4usize),
@@ -73,6 +69,7 @@ fn happening() -> impl Strategy<Value = (u8, Happening)> {
         12 => write,
         3 => (0..NUMBERS, prop::bool::weighted(0.3)).prop_map(|(number, unseen)| Happening::Mistype { number, unseen }),
         2 => any::<bool>().prop_map(|content| Happening::Delete { content }),
+        2 => Just(Happening::Unread),
         1 => (1..6usize).prop_map(|events| Happening::Rewind { events }),
         1 => (0..6usize).prop_map(|events| Happening::Snapshot { events }),
         2 => (prop::bool::weighted(0.7), 0..ROWS, prop::option::weighted(0.7, 0..NUMBERS), prop::bool::weighted(0.2))
@@ -93,19 +90,22 @@ fn name(index: usize) -> Name {
     Name::parse(["张大伟", "张小伟", "张?伟", "李娜"][index]).expect("a name")
 }
 
-fn key() -> IdKey {
+/// The key of identifiers.
+pub fn key() -> IdKey {
     IdKey::new(1, &[7; 32])
 }
 
 /// The sources as they run: partitions of messages, and what each row last said.
 #[derive(Default)]
-struct Sources {
+pub struct Sources {
     /// By partition: messages of inputs; offsets are positions. Each table has two partitions.
-    partitions: Vec<Vec<(u8, Vec<Input>)>>,
+    pub partitions: Vec<Vec<(u8, Vec<Input>)>>,
     /// What each row says now.
-    rows: [Option<Identity>; ROWS as usize],
-    floors: Vec<SnapshotFloor>,
-    decisions: Vec<(u64, Option<Decision>)>,
+    pub rows: [Option<Identity>; ROWS as usize],
+    /// Complete snapshots.
+    pub floors: Vec<SnapshotFloor>,
+    /// What reviewers decided, and what they withdrew.
+    pub decisions: Vec<(u64, Option<Decision>)>,
 }
 
 fn table(row: u8) -> (usize, Source, TableName) {
@@ -226,7 +226,8 @@ impl Sources {
         self.rows[usize::from(row)] = Some(identity);
     }
 
-    fn happen(&mut self, row: u8, happening: &Happening) {
+    /// Lets something happen to a row.
+    pub fn happen(&mut self, row: u8, happening: &Happening) {
         match happening {
             Happening::Write {
                 number: stated,
@@ -270,6 +271,18 @@ impl Sources {
                 }
                 self.push(row, inputs);
             }
+            Happening::Unread => {
+                let (_, source, table) = table(row);
+                let unread = Unread {
+                    id: record_id(row),
+                    source,
+                    table,
+                    key: Personal::new(format!("{row}")),
+                    version: self.version(row).1,
+                    appended_at: Timestamp(0),
+                };
+                self.push(row, vec![Input::Change(Change::Unread(unread))]);
+            }
             Happening::Rewind { events } => {
                 for partition in [table(row).0, table(row).0 + 1] {
                     let from = self.partitions[partition].len().saturating_sub(*events);
@@ -280,6 +293,7 @@ impl Sources {
                             match input {
                                 Input::Change(Change::Upsert(record)) => Arc::make_mut(record).version = version,
                                 Input::Change(Change::Delete(deletion)) => deletion.version = version,
+                                Input::Change(Change::Unread(unread)) => unread.version = version,
                                 _ => {}
                             }
                         }
@@ -336,87 +350,5 @@ fn resident() -> Resident {
         death: None,
         status: HukouStatus::Registered,
         phone: None,
-    }
-}
-
-/// Where every copy is, in few words: a difference of whole records is unreadable.
-fn outline(base: &BTreeMap<(Shard, AnchorId), Vec<Member>>) -> Vec<String> {
-    let member = |member: &Member| {
-        let (record, version) = (member.record.id, member.record.version.offset);
-        format!("{record} v{version} via {:?} to {:?}", member.path, member.sent)
-    };
-    let line = |((shard, anchor), members): (&(Shard, AnchorId), &Vec<Member>)| {
-        format!("{shard} {anchor}: {:?}", members.iter().map(member).collect::<Vec<_>>())
-    };
-    base.iter().map(line).collect()
-}
-
-/// Runs a history in the order that `seed` draws and compares with everything at once.
-fn agree(history: &[(u8, Happening)], seed: u64) -> Result<(), TestCaseError> {
-    let mut sources = Sources {
-        partitions: vec![Vec::new(); 6],
-        ..Sources::default()
-    };
-    for (row, happening) in history {
-        sources.happen(*row, happening);
-    }
-    let changes: Vec<&Change> = sources
-        .partitions
-        .iter()
-        .flatten()
-        .flat_map(|(_, inputs)| inputs)
-        .filter_map(|input| {
-            if let Input::Change(change) = input {
-                Some(change)
-            } else {
-                None
-            }
-        })
-        .collect();
-    let rulings = Rulings::default().with(sources.decisions.clone());
-    let expected = neighbourhoods(changes, &sources.floors, &rulings, &key());
-
-    let mut traffic = Traffic::default();
-    traffic.tell(Timestamp(0), Control::Policy(policies::embedded()));
-    for (partition, messages) in sources.partitions.iter().enumerate() {
-        for (_, inputs) in messages {
-            traffic.publish(partition, (Timestamp(0), inputs.clone()));
-        }
-    }
-    for floor in &sources.floors {
-        traffic.tell(Timestamp(0), Control::Snapshot(floor.clone()));
-    }
-    for (id, decision) in &sources.decisions {
-        let control = decision.clone().map_or(Control::Undecide(*id), Control::Decide);
-        traffic.tell(Timestamp(0), control);
-    }
-    let mut registry = Registry::unreliable(key(), seed);
-    traffic.run(&mut registry, Some(&mut Draw::new(seed)));
-    registry
-        .store
-        .check_rest()
-        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-    let found = registry.store.neighbourhoods();
-    prop_assert_eq!(outline(&found), outline(&expected));
-    prop_assert_eq!(found, expected);
-    Ok(())
-}
-
-/// Cases of a usual run; `PROPTEST_CASES` asks for more.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(400)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_order_gives_the_same_base(history in prop::collection::vec(happening(), 1..24), seed in any::<u64>()) {
-        for run in 0..6 {
-            agree(&history, seed.wrapping_add(run))?;
-        }
     }
 }
