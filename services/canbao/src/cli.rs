@@ -1,20 +1,19 @@
 //! What can be typed after `canbao`.
 
 mod command;
+mod dlq;
+mod source;
 
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{
-    configuration, decide, exec, lag, output, person, policy, register, restore, skip, source, statements, store, survey,
-};
+use crate::{configuration, decide, exec, lag, output, person, policy, register, restore, skip, statements, store, survey};
 use anyhow::Context;
 use clap::{Args, Parser};
 pub(crate) use command::DecideAction;
-use command::{Command, PolicyAction, SourceAction};
+use command::{Command, PolicyAction};
 use domain::decision;
 use runtime::config::{Settings, SharedArgs};
-use runtime::normaliser::accept::Acceptance;
 use runtime::schema_ids;
 use runtime::statements::Statement;
 use secrecy::{ExposeSecret, SecretString};
@@ -170,6 +169,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
             tokio::task::block_in_place(|| alerts::print(&settings, &choice, format))?;
             Ok(Verdict::Good)
         }
+        Command::Dlq { action } => dlq::run(&settings, action, format).await,
         command => with_store(&settings, command, format).await,
     }
 }
@@ -262,14 +262,15 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             format.print(&stated, statements::render)?;
         }
         Command::Policy { action } => of_policy(&pool, action, format).await?,
-        Command::Source { action } => return of_source(settings, &pool, action, format).await,
+        Command::Source { action } => return source::run(settings, &pool, action, format).await,
         // Those that need no store have been run.
         Command::Run { .. }
         | Command::Simulate { .. }
         | Command::CheckConfig { .. }
         | Command::RegisterSchemas
         | Command::PrintConfig
-        | Command::Alerts { .. } => {}
+        | Command::Alerts { .. }
+        | Command::Dlq { .. } => {}
     }
     Ok(Verdict::Good)
 }
@@ -302,41 +303,6 @@ async fn of_policy(pool: &sqlx::PgPool, action: PolicyAction, format: Format) ->
             format.print(&shown, |_| edition.text().to_owned())
         }
         PolicyAction::List => format.print(&policy::list(pool).await?, |listed| policy::render(listed)),
-    }
-}
-
-async fn of_source(settings: &Settings, pool: &sqlx::PgPool, action: SourceAction, format: Format) -> anyhow::Result<Verdict> {
-    match action {
-        SourceAction::List => {
-            let (listed, verdict) = source::list(settings, pool).await?;
-            format.print(&listed, |listed| source::render_list(listed))?;
-            Ok(verdict)
-        }
-        SourceAction::Accept {
-            topic,
-            reread,
-            repartitioned,
-            restart,
-            replaces,
-        } => {
-            let acceptance = match (reread, repartitioned, restart) {
-                (_, _, true) => Acceptance::Restart,
-                (_, true, _) => Acceptance::Repartitioned,
-                (true, ..) => Acceptance::Reread,
-                _ => Acceptance::Continue,
-            };
-            let accepted = match replaces {
-                Some(first) => source::replace(settings, pool, &topic, &first).await?,
-                None => source::accept(settings, pool, &topic, acceptance).await?,
-            };
-            format.print(&accepted, |accepted| source::render_accepted(accepted))?;
-            Ok(Verdict::Good)
-        }
-        SourceAction::Loaded { source, wait } => {
-            let stated = statements::state(pool, &Statement::SnapshotPassed(source), Duration::from_secs(wait)).await?;
-            format.print(&stated, statements::render)?;
-            Ok(Verdict::Good)
-        }
     }
 }
 

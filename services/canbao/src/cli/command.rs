@@ -1,5 +1,6 @@
 //! The commands with their own flags, as they are typed.
 
+use super::dlq::DlqAction;
 use super::secret;
 use clap::Subcommand;
 use domain::date::Day;
@@ -137,6 +138,11 @@ pub(super) enum Command {
     Policy {
         #[command(subcommand)]
         action: PolicyAction,
+    },
+    /// Dead letters: messages of sources that could not be read
+    Dlq {
+        #[command(subcommand)]
+        action: DlqAction,
     },
     /// Source topics: what is recorded, and reading on after a hold
     Source {
