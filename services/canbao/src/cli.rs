@@ -7,7 +7,9 @@ mod source;
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
-use crate::{configuration, decide, exec, lag, output, person, policy, register, restore, skip, statements, store, survey};
+use crate::{
+    configuration, decide, exec, findings, lag, output, person, policy, register, restore, skip, statements, store, survey,
+};
 use anyhow::Context;
 use clap::{Args, Parser};
 pub(crate) use command::DecideAction;
@@ -211,6 +213,18 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
                 Verdict::Good
             });
         }
+        Command::Findings { kind, city, csv } => {
+            let choice = findings::Choice {
+                kinds: kind,
+                cities: city,
+            };
+            let form = if csv {
+                findings::Form::Csv
+            } else {
+                findings::Form::Report(format)
+            };
+            findings::print(&pool, &choice, form).await?;
+        }
         Command::Restore { from_log } => {
             schema_ids::adopt(settings).await?;
             let restored = Box::pin(restore::restore(settings, &pool, from_log)).await?;
@@ -239,28 +253,7 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
-        Command::Decide {
-            action: DecideAction::List,
-            ..
-        } => {
-            let (listed, verdict) = decide::list(&pool).await?;
-            format.print(&listed, |listed| decide::render(listed))?;
-            return Ok(verdict);
-        }
-        Command::Decide { action, wait } => {
-            let statement = match action {
-                DecideAction::Same { record, other } => {
-                    decide::statement(settings, &pool, decision::Verdict::Same, record, other).await?
-                }
-                DecideAction::Different { record, other } => {
-                    decide::statement(settings, &pool, decision::Verdict::Different, record, other).await?
-                }
-                DecideAction::Withdraw { decision } => Statement::Undecide(decision),
-                DecideAction::List => return Ok(Verdict::Good),
-            };
-            let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
-            format.print(&stated, statements::render)?;
-        }
+        Command::Decide { action, wait } => return of_decision(settings, &pool, action, Duration::from_secs(wait), format).await,
         Command::Policy { action } => of_policy(&pool, action, format).await?,
         Command::Source { action } => return source::run(settings, &pool, action, format).await,
         // Those that need no store have been run.
@@ -288,6 +281,30 @@ async fn check_config(settings: &runtime::config::Settings, topics: bool, format
         .iter()
         .all(|topic| topic.found.as_ref().is_none_or(runtime::dialect::Surveyed::is_good));
     Ok(if is_good { Verdict::Good } else { Verdict::Difference })
+}
+
+async fn of_decision(
+    settings: &Settings,
+    pool: &sqlx::PgPool,
+    action: DecideAction,
+    patience: Duration,
+    format: Format,
+) -> anyhow::Result<Verdict> {
+    let statement = match action {
+        DecideAction::List => {
+            let (listed, verdict) = decide::list(pool).await?;
+            format.print(&listed, |listed| decide::render(listed))?;
+            return Ok(verdict);
+        }
+        DecideAction::Same { record, other } => decide::statement(settings, pool, decision::Verdict::Same, record, other).await?,
+        DecideAction::Different { record, other } => {
+            decide::statement(settings, pool, decision::Verdict::Different, record, other).await?
+        }
+        DecideAction::Withdraw { decision } => decide::withdrawal(pool, decision).await?,
+    };
+    let stated = statements::state(pool, &statement, patience).await?;
+    format.print(&stated, statements::render)?;
+    Ok(Verdict::Good)
 }
 
 async fn of_policy(pool: &sqlx::PgPool, action: PolicyAction, format: Format) -> anyhow::Result<()> {

@@ -84,6 +84,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "CITY")]
         city: Vec<City>,
     },
+    /// Who has open findings, one line a person: id, masked number, city, kinds, findings, since when, how many were told
+    Findings {
+        /// Only this kind: unenrolled, double-enrolled, identity or after-death
+        #[arg(long, value_name = "KIND", value_parser = alert_kind)]
+        kind: Vec<AlertKind>,
+        /// Only who counts in this city, by code
+        #[arg(long, value_name = "CITY")]
+        city: Vec<City>,
+        /// Comma-separated, for spreadsheets
+        #[arg(long)]
+        csv: bool,
+    },
     /// What is known of a person, and from which source
     Person {
         /// Citizen number, person id or record id
