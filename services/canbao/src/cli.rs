@@ -1,20 +1,21 @@
 //! What can be typed after `canbao`.
 
 mod command;
+mod dlq;
+mod source;
 
 use crate::alerts::{self, Choice};
 use crate::output::{Format, Verdict};
 use crate::verify::{self, Plan};
 use crate::{
-    configuration, decide, exec, lag, output, person, policy, register, restore, skip, source, statements, store, survey,
+    configuration, decide, exec, findings, lag, output, person, policy, register, restore, skip, statements, store, survey,
 };
 use anyhow::Context;
 use clap::{Args, Parser};
 pub(crate) use command::DecideAction;
-use command::{Command, PolicyAction, SourceAction};
+use command::{Command, PolicyAction};
 use domain::decision;
 use runtime::config::{Settings, SharedArgs};
-use runtime::normaliser::accept::Acceptance;
 use runtime::schema_ids;
 use runtime::statements::Statement;
 use secrecy::{ExposeSecret, SecretString};
@@ -170,6 +171,7 @@ async fn run(cli: Cli) -> anyhow::Result<Verdict> {
             tokio::task::block_in_place(|| alerts::print(&settings, &choice, format))?;
             Ok(Verdict::Good)
         }
+        Command::Dlq { action } => dlq::run(&settings, action, format).await,
         command => with_store(&settings, command, format).await,
     }
 }
@@ -211,6 +213,18 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
                 Verdict::Good
             });
         }
+        Command::Findings { kind, city, csv } => {
+            let choice = findings::Choice {
+                kinds: kind,
+                cities: city,
+            };
+            let form = if csv {
+                findings::Form::Csv
+            } else {
+                findings::Form::Report(format)
+            };
+            findings::print(&pool, &choice, form).await?;
+        }
         Command::Restore { from_log } => {
             schema_ids::adopt(settings).await?;
             let restored = Box::pin(restore::restore(settings, &pool, from_log)).await?;
@@ -239,37 +253,17 @@ async fn with_store(settings: &Settings, command: Command, format: Format) -> an
             let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
         }
-        Command::Decide {
-            action: DecideAction::List,
-            ..
-        } => {
-            let (listed, verdict) = decide::list(&pool).await?;
-            format.print(&listed, |listed| decide::render(listed))?;
-            return Ok(verdict);
-        }
-        Command::Decide { action, wait } => {
-            let statement = match action {
-                DecideAction::Same { record, other } => {
-                    decide::statement(settings, &pool, decision::Verdict::Same, record, other).await?
-                }
-                DecideAction::Different { record, other } => {
-                    decide::statement(settings, &pool, decision::Verdict::Different, record, other).await?
-                }
-                DecideAction::Withdraw { decision } => Statement::Undecide(decision),
-                DecideAction::List => return Ok(Verdict::Good),
-            };
-            let stated = statements::state(&pool, &statement, Duration::from_secs(wait)).await?;
-            format.print(&stated, statements::render)?;
-        }
+        Command::Decide { action, wait } => return of_decision(settings, &pool, action, Duration::from_secs(wait), format).await,
         Command::Policy { action } => of_policy(&pool, action, format).await?,
-        Command::Source { action } => return of_source(settings, &pool, action, format).await,
+        Command::Source { action } => return source::run(settings, &pool, action, format).await,
         // Those that need no store have been run.
         Command::Run { .. }
         | Command::Simulate { .. }
         | Command::CheckConfig { .. }
         | Command::RegisterSchemas
         | Command::PrintConfig
-        | Command::Alerts { .. } => {}
+        | Command::Alerts { .. }
+        | Command::Dlq { .. } => {}
     }
     Ok(Verdict::Good)
 }
@@ -289,6 +283,30 @@ async fn check_config(settings: &runtime::config::Settings, topics: bool, format
     Ok(if is_good { Verdict::Good } else { Verdict::Difference })
 }
 
+async fn of_decision(
+    settings: &Settings,
+    pool: &sqlx::PgPool,
+    action: DecideAction,
+    patience: Duration,
+    format: Format,
+) -> anyhow::Result<Verdict> {
+    let statement = match action {
+        DecideAction::List => {
+            let (listed, verdict) = decide::list(pool).await?;
+            format.print(&listed, |listed| decide::render(listed))?;
+            return Ok(verdict);
+        }
+        DecideAction::Same { record, other } => decide::statement(settings, pool, decision::Verdict::Same, record, other).await?,
+        DecideAction::Different { record, other } => {
+            decide::statement(settings, pool, decision::Verdict::Different, record, other).await?
+        }
+        DecideAction::Withdraw { decision } => decide::withdrawal(pool, decision).await?,
+    };
+    let stated = statements::state(pool, &statement, patience).await?;
+    format.print(&stated, statements::render)?;
+    Ok(Verdict::Good)
+}
+
 async fn of_policy(pool: &sqlx::PgPool, action: PolicyAction, format: Format) -> anyhow::Result<()> {
     match action {
         PolicyAction::Adopt { file, wait } => {
@@ -302,41 +320,6 @@ async fn of_policy(pool: &sqlx::PgPool, action: PolicyAction, format: Format) ->
             format.print(&shown, |_| edition.text().to_owned())
         }
         PolicyAction::List => format.print(&policy::list(pool).await?, |listed| policy::render(listed)),
-    }
-}
-
-async fn of_source(settings: &Settings, pool: &sqlx::PgPool, action: SourceAction, format: Format) -> anyhow::Result<Verdict> {
-    match action {
-        SourceAction::List => {
-            let (listed, verdict) = source::list(settings, pool).await?;
-            format.print(&listed, |listed| source::render_list(listed))?;
-            Ok(verdict)
-        }
-        SourceAction::Accept {
-            topic,
-            reread,
-            repartitioned,
-            restart,
-            replaces,
-        } => {
-            let acceptance = match (reread, repartitioned, restart) {
-                (_, _, true) => Acceptance::Restart,
-                (_, true, _) => Acceptance::Repartitioned,
-                (true, ..) => Acceptance::Reread,
-                _ => Acceptance::Continue,
-            };
-            let accepted = match replaces {
-                Some(first) => source::replace(settings, pool, &topic, &first).await?,
-                None => source::accept(settings, pool, &topic, acceptance).await?,
-            };
-            format.print(&accepted, |accepted| source::render_accepted(accepted))?;
-            Ok(Verdict::Good)
-        }
-        SourceAction::Loaded { source, wait } => {
-            let stated = statements::state(pool, &Statement::SnapshotPassed(source), Duration::from_secs(wait)).await?;
-            format.print(&stated, statements::render)?;
-            Ok(Verdict::Good)
-        }
     }
 }
 

@@ -77,6 +77,43 @@ pub async fn statement(
     })
 }
 
+/// The statement that a decision is withdrawn.
+///
+/// # Errors
+/// When nobody ever made it, it was refused, or it is withdrawn already; or the store does not answer.
+pub async fn withdrawal(pool: &PgPool, decision: u64) -> anyhow::Result<Statement> {
+    let rulings = rulings(pool).await?;
+    let known = rulings.decisions().get(&decision).map(Option::is_some);
+    // What was stated a moment ago may not have reached every shard; the clock sends statements in their order.
+    let stated: Option<(bool, bool)> = sqlx::query_as(
+        "select d.refused is not null, exists (select from store.statement u where u.kind = 'undecide' and u.refused is null
+         and u.body ->> 'decision' = d.id::text) from store.statement d where d.kind = 'decide' and d.id = $1",
+    )
+    .bind(i64::try_from(decision).unwrap_or(i64::MAX))
+    .fetch_optional(pool)
+    .await
+    .context("reading the statements")?;
+    match withdrawn(decision, known, stated) {
+        Some(refusal) => anyhow::bail!(refusal),
+        None => Ok(Statement::Undecide(decision)),
+    }
+}
+
+/// Why a decision cannot be withdrawn: by whether it is in force where it is known, and whether its statement was refused or withdrawn.
+fn withdrawn(decision: u64, in_force: Option<bool>, stated: Option<(bool, bool)>) -> Option<String> {
+    let shown = "`canbao decide list` shows those in force";
+    match (in_force, stated) {
+        (Some(false), _) | (_, Some((_, true))) => Some(format!("decision {decision} is withdrawn already: {shown}")),
+        (Some(true), _) | (None, Some((false, false))) => None,
+        (None, Some((true, false))) => Some(format!(
+            "decision {decision} was refused when it was made, so it never was: {shown}"
+        )),
+        (None, None) => Some(format!(
+            "there never was a decision {decision}, so nothing is withdrawn: {shown}"
+        )),
+    }
+}
+
 /// Why a decision that two records are one person cannot be made beside those in force, with what to do instead.
 fn refusal(rulings: &Rulings, record: RecordId, other: RecordId, number: Option<CitizenId>) -> Option<String> {
     let id = rulings.decisions().last_key_value().map_or(0, |(id, _)| id + 1);
@@ -207,6 +244,23 @@ mod tests {
             number,
         };
         rulings.with([(id, Some(decision))])
+    }
+
+    #[test]
+    fn only_what_was_decided_is_withdrawn() {
+        for (in_force, stated, part) in [
+            (None, None, "never was"),
+            (None, Some((true, false)), "refused when it was made"),
+            (Some(false), None, "already"),
+            (Some(true), Some((false, true)), "already"),
+            (None, Some((false, true)), "already"),
+        ] {
+            let refusal = withdrawn(7, in_force, stated).expect("nothing to withdraw");
+            assert!(refusal.contains(part) && refusal.contains("decision 7"), "{refusal}");
+        }
+        assert_eq!(withdrawn(7, Some(true), Some((false, false))), None);
+        assert_eq!(withdrawn(7, Some(true), None), None, "of a base made anew from its log");
+        assert_eq!(withdrawn(7, None, Some((false, false))), None, "stated a moment ago");
     }
 
     /// Record 1 was called the holder of number 11, record 2; now somebody calls it the holder of 12, record 3.

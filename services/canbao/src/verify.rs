@@ -20,7 +20,6 @@
 mod announced;
 mod books;
 mod compare;
-mod cursor;
 mod entries;
 mod expected;
 mod ledger;

@@ -13,7 +13,8 @@ mod repair;
 mod rows;
 
 pub use cell::{Cell, Row};
-pub use error::{ErrorClass, NormaliseError};
+pub(crate) use error::CUT;
+pub use error::{ErrorClass, NormaliseError, Told};
 pub use key::{Key, KeyColumn, KeyType};
 pub use repair::{BROKEN, Charset, repaired};
 pub use rows::{Rows, looks_flattened};

@@ -1,5 +1,6 @@
 //! The commands with their own flags, as they are typed.
 
+use super::dlq::DlqAction;
 use super::secret;
 use clap::Subcommand;
 use domain::date::Day;
@@ -83,6 +84,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "CITY")]
         city: Vec<City>,
     },
+    /// Who has open findings, one line a person: id, masked number, city, kinds, findings, since when, how many were told
+    Findings {
+        /// Only this kind: unenrolled, double-enrolled, identity or after-death
+        #[arg(long, value_name = "KIND", value_parser = alert_kind)]
+        kind: Vec<AlertKind>,
+        /// Only who counts in this city, by code
+        #[arg(long, value_name = "CITY")]
+        city: Vec<City>,
+        /// Comma-separated, for spreadsheets
+        #[arg(long)]
+        csv: bool,
+    },
     /// What is known of a person, and from which source
     Person {
         /// Citizen number, person id or record id
@@ -137,6 +150,11 @@ pub(super) enum Command {
     Policy {
         #[command(subcommand)]
         action: PolicyAction,
+    },
+    /// Dead letters: messages of sources that could not be read
+    Dlq {
+        #[command(subcommand)]
+        action: DlqAction,
     },
     /// Source topics: what is recorded, and reading on after a hold
     Source {

@@ -3,8 +3,8 @@
 //! completeness are not logged, and are compared with what the shard knows.
 
 use super::compare::{Problems, TableReport};
-use super::cursor::Cursor;
 use super::published::digest;
+use crate::cursor::Cursor;
 use crate::topics::{self, Reader};
 use anyhow::Context;
 use domain::date::Timestamp;

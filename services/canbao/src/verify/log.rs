@@ -3,7 +3,7 @@
 mod sequences;
 
 use super::compare::{Problems, Sample, TableReport};
-use super::cursor::Cursor;
+use crate::cursor::Cursor;
 use anyhow::Context;
 use domain::date::Day;
 use domain::decision::{Decision, Rulings};

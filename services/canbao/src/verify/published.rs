@@ -5,9 +5,9 @@
 //! than it. Three stages keep that apart, see [`Stage`].
 
 use super::compare::{Problems, TableReport};
-use super::cursor::Cursor;
 use super::expected::Sheet;
 use super::{outbox, registry, told};
+use crate::cursor::Cursor;
 use crate::topics::{self, Reader};
 use anyhow::Context;
 use domain::division::City;

@@ -5,9 +5,9 @@ mod check;
 
 use super::announced::{Row as AnnouncedRow, announced_row};
 use super::compare::{Problems, TableReport};
-use super::cursor::Cursor;
 use super::expected::Sheet;
 use super::published::{Record, Stage, alerts_of, digest, unreadable};
+use crate::cursor::Cursor;
 use anyhow::Context;
 use check::{of_alerts, of_state};
 use domain::date::{Day, Timestamp};

@@ -17,6 +17,11 @@ macro_rules! classes {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
+
+            /// The class of a name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|class| class.as_str() == name)
+            }
         }
     };
 }
@@ -56,6 +61,30 @@ classes! {
     WrongEncoding = "wrong-encoding",
     /// A column that the facts cannot do without is null.
     MissingValue = "missing-value",
+}
+
+impl ErrorClass {
+    /// What to do about a letter of this class, as the sources' contracts have it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::NotJson => "check the converter",
+            Self::WrongFrame => "check which registry the converter writes to",
+            Self::WrongEnvelope => r#"as the letter says: declare `rows = "flattened"`, or remove the transform"#,
+            Self::UnknownTable => "map the table, or list it under `ignored`",
+            Self::MissingKey => "give the table a primary key or `message.key.columns`",
+            Self::KeyMismatch => "align `key` in the dialect",
+            Self::Oversized => "exclude the column",
+            Self::NoIdentity => "publish the exchange table, not the internal one",
+            Self::AbsentColumn => "map the table as it now is and raise the revision, or say `optional = true`",
+            Self::Contradiction => "correct the row; list a value that stands for none under `none`",
+            Self::BrokenText => "correct the row; where all texts are so, state `charset`",
+            Self::UnavailableValue => "`ALTER TABLE … REPLICA IDENTITY FULL`",
+            Self::UnknownCode => "correct the row, or add the code and raise the revision",
+            Self::NotANumber => "correct the encoding or the row",
+            Self::WrongEncoding => "correct the encoding in the dialect",
+            Self::ImpossibleDate | Self::MissingValue => "correct the row",
+        }
+    }
 }
 
 impl fmt::Display for ErrorClass {
@@ -127,6 +156,42 @@ impl fmt::Display for NormaliseError {
 
 impl std::error::Error for NormaliseError {}
 
+/// What the message of a dead letter tells: a [`NormaliseError`] as it was written, to be counted by its parts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    /// The source column, when it is about one.
+    pub column: Option<String>,
+    /// What was expected, or what to do.
+    pub expected: String,
+    /// The code that was found, where it may be shown.
+    pub code: Option<String>,
+    /// What else of the row cannot be read and what of it was cut, as written; empty when there is nothing.
+    pub rest: String,
+}
+
+impl Told {
+    /// Takes a message apart; one of another form is what was expected, whole.
+    pub fn parse(message: &str) -> Self {
+        let (head, tail) = message.split_once(": expected ").unwrap_or(("", message));
+        let column = head.split_once(" in column ").map(|(_, column)| column.to_owned());
+        let ends = ["; also ", CUT].iter().filter_map(|mark| tail.find(mark));
+        let (body, rest) = tail.split_at(ends.min().unwrap_or(tail.len()));
+        let (expected, code) = match body.rsplit_once(", found ") {
+            Some((expected, code)) => (expected, Some(code.to_owned())),
+            None => (body, None),
+        };
+        Self {
+            column,
+            expected: expected.to_owned(),
+            code,
+            rest: rest.trim_start_matches("; ").to_owned(),
+        }
+    }
+}
+
+/// How a letter begins to say what of its message it has not kept.
+pub(crate) const CUT: &str = "; the first ";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +206,27 @@ mod tests {
         for personal in ["320501199003070012", "张三", "a b"] {
             assert!(!error.clone().with_code(personal).to_string().contains("found"));
         }
+    }
+
+    #[test]
+    fn what_is_written_is_taken_apart_again() {
+        let error = |column: Option<&str>| NormaliseError::new(ErrorClass::UnknownCode, column, "a code: of table scheme");
+        for (error, rest) in [
+            (error(None), ""),
+            (error(Some("险种 类型")).with_code("777"), ""),
+            (
+                NormaliseError::of_all(vec![error(Some("aae140")).with_code("7"), error(Some("aac004"))]).expect("two"),
+                "also unknown-code in column aac004",
+            ),
+        ] {
+            let told = Told::parse(&error.to_string());
+            let NormaliseError {
+                column, expected, code, ..
+            } = error;
+            let written = (column, expected.into_owned(), code, rest.to_owned());
+            assert_eq!((told.column, told.expected, told.code, told.rest), written);
+        }
+        assert_eq!(Told::parse("something else").expected, "something else");
     }
 
     #[test]

@@ -51,6 +51,29 @@ fn route(input: &Input) -> Option<(RecordId, Shard)> {
     }
 }
 
+/// Puts inputs that a source message became into the logs of their shards: the one way there, for normalisers and for an operator's replay.
+///
+/// # Errors
+/// When the producer refuses one; it is not on its way then.
+pub fn apply(producer: &Producer, flight: &Arc<Flight>, codec: &Codec, inputs: &[Input]) -> Result<(), DeliveryError> {
+    for input in inputs {
+        let Some((id, shard)) = route(input) else { continue };
+        let (key, value) = (id.to_string(), codec.encode_input(input));
+        producer.send(
+            flight,
+            Outgoing {
+                topic: PERSON_RECORDS,
+                partition: shard.number().into(),
+                key: key.as_bytes(),
+                value: &value,
+                // The topic's time is the broker's; a source's could be refused.
+                timestamp: None,
+            },
+        )?;
+    }
+    Ok(())
+}
+
 impl Emitter {
     pub(super) fn new(source: Source, producers: Producers, codec: Codec, letter_room: usize) -> Self {
         let dead_letters = topics::dead_letters(source);
@@ -84,22 +107,7 @@ impl Emitter {
 
     /// Puts inputs into the logs of their shards.
     pub(super) fn apply(&self, inputs: &[Input]) -> Result<(), DeliveryError> {
-        for input in inputs {
-            let Some((id, shard)) = route(input) else { continue };
-            let (key, value) = (id.to_string(), self.codec.encode_input(input));
-            self.producer().send(
-                &self.flight,
-                Outgoing {
-                    topic: PERSON_RECORDS,
-                    partition: shard.number().into(),
-                    key: key.as_bytes(),
-                    value: &value,
-                    // The topic's time is the broker's; a source's could be refused.
-                    timestamp: None,
-                },
-            )?;
-        }
-        Ok(())
+        apply(self.producer(), &self.flight, &self.codec, inputs)
     }
 
     /// Puts a message into the dead letters, its bytes untouched as far as the topic takes them.

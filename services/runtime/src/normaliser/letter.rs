@@ -1,6 +1,6 @@
 //! Dead letters: the original message with the cause, and always small enough for their topic.
 
-use crate::debezium::NormaliseError;
+use crate::debezium::{CUT, NormaliseError};
 use domain::date::Timestamp;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use schemas::event::{DeadLetter, Header};
@@ -138,13 +138,18 @@ fn cut<'a>(what: &str, part: Option<&'a [u8]>, room: usize, message: &mut String
     let length = whole.len();
     write!(
         message,
-        "; the first {room} bytes of a {what} of {length} are kept here, SHA-256 of all "
+        "{CUT}{room} bytes of a {what} of {length} are kept here, SHA-256 of all "
     )
     .expect("a string");
     for byte in Sha256::digest(whole) {
         write!(message, "{byte:02x}").expect("a string");
     }
     Some(&whole[..room])
+}
+
+/// Whether a letter holds key and value of its message whole, so that it can be read in the message's stead.
+pub fn is_whole(letter: &DeadLetter) -> bool {
+    !letter.message.contains(CUT)
 }
 
 #[cfg(test)]
@@ -208,9 +213,11 @@ mod tests {
             (Some(&b"key"[..]), Some(&b"value"[..]), 2)
         );
         assert_eq!(whole.message, "not-json: expected JSON");
+        assert!(is_whole(&whole));
         let mut large = original(b"key", &[b'v'; 200], headers);
         large.unnamed = 1;
         let cut = letter(&large, &error(), "human-resources", 100);
+        assert!(!is_whole(&cut));
         assert_eq!(cut.value.map(|value| value.len()), Some(100 - 3 - 18));
         assert_eq!(
             cut.message,

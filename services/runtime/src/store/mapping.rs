@@ -61,3 +61,35 @@ pub async fn record(pool: &PgPool, stated: &[Stated]) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Refuses dialects under which no normaliser has read anything, or older ones than the last that one has: rows read by them would not be
+/// what the normalisers make of them.
+///
+/// # Errors
+/// Names the file and what to do; or the database does not answer.
+pub async fn in_use(pool: &PgPool, stated: &[Stated]) -> anyhow::Result<()> {
+    for dialect in stated {
+        let shown = dialect.file.display();
+        let file = dialect.file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let newest: Option<(i32, String)> = sqlx::query_as(
+            "select revision, digest from store.mapping where agency = $1 and dialect = $2 and cities = $3 and file = $4
+             order by revision desc limit 1",
+        )
+        .bind(i16::from(dialect.agency.code()))
+        .bind(&dialect.dialect)
+        .bind(&dialect.cities)
+        .bind(file.unwrap_or_default())
+        .fetch_optional(pool)
+        .await
+        .with_context(|| format!("looking up dialect {shown}: was `canbao migrate` run?"))?;
+        let is_in_use = newest.as_ref() == Some(&(i32::from(dialect.revision), dialect.digest.clone()));
+        let last = newest.map_or_else(|| "none".to_owned(), |(revision, _)| format!("revision {revision}"));
+        anyhow::ensure!(
+            is_in_use,
+            "{shown} is not what the normalisers of {} read with: of this dialect they used {last} last, here is revision {}, perhaps with              another content. Let them be started with this file first, or name theirs in CANBAO_DIALECTS",
+            dialect.agency,
+            dialect.revision
+        );
+    }
+    Ok(())
+}

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 const PAGE: usize = 5_000;
 
 /// An open cursor.
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     name: &'static str,
     /// What it reads, for errors.
     what: &'static str,
@@ -19,7 +19,7 @@ impl Cursor {
     ///
     /// # Errors
     /// When the database refuses.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         connection: &mut PgConnection,
         name: &'static str,
         what: &'static str,
@@ -37,7 +37,7 @@ impl Cursor {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) async fn page(&self, connection: &mut PgConnection) -> anyhow::Result<Vec<PgRow>> {
+    pub(crate) async fn page(&self, connection: &mut PgConnection) -> anyhow::Result<Vec<PgRow>> {
         let fetch = format!("fetch {PAGE} from {}", self.name);
         let rows = sqlx::query(AssertSqlSafe(fetch)).fetch_all(connection).await;
         rows.with_context(|| format!("reading {}", self.what))
@@ -47,7 +47,7 @@ impl Cursor {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) async fn close(self, connection: &mut PgConnection) -> anyhow::Result<()> {
+    pub(crate) async fn close(self, connection: &mut PgConnection) -> anyhow::Result<()> {
         let closed = sqlx::query(AssertSqlSafe(format!("close {}", self.name))).execute(connection);
         closed.await.with_context(|| format!("closing {}", self.what))?;
         Ok(())

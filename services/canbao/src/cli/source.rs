@@ -1,0 +1,49 @@
+//! Running `canbao source`.
+
+use super::command::SourceAction;
+use crate::output::{Format, Verdict};
+use crate::{source, statements};
+use runtime::config::Settings;
+use runtime::normaliser::accept::Acceptance;
+use runtime::statements::Statement;
+use std::time::Duration;
+
+pub(super) async fn run(
+    settings: &Settings,
+    pool: &sqlx::PgPool,
+    action: SourceAction,
+    format: Format,
+) -> anyhow::Result<Verdict> {
+    match action {
+        SourceAction::List => {
+            let (listed, verdict) = source::list(settings, pool).await?;
+            format.print(&listed, |listed| source::render_list(listed))?;
+            Ok(verdict)
+        }
+        SourceAction::Accept {
+            topic,
+            reread,
+            repartitioned,
+            restart,
+            replaces,
+        } => {
+            let acceptance = match (reread, repartitioned, restart) {
+                (_, _, true) => Acceptance::Restart,
+                (_, true, _) => Acceptance::Repartitioned,
+                (true, ..) => Acceptance::Reread,
+                _ => Acceptance::Continue,
+            };
+            let accepted = match replaces {
+                Some(first) => source::replace(settings, pool, &topic, &first).await?,
+                None => source::accept(settings, pool, &topic, acceptance).await?,
+            };
+            format.print(&accepted, |accepted| source::render_accepted(accepted))?;
+            Ok(Verdict::Good)
+        }
+        SourceAction::Loaded { source, wait } => {
+            let stated = statements::state(pool, &Statement::SnapshotPassed(source), Duration::from_secs(wait)).await?;
+            format.print(&stated, statements::render)?;
+            Ok(Verdict::Good)
+        }
+    }
+}
