@@ -181,6 +181,18 @@ impl Sources {
         }))
     }
 
+    fn unread(&self, row: u8) -> Input {
+        let (_, source, table) = table(row);
+        Input::Change(Change::Unread(Unread {
+            id: record_id(row),
+            source,
+            table,
+            key: Personal::new(format!("{row}")),
+            version: self.version(row).1,
+            appended_at: Timestamp(0),
+        }))
+    }
+
     fn push(&mut self, row: u8, inputs: Vec<Input>) {
         let (at, _) = self.version(row);
         self.partitions[at].push((row, inputs));
@@ -271,18 +283,7 @@ impl Sources {
                 }
                 self.push(row, inputs);
             }
-            Happening::Unread => {
-                let (_, source, table) = table(row);
-                let unread = Unread {
-                    id: record_id(row),
-                    source,
-                    table,
-                    key: Personal::new(format!("{row}")),
-                    version: self.version(row).1,
-                    appended_at: Timestamp(0),
-                };
-                self.push(row, vec![Input::Change(Change::Unread(unread))]);
-            }
+            Happening::Unread => self.push(row, vec![self.unread(row)]),
             Happening::Rewind { events } => {
                 for partition in [table(row).0, table(row).0 + 1] {
                     let from = self.partitions[partition].len().saturating_sub(*events);
