@@ -280,7 +280,7 @@ impl Positions {
         Ok(!accepted.is_empty())
     }
 
-    /// After the consumer said that some position is out of range: finds which, and holds its topic.
+    /// After the consumer said that it does not know some position: holds the topic where it is out of range, else begins there again.
     pub(super) fn recheck(&self, consumer: &BaseConsumer<Self>) -> anyhow::Result<()> {
         let mut positions = BTreeMap::new();
         for element in consumer.position().context("reading positions")?.elements() {
@@ -298,6 +298,18 @@ impl Positions {
         // A partition that was never read has no position; its committed offset is checked instead.
         let mut unread = Self::assigned(consumer, |topic| self.is_read(topic))?;
         self.place(consumer, &mut unread, &Self::present(consumer)?)?;
+        // The client has given up what it could not find a place in, and says so once: only what is assigned anew is read.
+        let mut again = TopicPartitionList::new();
+        for element in unread.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            if self.is_read(topic) && !positions.contains_key(&(topic.to_owned(), partition)) {
+                again.add_partition_offset(topic, partition, element.offset())?;
+            }
+        }
+        if again.count() > 0 {
+            consumer.incremental_unassign(&again).context("leaving unread partitions")?;
+            consumer.incremental_assign(&again).context("reading unread partitions")?;
+        }
         self.pause_held(consumer)?;
         self.report();
         Ok(())

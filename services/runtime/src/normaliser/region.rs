@@ -271,19 +271,21 @@ impl Region {
         Ok(())
     }
 
-    /// An error instead of a message: waits out what passes, holds what is out of range, ends on the rest.
+    /// An error instead of a message: waits out what passes, begins again or holds what the client has given up, ends on the rest.
     fn trouble(&self, error: &KafkaError) -> anyhow::Result<()> {
         use RDKafkaErrorCode as Code;
         let source = self.source;
         match error {
-            _ if is_transient(error) || is_membership_change(error) => tracing::warn!(%source, %error, "waiting for the brokers"),
-            KafkaError::MessageConsumption(Code::OffsetOutOfRange | Code::AutoOffsetReset) => {
+            // The last two: before a region has a topic, and where a broker does not serve a partition yet, which the client then gives up.
+            KafkaError::MessageConsumption(
+                Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::UnknownTopicOrPartition | Code::UnknownPartition,
+            ) => {
+                tracing::debug!(%source, %error, "looking which partitions are read");
                 self.consumer.context().recheck(&self.consumer)?;
             }
-            // The region has no topic yet, or one was deleted.
-            KafkaError::MessageConsumption(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                tracing::debug!(%source, %error, "waiting for topics");
-            }
+            _ if is_transient(error) || is_membership_change(error) => tracing::warn!(%source, %error, "waiting for the brokers"),
+            // One was deleted.
+            KafkaError::MessageConsumption(Code::UnknownTopic) => tracing::debug!(%source, %error, "waiting for topics"),
             // The group took the partitions away after a long wait; they come back with the next poll.
             KafkaError::MessageConsumption(Code::PollExceeded) => tracing::warn!(%source, %error, "joining again"),
             _ => return Err(error.clone()).context("reading source topics"),

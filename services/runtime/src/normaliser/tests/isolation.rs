@@ -106,3 +106,17 @@ async fn one_city_that_fails_begins_again_and_the_others_go_on() {
     trigger.request();
     driven.await.expect("no panic").expect("an orderly end");
 }
+
+/// Brokers may know a new topic, and say a moment later that a partition of it is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_not_served_for_a_moment_is_read_then() {
+    let world = World::new();
+    world.write(&rows(20));
+    let gone = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    let served = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    // Two questions are asked before the partitions are given to the client, which asks for itself where each begins.
+    world
+        .cluster
+        .request_errors(RDKafkaApiKey::ListOffsets, &[served, served, gone, gone]);
+    world.run(|world| world.committed() == 20).await.expect("an orderly end");
+}
