@@ -1,5 +1,5 @@
-//! What operators ask and state, on a real Kafka and PostgreSQL: a decision that never was is not withdrawn, and who has open findings is
-//! told one line a person.
+//! What operators ask and state, on a real Kafka and PostgreSQL: a decision that never was is not withdrawn, who has open findings is
+//! told one line a person, and a silent source is waived until a day.
 
 use anyhow::{Context, ensure};
 use domain::citizen_id::CitizenId;
@@ -106,7 +106,90 @@ async fn run(servers: &mut Servers) -> anyhow::Result<()> {
     persons(servers, 3).await?;
     withdrawn(servers).await?;
     findings(servers)?;
+    waived(servers).await?;
     good(servers, &["verify", "--wait", "60"]).map(|_| ())
+}
+
+/// Persons of whom subscribers were told that they are not enrolled.
+async fn told(servers: &Servers) -> anyhow::Result<i64> {
+    Ok(
+        sqlx::query_scalar("select count(distinct person) from store.announced where open")
+            .fetch_one(&servers.pool)
+            .await?,
+    )
+}
+
+/// Waits until so many are told of.
+async fn tells(servers: &mut Servers, count: i64) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while told(servers).await? != count {
+        servers.services.check_alive()?;
+        ensure!(Instant::now() < deadline, "{} are told of, not {count}", told(servers).await?);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// The same while all sources but a silent one speak: nobody is told of.
+async fn tells_nobody_else(servers: &mut Servers, silent: &BTreeSet<Source>, count: i64) -> anyhow::Result<()> {
+    servers.complete(silent).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ensure!(told(servers).await? == count, "told although a source is silent");
+    Ok(())
+}
+
+/// A source falls silent: nobody's absence is told, until it is waived; and again once the waiver is over.
+async fn waived(servers: &mut Servers) -> anyhow::Result<()> {
+    let silent = "human-resources.3213";
+    let others: BTreeSet<Source> = BTreeSet::from([silent.parse()?]);
+    let today = chrono::Utc::now() + chrono::Duration::hours(8);
+    let [today, later] = [0, 30].map(|days| (today + chrono::Duration::days(days)).format("%Y-%m-%d").to_string());
+    let waive = |until: &str| ["source", "waive", silent, "--until", until, "--why", "the line is cut"].map(str::to_owned);
+    let refused = |servers: &Servers, until: &str, part: &str| {
+        let arguments = waive(until);
+        let (code, text) = canbao(servers, &arguments.each_ref().map(String::as_str))?;
+        ensure!(code == Some(2) && text.contains(part), "{code:?}: {text}");
+        anyhow::Ok(())
+    };
+    refused(servers, &later, "never complete")?;
+    servers.complete(&BTreeSet::new()).await?;
+    good(servers, &["go-live", "--region", "all"])?;
+    servers.worked_off().await?;
+    tells(servers, 3).await?;
+    refused(servers, "2020-01-01", "within 92 days")?;
+    put(servers, 3)?;
+    servers.flush()?;
+    persons(servers, 4).await?;
+    tells_nobody_else(servers, &others, 3).await?;
+    good(servers, &waive(&today).each_ref().map(String::as_str))?;
+    tells(servers, 4).await?;
+    for shown in [&["lag"][..], &["source", "list"]] {
+        let text = good(servers, shown)?;
+        ensure!(
+            text.contains(&format!("waived until {today} by ")) && text.contains("the line is cut"),
+            "{text}"
+        );
+    }
+    // What holds for as long as nobody takes it back ends by its day: as if that had come.
+    sqlx::query("update store.completeness set waived_until = waived_until - 1 where waived_until is not null")
+        .execute(&servers.pool)
+        .await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    put(servers, 4)?;
+    servers.flush()?;
+    persons(servers, 5).await?;
+    tells_nobody_else(servers, &others, 4).await?;
+    good(servers, &waive(&later).each_ref().map(String::as_str))?;
+    tells(servers, 5).await?;
+    good(servers, &["source", "waive", silent, "--end", "--why", "the line is mended"])?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    put(servers, 5)?;
+    servers.flush()?;
+    persons(servers, 6).await?;
+    tells_nobody_else(servers, &others, 5).await?;
+    // It speaks again.
+    servers.complete(&BTreeSet::new()).await?;
+    tells(servers, 6).await
 }
 
 async fn statements(servers: &Servers) -> anyhow::Result<i64> {

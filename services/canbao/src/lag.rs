@@ -5,6 +5,7 @@
 mod brokers;
 
 use crate::output::{Table, local_time, now, or_dash};
+use crate::waivers;
 use anyhow::Context;
 use brokers::{Brokers, Position, unread};
 use domain::date::Timestamp;
@@ -39,6 +40,8 @@ pub struct SourceLag {
     pub age_seconds: Option<i64>,
     /// What keeps it from being complete further on, with the command to run.
     pub waits: Option<String>,
+    /// Until when claims of absence do not wait for it, who stated that and why.
+    pub waived: Option<String>,
 }
 
 /// The registry's side.
@@ -89,6 +92,7 @@ struct Completeness {
     passed: bool,
     until: i64,
     waits: Option<String>,
+    waived: Option<String>,
 }
 
 /// Measures.
@@ -151,7 +155,10 @@ struct Stored {
 
 impl Stored {
     async fn read(pool: &PgPool) -> anyhow::Result<Self> {
-        let completeness = completeness(pool).await.context("reading completeness")?;
+        let mut completeness = completeness(pool).await.context("reading completeness")?;
+        for (source, waived) in waivers::standing(pool).await? {
+            completeness.entry(source).or_default().waived = Some(waived);
+        }
         let held: Vec<(String, String)> = sqlx::query_as(
             "select topic, coalesce(held, waits) from store.source_topic where coalesce(held, waits) is not null and replaced_by is null",
         )
@@ -212,6 +219,7 @@ async fn completeness(pool: &PgPool) -> sqlx::Result<BTreeMap<Source, Completene
                     passed: row.try_get("snapshot_passed")?,
                     until: row.try_get("until")?,
                     waits: row.try_get("waits")?,
+                    waived: None,
                 },
             );
         }
@@ -245,6 +253,7 @@ fn sources(
                 complete_until: until,
                 age_seconds: until.map(|until| (now.0 - until).max(0) / 1000),
                 waits,
+                waived: state.waived,
             }
         })
         .collect()
@@ -286,6 +295,12 @@ pub fn render(lag: &Lag) -> String {
         Some(format!("\n{agency}.{city} is not complete further on: {waits}\n"))
     };
     text.extend(lag.sources.iter().filter_map(waits));
+    let waived = |source: &SourceLag| {
+        let (agency, city) = (source.agency, source.city);
+        let waived = source.waived.as_ref()?;
+        Some(format!("\n{agency}.{city} is {waived}\n"))
+    };
+    text.extend(lag.sources.iter().filter_map(waived));
     text.extend(
         lag.date_held
             .iter()
@@ -333,6 +348,7 @@ mod tests {
             passed: true,
             until: 5_000,
             waits: None,
+            waived: Some("waived until then".to_owned()),
         };
         let lag = sources(
             &BTreeMap::from([(source(), position)]),
@@ -342,6 +358,7 @@ mod tests {
         );
         assert_eq!((lag[0].behind, lag[0].held, lag[0].age_seconds), (Some(7), 1, Some(60)));
         assert_eq!(lag[0].waits.as_deref(), Some("why"));
+        assert_eq!(lag[0].waived.as_deref(), Some("waived until then"));
     }
 
     #[test]

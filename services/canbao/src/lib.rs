@@ -31,5 +31,6 @@ mod store;
 pub mod survey;
 mod topics;
 pub mod verify;
+mod waivers;
 
 pub use cli::main;

@@ -63,6 +63,8 @@ struct Completeness {
     loads: BTreeMap<Source, FirstLoad>,
     /// Topics whose tables others hold since: neither their rows nor their ends count.
     replaced: BTreeSet<String>,
+    /// Sources that an operator waived, by what the wall clock says.
+    waived: BTreeSet<Source>,
     /// What keeps sources from being complete further on.
     waits: BTreeMap<Source, Why>,
     /// The same as it was last written.
@@ -109,6 +111,7 @@ impl Completeness {
             progress,
             loads,
             replaced: BTreeSet::new(),
+            waived: BTreeSet::new(),
             waits: BTreeMap::new(),
             written: None,
             unsaved: false,
@@ -130,7 +133,7 @@ impl Completeness {
         if advanced.is_err() || self.unsaved {
             return Ok(advanced);
         }
-        let vector = pass::vector(&self.shared.scope, |source| {
+        let vector = pass::vector(&self.shared.scope, &self.waived, |source| {
             self.progress.get(&source).map(|progress| progress.until)
         });
         if self.sent.as_ref() != Some(&vector)
@@ -318,6 +321,7 @@ fn describe_metrics() {
         "canbao_clock_rows_total",
         "Completeness rows, by source and whether they counted"
     );
+    metrics::describe_gauge!("canbao_clock_waived", "1 while an operator's waiver of a source holds");
     metrics::describe_histogram!(
         "canbao_clock_pass_seconds",
         "From the beginning of a pass through the registry to its end"

@@ -5,6 +5,7 @@ use domain::input::Control;
 use domain::policy::PolicyId;
 use domain::source::Source;
 use runtime::statements::Statement;
+use std::collections::BTreeSet;
 
 /// Days that the business date may move ahead at once, by the wall clock or by a statement: what enters the base cannot be taken back,
 /// and a host that starts before its clock is set, or a slip of the keyboard, must not move it by years. More is confirmed.
@@ -67,6 +68,34 @@ fn date(day: Day, confirmed: bool, situation: &Situation) -> Result<Vec<Day>, St
     Ok(every_day(situation.business_date, day))
 }
 
+/// Days that a waiver may last: an expiry makes somebody look again.
+pub const LONGEST_WAIVER: i32 = 92;
+
+/// Why a source cannot be waived until a day; `None` when it can.
+fn no_waiver(source: Source, until: Day, situation: &Situation) -> Option<String> {
+    let Situation {
+        today, scope, waived, ..
+    } = situation;
+    if !scope.contains(&source) {
+        return Some(format!(
+            "nothing waits for {source}: it is not in scope (clock.sources, or [scope] of the policy)"
+        ));
+    }
+    if situation.incomplete.contains(&source) {
+        return Some(format!(
+            "{source} was never complete, so that the base lacks what it has and everybody in it would be told as absent: leave it out of \
+             the scope (clock.sources, or [scope] of the policy) until it is"
+        ));
+    }
+    if until < *today || until > today.plus(LONGEST_WAIVER) {
+        return Some(format!(
+            "a waiver ends today, {today}, or within {LONGEST_WAIVER} days: until {until} it cannot last"
+        ));
+    }
+    let left = scope.iter().any(|other| *other != source && !waived.contains(other));
+    (!left).then(|| "every other source in scope is waived: then nothing would be known of anybody's absence".to_owned())
+}
+
 /// What the clock knows when it decides on a statement.
 #[derive(Debug, Clone)]
 pub struct Situation {
@@ -80,6 +109,10 @@ pub struct Situation {
     pub policy: Option<PolicyId>,
     /// Sources in scope that are not complete yet.
     pub incomplete: Vec<Source>,
+    /// Sources in scope.
+    pub scope: Vec<Source>,
+    /// Those of them that nothing waits for today.
+    pub waived: BTreeSet<Source>,
 }
 
 /// What to do with a statement.
@@ -89,8 +122,23 @@ pub enum Decision {
     Send(Vec<Control>, Option<Day>),
     /// The first full snapshot of this source has passed; nothing is sent.
     NoteSnapshotPassed(Source),
+    /// This source is waived until a day, or is not any more; shards hear of it by what is sent of completeness.
+    NoteWaiver(Waiver),
     /// Not to be sent, and why.
     Refuse(String),
+}
+
+/// That a source is waived, or is not any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The source.
+    pub source: Source,
+    /// The last day; `None` when it is taken back.
+    pub until: Option<Day>,
+    /// Who stated it.
+    pub who: String,
+    /// Why.
+    pub why: String,
 }
 
 /// Decides on the statement of number `id`.
@@ -109,6 +157,10 @@ pub fn decide(id: u64, statement: Statement, situation: &Situation) -> Decision 
         }
         Statement::Snapshot(floor) => Decision::Send(vec![Control::Snapshot(floor)], None),
         Statement::SnapshotPassed(source) => Decision::NoteSnapshotPassed(source),
+        Statement::Waive { source, until, who, why } => match until.and_then(|until| no_waiver(source, until, situation)) {
+            Some(reason) => Decision::Refuse(reason),
+            None => Decision::NoteWaiver(Waiver { source, until, who, why }),
+        },
         Statement::Decide { record, other, .. } if record == other => {
             Decision::Refuse("a decision is about two records, this one names the same twice".into())
         }
@@ -175,6 +227,8 @@ mod tests {
             today: Day(today),
             policy: None,
             incomplete: Vec::new(),
+            scope: Vec::new(),
+            waived: BTreeSet::new(),
         }
     }
 
@@ -189,7 +243,7 @@ mod tests {
                 Ok(day.0)
             }
             Decision::Refuse(why) => Err(why),
-            other @ Decision::NoteSnapshotPassed(_) => panic!("{other:?}"),
+            other @ (Decision::NoteSnapshotPassed(_) | Decision::NoteWaiver(_)) => panic!("{other:?}"),
         }
     }
 
@@ -239,6 +293,49 @@ mod tests {
             };
             assert!(why.contains("`canbao policy adopt`"), "{why}");
         }
+    }
+
+    #[test]
+    fn a_waiver_is_for_a_source_that_fell_silent_and_ends() {
+        let [silent, other, new, foreign] = [3201, 3202, 3203, 3204].map(|city| Source {
+            agency: Agency::HumanResources,
+            city: City::from_code(city).expect("a city"),
+        });
+        let at = |waived: &[Source]| Situation {
+            incomplete: vec![new],
+            scope: vec![silent, other, new],
+            waived: waived.iter().copied().collect(),
+            ..situation(false, 100, 100)
+        };
+        let waive = |source: Source, until: Option<i32>, situation: &Situation| {
+            let statement = Statement::Waive {
+                source,
+                until: until.map(Day),
+                who: "somebody".to_owned(),
+                why: "the line is cut".to_owned(),
+            };
+            match decide(1, statement, situation) {
+                Decision::NoteWaiver(waiver) => Ok(waiver.until.map(|day| day.0)),
+                Decision::Refuse(why) => Err(why),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(waive(silent, Some(100), &at(&[])), Ok(Some(100)));
+        assert_eq!(
+            waive(silent, Some(100 + LONGEST_WAIVER), &at(&[other])),
+            Ok(Some(100 + LONGEST_WAIVER))
+        );
+        for (source, until, situation, part) in [
+            (silent, 99, at(&[]), "within 92 days"),
+            (silent, 101 + LONGEST_WAIVER, at(&[]), "within 92 days"),
+            (new, 101, at(&[]), "never complete"),
+            (foreign, 101, at(&[]), "not in scope"),
+            (silent, 101, at(&[other, new]), "every other source"),
+        ] {
+            let refused = waive(source, Some(until), &situation).expect_err("refused");
+            assert!(refused.contains(part), "{refused}");
+        }
+        assert_eq!(waive(foreign, None, &at(&[])), Ok(None), "whatever it was for");
     }
 
     #[test]

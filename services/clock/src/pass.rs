@@ -10,6 +10,7 @@
 
 use domain::date::Timestamp;
 use domain::source::Source;
+use std::collections::BTreeSet;
 
 /// What the database says of one shard, all shards read in one statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,10 +107,16 @@ impl Pass {
     }
 }
 
-/// The vector of completeness (完整性向量): every source in scope, 0 while it has none.
-pub fn vector(scope: &[Source], until: impl Fn(Source) -> Option<Timestamp>) -> Vec<(Source, Timestamp)> {
+/// The vector of completeness (完整性向量): every source in scope, 0 while it has none. What is waived is left out of it: nothing waits for a
+/// source that no vector names, and from the first one that names it again everything waits as far as it is complete.
+pub fn vector(
+    scope: &[Source],
+    waived: &BTreeSet<Source>,
+    until: impl Fn(Source) -> Option<Timestamp>,
+) -> Vec<(Source, Timestamp)> {
     scope
         .iter()
+        .filter(|source| !waived.contains(source))
         .map(|source| (*source, until(*source).unwrap_or(Timestamp(0))))
         .collect()
 }
@@ -203,8 +210,12 @@ mod tests {
         let scope = [source(3200), source(3201)];
         let known = |wanted| (wanted == source(3201)).then_some(Timestamp(9));
         assert_eq!(
-            vector(&scope, known),
+            vector(&scope, &BTreeSet::new(), known),
             [(source(3200), Timestamp(0)), (source(3201), Timestamp(9))]
+        );
+        assert_eq!(
+            vector(&scope, &BTreeSet::from([source(3200)]), known),
+            [(source(3201), Timestamp(9))]
         );
     }
 }

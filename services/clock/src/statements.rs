@@ -129,6 +129,8 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
         business_date: shared.store.business_date().await?,
         today: now().day_in_shanghai(),
         incomplete: shared.scope.iter().filter(|source| !is_complete(*source)).copied().collect(),
+        scope: shared.scope.to_vec(),
+        waived: shared.store.waived(now().day_in_shanghai()).await?,
     };
     let decision = match &open.statement {
         Ok(statement) => decide(open.id as u64, statement.clone(), &situation),
@@ -138,6 +140,10 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
         Decision::Send(controls, day) => return Ok(Some((controls, day))),
         Decision::NoteSnapshotPassed(source) => {
             shared.store.note_snapshot_passed(source).await?;
+            shared.store.mark_sent(&[open.id]).await?;
+        }
+        Decision::NoteWaiver(waiver) => {
+            shared.store.note_waiver(&waiver).await?;
             shared.store.mark_sent(&[open.id]).await?;
         }
         Decision::Refuse(reason) => {

@@ -1,5 +1,6 @@
 //! The clock's tables in Postgres, and the registry's positions.
 
+use crate::decide::Waiver;
 use crate::pass::ShardView;
 use anyhow::Context;
 use domain::date::{Day, Timestamp};
@@ -165,6 +166,38 @@ impl Store {
         .execute(&self.pool)
         .await;
         self.told(done.map(|_| ()))
+    }
+
+    /// Notes until when a source is waived; without a day that it is not any more.
+    pub(crate) async fn note_waiver(&self, waiver: &Waiver) -> Result<()> {
+        let done = sqlx::query(
+            "insert into store.completeness as c (agency, city, waived_until, waived_by, waived_why)
+             values ($1, $2, date '1970-01-01' + $3::integer, $4, $5) on conflict (agency, city) do update
+             set waived_until = excluded.waived_until, waived_by = excluded.waived_by, waived_why = excluded.waived_why",
+        )
+        .bind(i16::from(waiver.source.agency.code()))
+        .bind(waiver.source.city.code() as i16)
+        .bind(waiver.until.map(|until| until.0))
+        .bind(&waiver.who)
+        .bind(&waiver.why)
+        .execute(&self.pool)
+        .await;
+        self.told(done.map(|_| ()))
+    }
+
+    /// The sources that are waived on a day.
+    pub(crate) async fn waived(&self, today: Day) -> Result<BTreeSet<Source>> {
+        let rows: Result<Vec<(i16, i16)>> =
+            sqlx::query_as("select agency, city from store.completeness where waived_until >= date '1970-01-01' + $1::integer")
+                .bind(today.0)
+                .fetch_all(&self.pool)
+                .await;
+        let source = |(agency, city): (i16, i16)| {
+            let agency = Agency::from_code(u8::try_from(agency).ok()?)?;
+            let city = City::from_code(u16::try_from(city).ok()?)?;
+            Some(Source { agency, city })
+        };
+        Ok(self.told(rows)?.into_iter().filter_map(source).collect())
     }
 
     /// Position and message outbox of every shard, in order of the shards.

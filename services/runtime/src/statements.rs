@@ -82,6 +82,17 @@ pub enum Statement {
     Snapshot(SnapshotFloor),
     /// A source's first full snapshot has passed, though none of its rows can prove it.
     SnapshotPassed(Source),
+    /// Claims of absence do not wait for a silent source (豁免).
+    Waive {
+        /// The source.
+        source: Source,
+        /// Up to and with this day of the wall clock in China; `None` takes a waiver back.
+        until: Option<Day>,
+        /// The operator's account.
+        who: String,
+        /// Why, for whoever asks later.
+        why: String,
+    },
     /// A reviewer decided on two records (复核决定); the number of the statement is the decision's.
     Decide {
         /// One person or two.
@@ -103,7 +114,9 @@ pub enum Statement {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStatement {
     /// No such kind.
-    #[error("unknown kind of statement: expected business-date, go-live, snapshot, snapshot-passed, decide, undecide or policy")]
+    #[error(
+        "unknown kind of statement: expected business-date, go-live, snapshot, snapshot-passed, waive, decide, undecide or policy"
+    )]
     Kind,
     /// The body lacks something or holds something else.
     #[error("the body must be {0}")]
@@ -138,6 +151,25 @@ impl DecisionBody {
     }
 }
 
+#[derive(Deserialize)]
+struct WaiverBody {
+    source: String,
+    until: Option<String>,
+    who: String,
+    why: String,
+}
+
+impl WaiverBody {
+    fn read(self) -> Option<Statement> {
+        Some(Statement::Waive {
+            source: self.source.parse().ok()?,
+            until: self.until.map(|day| day.parse()).transpose().ok()?,
+            who: self.who,
+            why: self.why,
+        })
+    }
+}
+
 impl Statement {
     /// The kind as stored.
     pub fn kind(&self) -> &'static str {
@@ -146,6 +178,7 @@ impl Statement {
             Self::GoLive(_) => "go-live",
             Self::Snapshot(_) => "snapshot",
             Self::SnapshotPassed(_) => "snapshot-passed",
+            Self::Waive { .. } => "waive",
             Self::Decide { .. } => "decide",
             Self::Undecide(_) => "undecide",
             Self::Policy(_) => POLICY,
@@ -164,6 +197,9 @@ impl Statement {
                 "offsets": floor.offsets,
             }),
             Self::SnapshotPassed(source) => serde_json::json!({ "source": source.to_string() }),
+            Self::Waive { source, until, who, why } => serde_json::json!({
+                "source": source.to_string(), "until": until.map(|day| day.to_string()), "who": who, "why": why,
+            }),
             Self::Decide {
                 verdict,
                 record,
@@ -218,6 +254,12 @@ impl Statement {
                 .and_then(source)
                 .map(Self::SnapshotPassed)
                 .ok_or(UnknownStatement::Body(r#"{"source": "human-resources.3201"}"#)),
+            "waive" => WaiverBody::deserialize(body)
+                .ok()
+                .and_then(WaiverBody::read)
+                .ok_or(UnknownStatement::Body(
+                    r#"{"source": "human-resources.3201", "until": "yyyy-mm-dd" or null, "who": "account", "why": "text"}"#,
+                )),
             "decide" => DecisionBody::deserialize(body)
                 .ok()
                 .and_then(DecisionBody::read)
@@ -291,67 +333,4 @@ pub async fn wait(pool: &PgPool, id: i64, patience: Duration) -> Result<Option<O
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statements_read_back() {
-        let source = "human-resources.3201".parse().expect("a source");
-        let statements = [
-            Statement::BusinessDate {
-                day: "2026-12-01".parse().expect("a day"),
-                confirmed: false,
-            },
-            Statement::BusinessDate {
-                day: "2026-12-01".parse().expect("a day"),
-                confirmed: true,
-            },
-            Statement::GoLive(GoLiveRegion::All),
-            Statement::GoLive("3201".parse().expect("a region")),
-            Statement::Snapshot(SnapshotFloor {
-                source,
-                table: TableName::new("ac02"),
-                epoch: 1,
-                offsets: vec![3, 0],
-            }),
-            Statement::SnapshotPassed(source),
-            Statement::Decide {
-                verdict: Verdict::Same,
-                record: RecordId([1; 16]),
-                other: RecordId([2; 16]),
-                number: CitizenId::from_parts(320_102, Day(7_000), 11),
-            },
-            Statement::Undecide(7),
-            Statement::Policy(Arc::new(Edition::embedded())),
-        ];
-        for statement in statements {
-            assert_eq!(Statement::parse(statement.kind(), &statement.body()), Ok(statement));
-        }
-        assert_eq!(GoLiveRegion::All.cities().len(), 14);
-    }
-
-    #[test]
-    fn what_is_no_statement() {
-        assert_eq!(Statement::parse("stop", &Value::Null), Err(UnknownStatement::Kind));
-        for (kind, body) in [
-            ("business-date", serde_json::json!({ "day": "2026-02-30" })),
-            ("go-live", serde_json::json!({ "region": "3301" })),
-            (
-                "snapshot",
-                serde_json::json!({ "source": "human-resources.3201", "table": "ac02", "epoch": 0 }),
-            ),
-            ("snapshot-passed", serde_json::json!([])),
-            (
-                "decide",
-                serde_json::json!({ "verdict": "perhaps", "record": "00", "other": "00" }),
-            ),
-            ("undecide", serde_json::json!({ "decision": "seven" })),
-            ("policy", serde_json::json!({ "text": "version = 1" })),
-        ] {
-            assert!(
-                matches!(Statement::parse(kind, &body), Err(UnknownStatement::Body(_))),
-                "{kind}"
-            );
-        }
-    }
-}
+mod tests;

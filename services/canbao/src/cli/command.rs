@@ -225,6 +225,24 @@ pub(super) enum SourceAction {
         #[arg(long, value_name = "TOPIC")]
         replaces: Option<String>,
     },
+    /// Let claims of absence not wait for a source that has fallen silent, until a day, after which they wait again by themselves: what it
+    /// said before counts on, and what it says late clears what was told without it like any other news
+    Waive {
+        /// human-resources.3201
+        source: Source,
+        /// The last day, yyyy-mm-dd, at most 92 days from today
+        #[arg(long, value_name = "DAY", required_unless_present = "end")]
+        until: Option<Day>,
+        /// Take a waiver back before its last day
+        #[arg(long, conflicts_with = "until")]
+        end: bool,
+        /// Why, for whoever asks later
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// Seconds to wait for the clock
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
     /// State that a source's first full load is through, where none of its completeness rows can show it
     Loaded {
         /// human-resources.3201

@@ -2,7 +2,7 @@
 
 use super::command::SourceAction;
 use crate::output::{Format, Verdict};
-use crate::{source, statements};
+use crate::{operator, source, statements};
 use runtime::config::Settings;
 use runtime::normaliser::accept::Acceptance;
 use runtime::statements::Statement;
@@ -38,6 +38,34 @@ pub(super) async fn run(
                 None => source::accept(settings, pool, &topic, acceptance).await?,
             };
             format.print(&accepted, |accepted| source::render_accepted(accepted))?;
+            Ok(Verdict::Good)
+        }
+        SourceAction::Waive {
+            source,
+            until,
+            end,
+            why,
+            wait,
+        } => {
+            anyhow::ensure!(
+                !why.trim().is_empty(),
+                "--why is empty: say why, whoever asks later will want to know"
+            );
+            let statement = Statement::Waive {
+                source,
+                until: until.filter(|_| !end),
+                who: operator::who(),
+                why,
+            };
+            let stated = statements::state(pool, &statement, Duration::from_secs(wait)).await?;
+            format.print(&stated, |stated| {
+                let then = if end {
+                    "claims of absence wait for it again"
+                } else {
+                    "claims of absence do not wait for it, and `canbao lag` shows it"
+                };
+                format!("{source}: within seconds {then} (statement {})\n", stated.id)
+            })?;
             Ok(Verdict::Good)
         }
         SourceAction::Loaded { source, wait } => {

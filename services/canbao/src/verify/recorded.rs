@@ -146,7 +146,8 @@ fn is_logged(id: u64, statement: &Statement, agreed: &Agreed, live: &BTreeSet<Ci
         Statement::BusinessDate { day, .. } => agreed.today >= Some(*day),
         Statement::GoLive(region) => region.cities().iter().all(|city| live.contains(city)),
         Statement::Snapshot(floor) => agreed.floors.contains(floor),
-        Statement::SnapshotPassed(_) => true,
+        // The clock keeps these, and leaves a waived source out of what it sends.
+        Statement::SnapshotPassed(_) | Statement::Waive { .. } => true,
         Statement::Decide {
             verdict,
             record,

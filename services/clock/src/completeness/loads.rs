@@ -96,6 +96,13 @@ impl Completeness {
     /// Reads which first loads were stated to be through, and writes what sources wait for.
     pub(super) async fn reload(&mut self) -> anyhow::Result<()> {
         self.replaced = self.shared.store.replaced_topics().await?;
+        let waived = self.shared.store.waived(crate::now().day_in_shanghai()).await?;
+        for source in waived.symmetric_difference(&self.waived) {
+            let is_waived = waived.contains(source);
+            tracing::warn!(%source, is_waived, "claims of absence wait for a source no more, or again");
+            metrics::gauge!("canbao_clock_waived", "source" => source.to_string()).set(if is_waived { 1.0 } else { 0.0 });
+        }
+        self.waived = waived;
         for (source, known) in self.shared.store.progress().await? {
             let Some(progress) = self.progress.get_mut(&source) else {
                 continue;

@@ -78,6 +78,8 @@ pub fn read(settings: &Settings, stop: impl Fn() -> bool) -> anyhow::Result<Opti
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(positions)),
             Some(Err(error)) if !is_transient(&error) => return Err(error).context("reading the positions"),
+            // The client gives a partition up that a broker does not serve yet, and says so once.
+            Some(Err(_)) if positions.is_empty() => consumer.assign(&assignment)?,
             Some(Err(_)) | None => {}
         }
         if said.elapsed() > SAY_WAITING {

@@ -1,0 +1,78 @@
+use super::*;
+
+#[test]
+fn statements_read_back() {
+    let source = "human-resources.3201".parse().expect("a source");
+    let statements = [
+        Statement::BusinessDate {
+            day: "2026-12-01".parse().expect("a day"),
+            confirmed: false,
+        },
+        Statement::BusinessDate {
+            day: "2026-12-01".parse().expect("a day"),
+            confirmed: true,
+        },
+        Statement::GoLive(GoLiveRegion::All),
+        Statement::GoLive("3201".parse().expect("a region")),
+        Statement::Snapshot(SnapshotFloor {
+            source,
+            table: TableName::new("ac02"),
+            epoch: 1,
+            offsets: vec![3, 0],
+        }),
+        Statement::SnapshotPassed(source),
+        Statement::Waive {
+            source,
+            until: "2026-12-01".parse().ok(),
+            who: "somebody".to_owned(),
+            why: "the line is cut".to_owned(),
+        },
+        Statement::Waive {
+            source,
+            until: None,
+            who: "somebody".to_owned(),
+            why: "it is mended".to_owned(),
+        },
+        Statement::Decide {
+            verdict: Verdict::Same,
+            record: RecordId([1; 16]),
+            other: RecordId([2; 16]),
+            number: CitizenId::from_parts(320_102, Day(7_000), 11),
+        },
+        Statement::Undecide(7),
+        Statement::Policy(Arc::new(Edition::embedded())),
+    ];
+    for statement in statements {
+        assert_eq!(Statement::parse(statement.kind(), &statement.body()), Ok(statement));
+    }
+    assert_eq!(GoLiveRegion::All.cities().len(), 14);
+}
+
+#[test]
+fn what_is_no_statement() {
+    assert_eq!(Statement::parse("stop", &Value::Null), Err(UnknownStatement::Kind));
+    for (kind, body) in [
+        ("business-date", serde_json::json!({ "day": "2026-02-30" })),
+        ("go-live", serde_json::json!({ "region": "3301" })),
+        (
+            "snapshot",
+            serde_json::json!({ "source": "human-resources.3201", "table": "ac02", "epoch": 0 }),
+        ),
+        ("snapshot-passed", serde_json::json!([])),
+        (
+            "waive",
+            serde_json::json!({ "source": "human-resources.3201", "until": "soon", "who": "", "why": "" }),
+        ),
+        (
+            "decide",
+            serde_json::json!({ "verdict": "perhaps", "record": "00", "other": "00" }),
+        ),
+        ("undecide", serde_json::json!({ "decision": "seven" })),
+        ("policy", serde_json::json!({ "text": "version = 1" })),
+    ] {
+        assert!(
+            matches!(Statement::parse(kind, &body), Err(UnknownStatement::Body(_))),
+            "{kind}"
+        );
+    }
+}
