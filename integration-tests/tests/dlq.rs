@@ -324,8 +324,8 @@ async fn replayed(servers: &mut Servers) -> anyhow::Result<()> {
     canbao(servers, &["dlq", "replay", "--why", "again"])?;
     verify(servers)?;
     let twice = outcomes(servers).await?;
-    // The one that came too late comes too late again.
-    ensure!(twice == [once[0], once[1] + 1, once[2] + 3], "{once:?}, then {twice:?}");
+    // The one that came too late comes too late again. Of the one that cannot be read, the newer mapping says so anew of its record.
+    ensure!(twice == [once[0] + 1, once[1] + 1, once[2] + 3], "{once:?}, then {twice:?}");
     shows(servers, mended).await?;
     let acts: Vec<(String, String, i64)> =
         sqlx::query_as("select act, why, letters from store.dead_letter_act where ended_at is not null order by id")
