@@ -4,6 +4,8 @@
 # Source after servers.sh. All of it has a state directory of its own, $STATE/debezium; the city is noted in its file "city".
 
 CONNECT_LIB=$ROOT/.local/connect/lib
+# Agencies and their databases in PostgreSQL.
+POSTGRES_SOURCES=$'public-security ga\nhuman-resources hr'
 # A connector takes its time on a busy machine: it looks at every table before it answers.
 DEBEZIUM_PATIENCE=300
 
@@ -59,7 +61,7 @@ sources_start() { # the databases with their tables, as compose/connect/*.sql ma
         step "making the database of $agency"
         postgres_psql -d postgres -c "create database $database" &&
             postgres_psql -d "$database" -1 -f "$ROOT/compose/connect/$agency.sql" || die "cannot make the database of $agency"
-    done <<<$'public-security ga\nhuman-resources hr'
+    done <<<"$POSTGRES_SOURCES"
     mariadb_start
     if [[ -z $(mariadb_query -e "show databases like 'mz'") ]]; then
         step "making the database of civil-affairs"
@@ -71,9 +73,9 @@ sources_start() { # the databases with their tables, as compose/connect/*.sql ma
 # Whether the agencies' tables hold their first load: each agency's table of completeness is written last.
 sources_loaded() {
     local database
-    for database in ga hr; do
-        [[ $(postgres_psql -d "$database" -c 'select exists (select from heartbeat)' 2>/dev/null) == t ]] || return 1
-    done
+    while read -r _ database; do
+        [[ $(postgres_psql -d "$database" -c 'select exists (select from heartbeat)' 2>/dev/null </dev/null) == t ]] || return 1
+    done <<<"$POSTGRES_SOURCES"
     [[ $(mariadb_query mz -e 'select count(*) > 0 from batch_control' 2>/dev/null) == 1 ]]
 }
 
@@ -81,7 +83,7 @@ source_databases() { # CITY: the simulator's options, by which it writes into th
     local agency database
     while read -r agency database; do
         printf '%s\n' "--database=$agency.$1=postgres://canbao@127.0.0.1:$(port_of postgres)/$database"
-    done <<<$'public-security ga\nhuman-resources hr'
+    done <<<"$POSTGRES_SOURCES"
     printf '%s\n' "--database=civil-affairs.$1=mysql://simulator@localhost/mz?socket=$STATE/mariadb/socket"
 }
 

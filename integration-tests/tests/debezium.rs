@@ -47,7 +47,7 @@ async fn one_base_by_both_ways() -> anyhow::Result<String> {
     let sources = city_sources()?;
     let listed: Vec<String> = sources.iter().map(ToString::to_string).collect();
     servers.services.share("CANBAO_CLOCK__SOURCES", listed.join(","));
-    let mut connectors = Connectors::new(servers.private().context("the tests' own servers")?);
+    let connectors = Connectors::new(servers.private().context("the tests' own servers")?);
     let mut city = City {
         servers,
         sources,
@@ -60,7 +60,7 @@ async fn one_base_by_both_ways() -> anyhow::Result<String> {
     city.servers.reset(1).await?;
     let directly = city.live(None).await.context("published directly")?;
     city.servers.reset(1).await?;
-    let connected = city.live(Some(&mut connectors)).await.context("through connectors")?;
+    let connected = city.live(Some(&connectors)).await.context("through connectors")?;
     let ended = city.servers.services.stop();
     connectors.remove()?;
     ended?;
@@ -118,15 +118,10 @@ struct City {
 
 impl City {
     /// A first load, go-live, changes; what it came to.
-    async fn live(&mut self, connectors: Option<&mut Connectors>) -> anyhow::Result<Outcome> {
-        let mut databases = Vec::new();
-        let mut connect = None;
-        if let Some(connectors) = connectors {
-            databases = connectors.start()?;
-            connect = Some(connectors);
-        }
+    async fn live(&mut self, connectors: Option<&Connectors>) -> anyhow::Result<Outcome> {
+        let databases = connectors.map_or_else(|| Ok(Vec::new()), Connectors::start)?;
         self.simulate(&databases, &["--snapshot-only"])?;
-        if let Some(connectors) = &connect {
+        if let Some(connectors) = connectors {
             connectors.connect()?;
         }
         self.servers.begin_services().await?;
@@ -135,7 +130,7 @@ impl City {
         self.state_completeness(&databases, 0).await.context("the first load")?;
         self.servers.state(&Statement::GoLive(GoLiveRegion::All)).await?;
         self.simulate(&databases, &["--resume-after=0", "--changes=4000", "--changes-per-second=0"])?;
-        if let Some(connectors) = &connect {
+        if let Some(connectors) = connectors {
             // A worker that dies repeats what it had not noted, whatever of it was delivered.
             connectors.disconnect(true)?;
             self.simulate(

@@ -4,16 +4,15 @@ use crate::decide::Waiver;
 use crate::pass::ShardView;
 use anyhow::Context;
 use domain::date::{Day, Timestamp};
-use domain::division::City;
 use domain::policy::Edition;
-use domain::source::{Agency, Source};
+use domain::source::Source;
 use runtime::config::Settings;
 use runtime::health::Check;
 use runtime::normaliser::source_topic::{self, SourceTopic};
 use runtime::shutdown::Shutdown;
 use runtime::statements::{Statement, UnknownStatement};
 use runtime::store::read::ReadError;
-use runtime::store::{policies, session};
+use runtime::store::{policies, session, waivers};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::types::chrono::NaiveDate;
@@ -88,13 +87,7 @@ impl Store {
             .await;
         let mut all = BTreeMap::new();
         for row in self.told(rows)? {
-            let agency = u8::try_from(row.try_get::<i16, _>("agency")?)
-                .ok()
-                .and_then(Agency::from_code);
-            let city = u16::try_from(row.try_get::<i16, _>("city")?).ok().and_then(City::from_code);
-            let Some((agency, city)) = agency.zip(city) else {
-                return Err(sqlx::Error::Decode("store.completeness names an unknown source".into()));
-            };
+            let source = waivers::source(row.try_get("agency")?, row.try_get("city")?)?;
             let progress = Progress {
                 snapshot_passed: row.try_get("snapshot_passed")?,
                 seen: Timestamp(row.try_get("seen")?),
@@ -102,7 +95,7 @@ impl Store {
                 read: Timestamp(row.try_get("read")?),
                 until: Timestamp(row.try_get("until")?),
             };
-            all.insert(Source { agency, city }, progress);
+            all.insert(source, progress);
         }
         Ok(all)
     }
@@ -187,17 +180,8 @@ impl Store {
 
     /// The sources that are waived on a day.
     pub(crate) async fn waived(&self, today: Day) -> Result<BTreeSet<Source>> {
-        let rows: Result<Vec<(i16, i16)>> =
-            sqlx::query_as("select agency, city from store.completeness where waived_until >= date '1970-01-01' + $1::integer")
-                .bind(today.0)
-                .fetch_all(&self.pool)
-                .await;
-        let source = |(agency, city): (i16, i16)| {
-            let agency = Agency::from_code(u8::try_from(agency).ok()?)?;
-            let city = City::from_code(u16::try_from(city).ok()?)?;
-            Some(Source { agency, city })
-        };
-        Ok(self.told(rows)?.into_iter().filter_map(source).collect())
+        let waivers = waivers::standing(&self.pool, today).await;
+        Ok(self.told(waivers)?.into_keys().collect())
     }
 
     /// Position and message outbox of every shard, in order of the shards.

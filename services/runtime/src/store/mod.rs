@@ -12,6 +12,7 @@ pub mod read;
 pub mod refused;
 pub mod session;
 pub mod table;
+pub mod waivers;
 
 pub use migrate::migrate;
 
