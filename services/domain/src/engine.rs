@@ -27,7 +27,7 @@ use crate::input::{Input, Message, MessageBody};
 use crate::neighbourhood::Member;
 use crate::record::{Change, Deletion, SourceRecord};
 use crate::shard::Shard;
-use crate::source::{Source, TableName, Version};
+use crate::source::{Strays, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub struct Workspace {
     /// Records whose directory entry changed.
     pub claimed: BTreeMap<RecordId, DirectoryEntry>,
     /// Tables in which a key appeared in a second partition within an epoch: their positions are no longer comparable.
-    pub strays: BTreeSet<(Source, TableName)>,
+    pub strays: Strays,
     /// The shards of the batch.
     pub shards: BTreeMap<Shard, ShardWork>,
 }

@@ -12,6 +12,7 @@ mod moves;
 
 pub use moves::Moves;
 
+use crate::source::Version;
 use thiserror::Error;
 
 /// The highest number an epoch can have: it is stored as a signed 16-bit integer.
@@ -96,6 +97,12 @@ impl Epochs {
     pub fn at(&self, partition: u16, offset: u64) -> u16 {
         let begun = self.0.iter().rev().find(|epoch| epoch.begin(partition) <= offset);
         begun.or(self.0.first()).map_or(0, |epoch| epoch.number)
+    }
+
+    /// Whether a version is still read under the epoch that it carries. Not so when something was stated of its topic since: it is read again
+    /// then, and what it was compared with under its old epoch proves nothing any more.
+    pub fn still_say(&self, version: &Version) -> bool {
+        self.at(version.partition, version.offset) == version.epoch
     }
 
     /// Where a partition is to be read again by who has read it under the epochs up to `known`: the first offset whose epoch may have

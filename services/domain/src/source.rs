@@ -2,6 +2,7 @@
 
 use crate::division::City;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -131,6 +132,9 @@ pub struct Version {
     /// Revision of the mapping (dialect) that read the row, raised when a row is read anew.
     pub mapping: u16,
 }
+
+/// Versions of one record each that stand in two partitions within an epoch (散键), by source and table.
+pub type Strays = BTreeMap<(Source, TableName), Vec<[Version; 2]>>;
 
 impl Version {
     fn rank(&self) -> (u16, u64, u16) {

@@ -17,7 +17,7 @@ use crate::record::EntityChange;
 use crate::release::Event;
 use crate::shard::Shard;
 use crate::shard_state::Pass;
-use crate::source::{Source, TableName};
+use crate::source::{Source, Strays, TableName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ pub struct Effects {
     pub differences: Vec<Difference>,
     /// Directory entries that rose; whether the record had none.
     pub directory: BTreeMap<RecordId, (DirectoryEntry, bool)>,
-    /// Tables in which a key appeared in a second partition within an epoch: their topics must be held.
-    pub strays: BTreeSet<(Source, TableName)>,
+    /// Tables in which a key appeared in a second partition within an epoch: their topics must be held while that is so.
+    pub strays: Strays,
     /// Decisions made (`None`: withdrawn for good).
     pub decisions: Vec<(Shard, u64, Option<Decision>)>,
     /// Policies that came into force.

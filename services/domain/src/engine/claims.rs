@@ -149,7 +149,8 @@ impl Workspace {
 
     pub(super) fn watch_partition(&mut self, source: Source, table: &TableName, version: Version, known: Version) {
         if version.epoch == known.epoch && version.partition != known.partition {
-            self.strays.insert((source, table.clone()));
+            let versions = self.strays.entry((source, table.clone())).or_default();
+            versions.push([known, version]);
         }
     }
 

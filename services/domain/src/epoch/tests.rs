@@ -53,6 +53,25 @@ fn keys_that_move_to_and_fro_are_told() {
     );
 }
 
+/// What was read under the old epochs, and comes to the base only after the topic was accepted, says nothing against it any more.
+#[test]
+fn a_version_speaks_as_long_as_its_position_has_its_epoch() {
+    let read = |partition, offset| Version {
+        partition,
+        offset,
+        ..Version::default()
+    };
+    let [first, moved] = [read(0, 1000), read(1, 500)];
+    let before = Epochs::default();
+    assert!(before.still_say(&first) && before.still_say(&moved));
+    let held = moves(&[(0, 1000, 10, "A"), (1, 500, 12, "A")]);
+    let accepted = before.repartitioned(2, &[1001, 502, 0], &held).expect("epochs");
+    assert!(accepted.still_say(&first) && !accepted.still_say(&moved));
+    let again = accepted.restarted().expect("epochs");
+    assert!(!again.still_say(&first) && !again.still_say(&moved));
+    assert!(again.still_say(&Version { epoch: 2, ..first }));
+}
+
 #[test]
 fn a_restart_keeps_what_lay_later() {
     let grown = Epochs::default()

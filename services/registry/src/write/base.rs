@@ -193,8 +193,8 @@ async fn counts(connection: &mut PgConnection, counters: &BTreeMap<(Shard, i32, 
 
 /// Holds the topics in which a key appeared in a second partition: only an operator can say which position is the later one.
 pub(super) async fn hold_strays(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
-    for (source, table) in &effects.strays {
-        hold::second_partition(&mut *connection, *source, table).await?;
+    for ((source, table), versions) in &effects.strays {
+        hold::second_partition(&mut *connection, *source, table, versions).await?;
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 //!
 //! Each cause prints its own command: the one that loses nothing whatever had happened, and does not hold again for the same cause.
 
+use super::source_topic::{self, SourceTopic};
 use crate::framed::NoSchema;
 use crate::kafka::offsets::Watermarks;
-use domain::source::{Source, TableName};
+use domain::source::{Source, TableName, Version};
 use sqlx::PgConnection;
 
 /// A cause.
@@ -116,23 +117,33 @@ impl Hold<'_> {
 
 /// Holds the topic of a table in which a key appeared in a second partition; one that is held already keeps its first reason.
 ///
+/// `versions` are those that were found together. Where the operator has accepted the topic since they were read, they lie in epochs that are
+/// apart by now, or are read again: held for them, the topic would wait for what was stated already.
+///
 /// # Errors
-/// When the database does not answer.
-pub async fn second_partition(connection: &mut PgConnection, source: Source, table: &TableName) -> sqlx::Result<()> {
-    let topics: Vec<String> = sqlx::query_scalar(
-        "select topic from store.source_topic where agency = $1 and city = $2 and \"table\" = $3 and held is null and waits is null
-         and replaced_by is null",
-    )
-    .bind(i16::from(source.agency.code()))
-    .bind(source.city.code() as i16)
-    .bind(table.as_str())
-    .fetch_all(&mut *connection)
-    .await?;
-    for topic in topics {
-        let reason = Hold::SecondPartition.reason(&topic);
-        tracing::error!(topic, reason, "topic held");
+/// When the database does not answer; [`sqlx::Error::Decode`] when it holds what cannot be read.
+pub async fn second_partition(
+    connection: &mut PgConnection,
+    source: Source,
+    table: &TableName,
+    versions: &[[Version; 2]],
+) -> sqlx::Result<()> {
+    let unread = |error: anyhow::Error| error.downcast().unwrap_or_else(|error| sqlx::Error::Decode(error.into()));
+    let of_table = |topic: &SourceTopic| *topic.table == *table.as_str() && topic.is_read();
+    let topics = source_topic::of_source(&mut *connection, source).await.map_err(unread)?;
+    for topic in topics.into_iter().filter(of_table) {
+        let stands = |pair: &[Version; 2]| pair.iter().all(|version| topic.epochs.still_say(version));
+        if !versions.iter().any(stands) {
+            tracing::info!(
+                topic = topic.topic,
+                "a key in a second partition, as the topic was read before it was accepted"
+            );
+            continue;
+        }
+        let reason = Hold::SecondPartition.reason(&topic.topic);
+        tracing::error!(topic = topic.topic, reason, "topic held");
         sqlx::query("update store.source_topic set held = $2 where topic = $1 and held is null")
-            .bind(&topic)
+            .bind(&topic.topic)
             .bind(&reason)
             .execute(&mut *connection)
             .await?;
