@@ -47,6 +47,7 @@ async fn holds() -> anyhow::Result<String> {
 async fn run(servers: &mut Servers) -> anyhow::Result<()> {
     partitions_added(servers).await?;
     key_in_a_second_partition(servers).await?;
+    keys_written_otherwise(servers).await?;
     created_anew(servers, 3203, 2).await?;
     created_anew(servers, 3204, 9).await?;
     dead_letters(servers).await?;
@@ -152,6 +153,26 @@ async fn key_in_a_second_partition(servers: &mut Servers) -> anyhow::Result<()> 
         .await?;
     register.put(1, 4, "new street")?;
     register.is(servers, &[(4, Some("new street"))]).await
+}
+
+/// A connector is set up anew with another converter: every key has other bytes, and with them another partition.
+async fn keys_written_otherwise(servers: &mut Servers) -> anyhow::Result<()> {
+    let register = Register::make(servers, 3212, 3).await?;
+    for key in 0..6 {
+        register.put(i32::from(key % 3), key, "old street")?;
+    }
+    register.is(servers, &[(5, Some("old street"))]).await?;
+    for key in 0..5 {
+        register.put_with_schema(i32::from((key + 1) % 3), key, "new street")?;
+    }
+    let held = register.held(servers).await?;
+    anyhow::ensure!(held.contains("in a second partition"), "{held}");
+    Register::run_printed(servers, &held, "--repartitioned")?;
+    register.rest(servers).await?;
+    let after: Vec<(u16, Option<&str>)> = (0..6)
+        .map(|key| (key, Some(if key < 5 { "new street" } else { "old street" })))
+        .collect();
+    register.is(servers, &after).await
 }
 
 /// The topic is deleted and made again under the running normaliser, with fewer or more messages than it had read.

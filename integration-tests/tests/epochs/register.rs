@@ -133,8 +133,11 @@ impl Register {
     }
 
     fn send(&self, partition: i32, key: u16, value: &[u8]) -> anyhow::Result<()> {
-        let key = format!(r#"{{"rybh":"A{key}"}}"#);
-        let record = BaseRecord::to(&self.topic).key(&key).payload(value).partition(partition);
+        self.send_keyed(partition, &format!(r#"{{"rybh":"A{key}"}}"#), value)
+    }
+
+    fn send_keyed(&self, partition: i32, key: &str, value: &[u8]) -> anyhow::Result<()> {
+        let record = BaseRecord::to(&self.topic).key(key).payload(value).partition(partition);
         self.producer.send(record).map_err(|(error, _)| error)?;
         self.producer.flush(PATIENCE)?;
         Ok(())
@@ -144,6 +147,13 @@ impl Register {
     pub fn put(&self, partition: i32, key: u16, address: &str) -> anyhow::Result<()> {
         let value = serde_json::json!({ "op": "c", "before": null, "after": self.row(key, address)? });
         self.send(partition, key, &serde_json::to_vec(&value)?)
+    }
+
+    /// The same by a connector whose converter writes keys with their schema: other bytes, the same row.
+    pub fn put_with_schema(&self, partition: i32, key: u16, address: &str) -> anyhow::Result<()> {
+        let value = serde_json::json!({ "op": "u", "before": null, "after": self.row(key, address)? });
+        let key = serde_json::json!({ "schema": { "type": "struct" }, "payload": { "rybh": format!("A{key}") } });
+        self.send_keyed(partition, &key.to_string(), &serde_json::to_vec(&value)?)
     }
 
     /// The row of a key is gone.

@@ -4,6 +4,7 @@ mod list;
 
 pub use list::{ListedTopic, list, render_list};
 
+use crate::configuration;
 use crate::operator;
 use crate::reread::{Wanted, reread};
 use crate::topics::{self, SourceTopic};
@@ -14,6 +15,7 @@ use domain::epoch::{Epochs, Moves};
 use domain::source::{Source, TableName};
 use rdkafka::message::Message;
 use runtime::config::Settings;
+use runtime::framed::{Closed, Frames, Opened};
 use runtime::kafka::offsets::{self, Watermarks};
 use runtime::normaliser::accept::{Acceptance, Statement};
 use runtime::normaliser::source_topic;
@@ -21,6 +23,7 @@ use runtime::normaliser::wait::replace as replace_command;
 use serde::Serialize;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
+use tokio::runtime::Handle;
 
 /// What an acceptance changed.
 #[derive(Debug, Serialize)]
@@ -208,7 +211,7 @@ async fn accept_topic(
         return Ok(None);
     }
     let (under, looks) = acceptance.looks_under(&before, topic.partitions)?;
-    let (ends, moves) = tokio::task::block_in_place(|| look(settings, topic, under.clone(), looks))?;
+    let (ends, moves) = tokio::task::block_in_place(|| look(settings, topic, &before.table, under.clone(), looks))?;
     let epochs = acceptance.epochs(&before, &under, &ends, &moves)?;
     let statement = Statement {
         acceptance,
@@ -241,7 +244,7 @@ async fn accept_topic(
 }
 
 /// Where a topic ends, by partition, and, if its keys are looked through, which of them moved.
-fn look(settings: &Settings, topic: &SourceTopic, under: Epochs, looks: bool) -> anyhow::Result<(Vec<u64>, Moves)> {
+fn look(settings: &Settings, topic: &SourceTopic, table: &str, under: Epochs, looks: bool) -> anyhow::Result<(Vec<u64>, Moves)> {
     let consumer = topics::reader(settings)?;
     let partitions = 0..topic.partitions as i32;
     let held = partitions
@@ -260,16 +263,31 @@ fn look(settings: &Settings, topic: &SourceTopic, under: Epochs, looks: bool) ->
                 offsets: held.low..held.high,
             })
             .collect();
+        let dialects = configuration::dialects(settings)?;
+        let frames = Frames::configured(settings, Handle::current())?;
+        let mut away = None;
         let progress = bar("looking for keys that moved", "messages");
         progress.set_length(held.iter().map(|held| (held.high - held.low).unsigned_abs()).sum());
         reread(&consumer, &stretches, |_, message| {
             progress.inc(1);
-            if let Some(key) = message.key() {
-                let appended = Timestamp(message.timestamp().to_millis().unwrap_or(0));
-                moves.see(message.partition() as u16, message.offset().unsigned_abs(), appended, key);
-            }
+            let Some(key) = message.key().filter(|_| away.is_none()) else {
+                return;
+            };
+            // What is held is a row in a second partition, and a converter that is set up anew writes the keys of the same rows otherwise.
+            let opened = match frames.open_in_time(Some(key), None) {
+                Ok(opened) => Some(opened),
+                Err(Closed::Away(cause)) => return away = Some(cause),
+                Err(_) => None,
+            };
+            let row = dialects.row_of(topic.source, table, opened.as_ref().and_then(Opened::key));
+            let row = row.as_deref().map_or(key, str::as_bytes);
+            let appended = Timestamp(message.timestamp().to_millis().unwrap_or(0));
+            moves.see(message.partition() as u16, message.offset().unsigned_abs(), appended, row);
         })
         .with_context(|| format!("looking through {} for keys that moved", topic.name))?;
+        if let Some(cause) = away {
+            anyhow::bail!("looking through {} for keys that moved: {cause}", topic.name);
+        }
         progress.finish_and_clear();
     }
     Ok((held.iter().map(|held| held.high.unsigned_abs()).collect(), moves))

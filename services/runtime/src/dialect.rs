@@ -27,6 +27,7 @@ pub use scope::TableUse;
 pub use survey::{Survey, Surveyed};
 pub use table::Table;
 
+use crate::debezium::{ErrorClass, Key, repaired};
 use domain::division::City;
 use domain::source::{Agency, Source};
 use scope::{Ignored, Scope};
@@ -144,6 +145,20 @@ impl Dialects {
         match self.use_of(source, table) {
             TableUse::Mapped(table) => Some(table),
             TableUse::Ignored | TableUse::Undeclared => None,
+        }
+    }
+
+    /// The row that a key names, as canonical text: what tells rows apart, however a converter writes the key (with its schema or without it,
+    /// with escapes). `None` when nobody maps the table or the key cannot be read, so that the message is no version of a row.
+    pub fn row_of(&self, source: Source, table: &str, key: Option<&[u8]>) -> Option<String> {
+        let table = self.find(source, table)?;
+        match Key::parse(key, table.key_columns()) {
+            Ok(key) => Some(key.text),
+            Err(error) if error.class == ErrorClass::NotJson => {
+                let mended = repaired(key?, table.charset)?;
+                Some(Key::parse(Some(&mended), table.key_columns()).ok()?.text)
+            }
+            Err(_) => None,
         }
     }
 

@@ -258,3 +258,22 @@ fn an_empty_directory_is_no_configuration() {
     assert!(error.problem.contains("no dialect files"), "{error}");
     assert!(Dialects::load(&[dir]).is_err());
 }
+
+#[test]
+fn a_key_names_one_row_however_it_is_written() {
+    let dialects = add(HEAD).unwrap();
+    let row = |table: &str, key: &str| dialects.row_of(source("human-resources.3201"), table, Some(key.as_bytes()));
+    let named = row("t", r#"{"a":1,"b":"x"}"#);
+    assert_eq!(named.as_deref(), Some(r#"{"a":1,"b":"x"}"#));
+    for other in [
+        r#" { "b" : "x", "a" : 1 } "#,
+        r#"{"a":1,"b":"\u0078"}"#,
+        r#"{"schema":{"type":"struct"},"payload":{"a":1,"b":"x"}}"#,
+    ] {
+        assert_eq!(row("t", other), named, "{other}");
+    }
+    assert_ne!(row("t", r#"{"a":2,"b":"x"}"#), named);
+    assert_eq!(row("t", r#"{"a":1}"#), None);
+    assert_eq!(row("t", "no JSON"), None);
+    assert_eq!(row("u", r#"{"a":1,"b":"x"}"#), None, "nobody maps it");
+}
