@@ -32,7 +32,8 @@ pub enum NameMatch {
     /// The same, but for separators, traditional and simplified forms, shapes of one character, upper and lower case; of foreign
     /// names the same parts in any order.
     Same,
-    /// The same, but for characters that registers exchange (昇 and 升, 锺 and 钟): of low confidence.
+    /// The same, but for characters that registers exchange (昇 and 升, 锺 and 钟), or marks of Latin letters (MÜLLER and MULLER): of low
+    /// confidence.
     Exchanged,
     /// The same where both are readable, and a placeholder elsewhere: of low confidence.
     Wildcard,
@@ -90,7 +91,7 @@ impl Name {
     pub fn match_keys(&self) -> (String, Option<String>) {
         let joined = parts::joined(&self.key());
         let key = if joined.is_empty() { self.key() } else { joined };
-        (key, parts::sorted(self.reveal_raw()))
+        (key, parts::sorted(self.reveal_raw()).map(|parts| parts::classes(&parts)))
     }
 
     /// Compares two names of one number character by character.
@@ -120,12 +121,15 @@ impl Name {
         if found != NameMatch::Different {
             return found;
         }
-        let parts = [self, other].map(|name| parts::sorted(name.reveal_raw()));
-        let same_parts = parts[0].is_some() && parts[0] == parts[1];
-        match (same_parts, one.contains(&Slot::Any)) {
-            (false, _) => NameMatch::Different,
-            (true, false) => NameMatch::Same,
-            (true, true) => NameMatch::Wildcard,
+        let [Some(left), Some(right)] = [self, other].map(|name| parts::sorted(name.reveal_raw())) else {
+            return NameMatch::Different;
+        };
+        let (same, wild) = (left == right, one.contains(&Slot::Any));
+        match (same || parts::classes(&left) == parts::classes(&right), same, wild) {
+            (false, ..) => NameMatch::Different,
+            (true, _, true) => NameMatch::Wildcard,
+            (true, true, false) => NameMatch::Same,
+            (true, false, false) => NameMatch::Exchanged,
         }
     }
 

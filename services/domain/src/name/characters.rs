@@ -202,14 +202,31 @@ fn simplified(c: char) -> char {
 }
 
 fn forms(c: char) -> Forms {
-    let itself = Forms {
-        character: c,
-        simplified: c,
-        shape: c,
-        class: c,
-    };
     let found = FORMS.binary_search_by_key(&c, |forms| forms.character);
-    found.map_or(itself, |at| FORMS[at])
+    found.map_or_else(
+        |_| Forms {
+            character: c,
+            simplified: c,
+            shape: c,
+            class: plain(c),
+        },
+        |at| FORMS[at],
+    )
+}
+
+/// The letter that is typed where the marks of a Latin one are not to be had (MÜLLER, MULLER).
+fn plain(c: char) -> char {
+    if c.is_ascii() || is_han(c) {
+        return c;
+    }
+    // Three whose mark is part of the letter to Unicode.
+    let base = match c {
+        'Ø' => 'O',
+        'Ł' => 'L',
+        'Đ' => 'D',
+        _ => std::iter::once(c).nfd().next().unwrap_or(c),
+    };
+    if base.is_ascii_alphabetic() { base } else { c }
 }
 
 #[cfg(test)]

@@ -10,6 +10,17 @@ pub(super) fn joined(folded: &str) -> String {
     folded.chars().filter(|c| !is_separator(*c)).map(characters::class).collect()
 }
 
+/// The parts of a name, each letter as its class.
+pub(super) fn classes(parts: &str) -> String {
+    let mut parts: Vec<String> = parts
+        .split(' ')
+        .map(|part| part.chars().map(characters::class).collect())
+        .collect();
+    // Letters of one class may have stood elsewhere in the order.
+    parts.sort_unstable();
+    parts.join(" ")
+}
+
 /// The parts of a name as it came, in upper case and sorted; `None` for names that hold a Chinese character, whose order says who is
 /// who, and for those of one part.
 ///

@@ -201,3 +201,19 @@ proptest! {
         prop_assert!(!matches!(one.compare(&two), Same | Exchanged) || shared);
     }
 }
+
+/// Registers write the marks of Latin letters or leave them out; foreigners' parts stand in any order.
+#[rstest]
+#[case("MÜLLER, HANS", "Hans Muller", Exchanged)]
+#[case("Søren Ångström", "SOREN ANGSTROM", Exchanged)]
+#[case("José María", "JOSE MARIA", Exchanged)]
+#[case("NGUYỄN VĂN ĐỨC", "NGUYEN VAN DUC", Exchanged)]
+#[case("MÜLLER, HANS", "müller hans", Same)]
+#[case("MÜLLER", "MILLER", Different)]
+fn marks_of_latin_letters(#[case] one: &str, #[case] two: &str, #[case] expected: NameMatch) {
+    let [one, two] = [one, two].map(name);
+    assert_eq!([one.compare(&two), two.compare(&one)], [expected; 2]);
+    let (left, right) = (one.match_keys(), two.match_keys());
+    let shared = left.0 == right.0 || left.1.is_some() && left.1 == right.1;
+    assert_eq!(shared, expected != Different);
+}
