@@ -3,6 +3,8 @@
 
 # In the order they start; they stop the other way round.
 SERVICES=(public-security civil-affairs human-resources registry clock publisher)
+# Where further agencies are served, their normaliser stands with the others.
+[[ -z ${CANBAO_NORMALISER__AGENCIES:-} ]] || SERVICES=(agencies "${SERVICES[@]}")
 # Jobs that run beside them: the simulated agencies, and the command that goes live once the first load is complete.
 JOBS=(simulator go-live)
 

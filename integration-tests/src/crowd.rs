@@ -51,7 +51,7 @@ impl Names {
 /// Never: the city is one.
 pub fn source() -> Source {
     Source {
-        agency: Agency::HumanResources,
+        agency: Agency::HUMAN_RESOURCES,
         city: City::from_code(3201).expect("a city"),
     }
 }

@@ -2,12 +2,11 @@
 
 use crate::policies;
 use domain::date::Day;
-use domain::division::City;
 use domain::ids::IdKey;
-use domain::policy::Edition;
-use domain::source::{Agency, Source};
+use domain::policy::{Edition, Policy};
+use domain::source::Source;
 use runtime::dialect::Dialects;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// From here on every region is announced; what stories tell before it is the load of the base.
@@ -30,17 +29,18 @@ impl Rules {
     /// # Errors
     /// When a dialect file cannot be used.
     pub fn load() -> anyhow::Result<Self> {
-        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
-        let folders: Vec<_> = Agency::ALL
-            .iter()
-            .map(|agency| services.join(agency.as_str()).join("dialects"))
-            .collect();
         Ok(Self {
-            dialects: Dialects::load(&folders)?,
+            dialects: Dialects::load(&dialect_folders())?,
             policy: policies::embedded(),
             key: IdKey::new(1, &[42; 32]),
         })
     }
+}
+
+/// Where the dialects are that the services carry.
+pub fn dialect_folders() -> [PathBuf; 3] {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
+    ["public-security", "civil-affairs", "human-resources"].map(|service| services.join(service).join("dialects"))
 }
 
 /// The day everything goes live.
@@ -53,8 +53,5 @@ pub fn go_live() -> Day {
 
 /// Every source in scope: three agencies in thirteen cities, human resources at the provincial level too.
 pub fn sources() -> Vec<Source> {
-    let in_city = |city: City| Agency::ALL.into_iter().map(move |agency| Source { agency, city });
-    let all = City::all().flat_map(in_city);
-    all.filter(|source| source.city != City::PROVINCE || source.agency == Agency::HumanResources)
-        .collect()
+    Policy::embedded().scope()
 }

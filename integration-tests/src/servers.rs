@@ -10,14 +10,14 @@ mod stating;
 mod topics;
 
 use crate::encode::{Message, partition_of};
-use crate::ground::sources;
+use crate::ground::{dialect_folders, sources};
 use crate::on_demand::SERVERS;
 use anyhow::{Context, bail, ensure};
 use broker::Broker;
 use deliveries::Deliveries;
 use domain::date::Timestamp;
 use domain::policy::Edition;
-use domain::source::{Agency, Source};
+use domain::source::Source;
 pub use processes::{Processes, Replica, SERVICES};
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
@@ -69,8 +69,7 @@ impl Servers {
     pub async fn start(logs: &Path, key: &str) -> anyhow::Result<Self> {
         let [kafka, given] = SERVERS.map(named);
         let (kafka, given) = (kafka?, given?);
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
-        let dialects = Agency::ALL.map(|agency| folder.join(agency.as_str()).join("dialects").display().to_string());
+        let dialects = dialect_folders().map(|folder| folder.display().to_string());
         let environment = BTreeMap::from([
             ("CANBAO_KAFKA", kafka.clone()),
             ("CANBAO_ID_KEY", key.to_owned()),

@@ -96,7 +96,7 @@ fn send_bad_inputs(rules: &Rules, kafka: &str, inputs: &[BadInput]) -> anyhow::R
 /// Every second of the rogue entries into a partition of the log, from the `first`, and a transaction's marker before the last of them.
 fn send_rogue_entries(kafka: &str, partition: i32, first: usize) -> anyhow::Result<()> {
     let source = Source {
-        agency: Agency::HumanResources,
+        agency: Agency::HUMAN_RESOURCES,
         city: "3201".parse()?,
     };
     let to = |value| {

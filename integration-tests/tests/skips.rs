@@ -22,7 +22,7 @@ fn key() -> IdKey {
 /// A card of somebody born on a day, who has no number.
 fn card(day: i32, offset: u64) -> Change {
     let source = Source {
-        agency: Agency::HumanResources,
+        agency: Agency::HUMAN_RESOURCES,
         city: "3201".parse().expect("a city"),
     };
     let (table, text) = (TableName::new("az01"), format!("{day}"));

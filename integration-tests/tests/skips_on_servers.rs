@@ -36,7 +36,7 @@ async fn skips() -> anyhow::Result<String> {
     let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
     let probes = Probes::set(&mut servers)?;
     let source = Source {
-        agency: Agency::PublicSecurity,
+        agency: Agency::PUBLIC_SECURITY,
         city: "3201".parse()?,
     };
     servers.begin(&BTreeSet::from([(source, "czrk".to_owned())])).await?;

@@ -205,7 +205,7 @@ pub fn subjects() -> Vec<String> {
                 .iter()
                 .map(|kind| format!("{}-value", alert_topic(*kind, city))),
         );
-        subjects.extend(Agency::ALL.iter().map(|agency| format!("{agency}.{city}.dlq-value")));
+        subjects.extend(Agency::all().map(|agency| format!("{agency}.{city}.dlq-value")));
     }
     subjects.sort_unstable();
     subjects

@@ -53,7 +53,7 @@ fn event(rule: Rule, kind: EventKind) -> Event {
 fn alert(rule: Rule, kind: EventKind) -> AlertEvent {
     let event = event(rule, kind);
     let source = Source {
-        agency: Agency::HumanResources,
+        agency: Agency::HUMAN_RESOURCES,
         city: city(3201),
     };
     let evidence = event

@@ -12,7 +12,6 @@ use domain::finding::{AlertKind, EvidenceRole, FormReason, Overlap, Rule};
 use domain::person::Standing;
 use domain::release::{Cause, EventKind};
 use domain::scheme::Scheme;
-use domain::source::Agency;
 use schemas::event::{FindingStatus, Remedy, Scope};
 use schemas::registry::{self, Kind};
 use serde_json::Value;
@@ -155,7 +154,6 @@ fn code_sets(field: &str) -> Vec<Vec<&'static str>> {
     }
     match field {
         "action" => sets!(EventKind),
-        "agency" => sets!(Agency),
         "cause" => sets!(Cause),
         "employer" => sets!(EmployerKind),
         "form" => sets!(EmploymentForm),

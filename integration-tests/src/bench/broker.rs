@@ -2,7 +2,6 @@
 
 use super::usage;
 use anyhow::Context;
-use domain::division::City;
 use domain::source::{Agency, Source};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use runtime::config::Settings;
@@ -76,9 +75,9 @@ impl Broker {
     pub fn behind(&self) -> anyhow::Result<i64> {
         let all = self.source_topics()?;
         let mut behind = 0;
-        for agency in Agency::ALL {
-            for city in City::all() {
-                let source = Source { agency, city };
+        for agency in Agency::all() {
+            for city in agency.cities() {
+                let source = Source { agency, city: *city };
                 let prefix = format!("{source}.public.");
                 let own: Vec<String> = all.iter().filter(|name| name.starts_with(&prefix)).cloned().collect();
                 if own.is_empty() {

@@ -4,9 +4,9 @@ use super::broker::Broker;
 use super::options::Options;
 use super::storage;
 use super::usage::{self, Meter, Target};
+use crate::ground::dialect_folders;
 use crate::servers::SERVICES;
 use anyhow::{Context, bail, ensure};
-use domain::source::Agency;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -101,7 +101,7 @@ impl Stack {
         let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&pool).await?;
         let postmaster = usage::parent(backend as u32).context("PostgreSQL is no process of this machine")?;
         let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services");
-        let dialects = Agency::ALL.map(|agency| services.join(agency.as_str()).join("dialects").display().to_string());
+        let dialects = dialect_folders().map(|folder| folder.display().to_string());
         let policy = write_policy(&services, &options.directory)?;
         let environment = BTreeMap::from([
             ("CANBAO_KAFKA", kafka),

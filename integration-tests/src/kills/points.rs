@@ -116,7 +116,7 @@ fn unreadable(servers: &Servers, nth: u32) -> anyhow::Result<()> {
     servers.publish(&Message {
         on: super::TODAY.parse().context("a date")?,
         source: Source {
-            agency: Agency::HumanResources,
+            agency: Agency::HUMAN_RESOURCES,
             city: "3201".parse().ok().context("a city")?,
         },
         table: "ac02".to_owned(),

@@ -24,7 +24,7 @@ fn is_ours(name: &str) -> bool {
         || ["alerts.", "connect.", "__debezium-"]
             .iter()
             .any(|start| name.starts_with(start))
-        || Agency::ALL.into_iter().any(of_source)
+        || Agency::all().any(of_source)
 }
 
 /// Somebody who administers the broker.

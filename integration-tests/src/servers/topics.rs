@@ -11,7 +11,7 @@ pub(super) fn completeness_row(source: Source, time: Timestamp) -> anyhow::Resul
     let text = chrono::DateTime::from_timestamp_millis(time.0)
         .context("a time")?
         .to_rfc3339();
-    Ok(if source.agency == Agency::CivilAffairs {
+    Ok(if source.agency == Agency::CIVIL_AFFAIRS {
         (
             "batch_control",
             serde_json::json!({ "id": 1, "data_date": time.day_in_shanghai().0, "row_count": 0, "loaded_at": text }),

@@ -169,7 +169,7 @@ impl Databases {
         let rows = self
             .rows
             .iter()
-            .filter(|((Source { agency, .. }, ..), row)| *agency == Agency::HumanResources && states(row));
+            .filter(|((Source { agency, .. }, ..), row)| *agency == Agency::HUMAN_RESOURCES && states(row));
         rows.map(|(key, _)| key.clone()).collect()
     }
 

@@ -202,7 +202,7 @@ mod tests {
         let city = "3201".parse().expect("a city");
         let mut messages = Vec::new();
         for at in 0..200u8 {
-            let agency = Agency::ALL[usize::from(at % 3)];
+            let agency = Agency::from_code(at % 3 + 1).expect("registered");
             let (source, row) = (Source { agency, city }, at % 7);
             let value = Some(vec![at]);
             messages.push(super::super::population::message(Day(0), source, "ac02", vec![row], value));

@@ -154,7 +154,7 @@ impl Ground {
 
 fn source() -> Source {
     Source {
-        agency: Agency::HumanResources,
+        agency: Agency::HUMAN_RESOURCES,
         city: "3201".parse().expect("a city"),
     }
 }

@@ -110,9 +110,9 @@ pub struct Sources {
 
 fn table(row: u8) -> (usize, Source, TableName) {
     let (at, agency, name) = match row {
-        row if REGISTER.contains(&row) => (0, Agency::PublicSecurity, "czrk"),
-        row if CORRECTIONS.contains(&row) => (2, Agency::PublicSecurity, "sfhbg"),
-        _ => (4, Agency::HumanResources, "az01"),
+        row if REGISTER.contains(&row) => (0, Agency::PUBLIC_SECURITY, "czrk"),
+        row if CORRECTIONS.contains(&row) => (2, Agency::PUBLIC_SECURITY, "sfhbg"),
+        _ => (4, Agency::HUMAN_RESOURCES, "az01"),
     };
     (
         at,

@@ -61,8 +61,18 @@ const BOOKS: &[Case] = &[
     ),
     case(
         "the text of a policy changed",
-        "update store.policy set text = text || '#' where version = 1",
+        "update store.policy set text = text || '#' where version = 2",
         &[("policy", "its text is not the one that is named")],
+    ),
+    case(
+        "an agency renamed",
+        "update store.agency set name = 'human-resource' where code = 3",
+        &[("agency", "code 3 is `human-resource` in the base")],
+    ),
+    case(
+        "an agency that nobody registered",
+        "insert into store.agency values (99, 'astronomy', '')",
+        &[("agency", "the base knows `astronomy`")],
     ),
     case(
         "messages ever sent + 5",

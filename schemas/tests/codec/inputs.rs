@@ -168,7 +168,7 @@ fn shard() -> impl Strategy<Value = Shard> {
 }
 
 fn source() -> impl Strategy<Value = Source> {
-    (select(&Agency::ALL[..]), city()).prop_map(|(agency, city)| Source { agency, city })
+    (select(Agency::all().collect::<Vec<_>>()), city()).prop_map(|(agency, city)| Source { agency, city })
 }
 
 fn table() -> impl Strategy<Value = TableName> {

@@ -257,7 +257,7 @@ mod tests {
         let city: City = "3201".parse().expect("a city");
         let fact = |record| Evidence {
             role: EvidenceRole::Duty,
-            agency: Agency::HumanResources,
+            agency: Agency::HUMAN_RESOURCES,
             city,
             table: TableName::new("ac21"),
             record: RecordId([record; 16]),

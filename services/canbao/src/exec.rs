@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What can be run.
-pub(crate) const SERVICES: [&str; 6] = [
+pub(crate) const SERVICES: [&str; 7] = [
     "public-security",
     "civil-affairs",
     "human-resources",
+    "agencies",
     "registry",
     "clock",
     "publisher",

@@ -3,14 +3,16 @@
 //! Answers while everything is at work: what the brokers know is asked of all partitions at once, of all groups at the same time.
 
 mod brokers;
+mod completeness;
+mod holds;
 
 use crate::output::{Table, local_time, now, or_dash};
-use crate::waivers;
 use anyhow::Context;
 use brokers::{Brokers, Position, unread};
+use completeness::Completeness;
 use domain::date::Timestamp;
-use domain::division::City;
-use domain::source::{Agency, Source};
+use domain::source::Source;
+use holds::Holds;
 use runtime::config::Settings;
 use runtime::store::refused::{self, Waiting};
 use serde::Serialize;
@@ -42,6 +44,8 @@ pub struct SourceLag {
     pub waits: Option<String>,
     /// Until when claims of absence do not wait for it, who stated that and why.
     pub waived: Option<String>,
+    /// Findings that may not be told before it is complete further on, by rule.
+    pub holds_back: Holds,
 }
 
 /// The registry's side.
@@ -85,14 +89,6 @@ pub struct Lag {
     pub date_held: Option<String>,
     /// Shards that wait at an entry which cannot be applied.
     pub waiting: Vec<WaitingShard>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Completeness {
-    passed: bool,
-    until: i64,
-    waits: Option<String>,
-    waived: Option<String>,
 }
 
 /// Measures.
@@ -155,10 +151,7 @@ struct Stored {
 
 impl Stored {
     async fn read(pool: &PgPool) -> anyhow::Result<Self> {
-        let mut completeness = completeness(pool).await.context("reading completeness")?;
-        for (source, waived) in waivers::standing(pool).await? {
-            completeness.entry(source).or_default().waived = Some(waived);
-        }
+        let completeness = completeness::read(pool).await?;
         let held: Vec<(String, String)> = sqlx::query_as(
             "select topic, coalesce(held, waits) from store.source_topic where coalesce(held, waits) is not null and replaced_by is null",
         )
@@ -202,31 +195,6 @@ impl From<Waiting> for WaitingShard {
     }
 }
 
-async fn completeness(pool: &PgPool) -> sqlx::Result<BTreeMap<Source, Completeness>> {
-    let rows = sqlx::query("select agency, city, snapshot_passed, until, waits from store.completeness")
-        .fetch_all(pool)
-        .await?;
-    let mut known = BTreeMap::new();
-    for row in &rows {
-        let agency = u8::try_from(row.try_get::<i16, _>("agency")?)
-            .ok()
-            .and_then(Agency::from_code);
-        let city = City::from_code(row.try_get::<i16, _>("city")? as u16);
-        if let Some((agency, city)) = agency.zip(city) {
-            known.insert(
-                Source { agency, city },
-                Completeness {
-                    passed: row.try_get("snapshot_passed")?,
-                    until: row.try_get("until")?,
-                    waits: row.try_get("waits")?,
-                    waived: None,
-                },
-            );
-        }
-    }
-    Ok(known)
-}
-
 fn sources(
     positions: &BTreeMap<Source, Position>,
     held: &BTreeMap<String, String>,
@@ -254,6 +222,7 @@ fn sources(
                 age_seconds: until.map(|until| (now.0 - until).max(0) / 1000),
                 waits,
                 waived: state.waived,
+                holds_back: state.holds_back,
             }
         })
         .collect()
@@ -301,6 +270,14 @@ pub fn render(lag: &Lag) -> String {
         Some(format!("\n{agency}.{city} is {waived}\n"))
     };
     text.extend(lag.sources.iter().filter_map(waived));
+    let holding = lag.sources.iter().filter(|source| !source.holds_back.is_empty());
+    text.extend(holding.map(|source| {
+        let (agency, city) = (source.agency, source.city);
+        format!(
+            "\n{agency}.{city} holds back findings until it is complete further on: {}\n",
+            source.holds_back
+        )
+    }));
     text.extend(
         lag.date_held
             .iter()
@@ -349,6 +326,7 @@ mod tests {
             until: 5_000,
             waits: None,
             waived: Some("waived until then".to_owned()),
+            ..Completeness::default()
         };
         let lag = sources(
             &BTreeMap::from([(source(), position)]),

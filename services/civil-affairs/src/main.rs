@@ -17,7 +17,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    runtime::service::main("civil-affairs", |service| {
-        normaliser::run(normaliser::Agency::CivilAffairs, service)
+    runtime::service::main("civil-affairs", async |service| {
+        normaliser::run(&[normaliser::Agency::CIVIL_AFFAIRS], service).await
     })
 }

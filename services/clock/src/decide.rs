@@ -274,7 +274,7 @@ mod tests {
     fn a_policy_follows_an_older_one_or_itself() {
         let embedded = Arc::new(Edition::embedded());
         let changed = |from: &str, to: &str| Arc::new(Edition::parse(embedded.text().replacen(from, to, 1)).expect("a policy"));
-        let newer = changed("version = 1 ", "version = 2 ");
+        let newer = changed("version = 2 ", "version = 3 ");
         let at = |policy: &Arc<Edition>| Situation {
             policy: Some(policy.id()),
             ..situation(false, 1, 1)
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn a_waiver_is_for_a_source_that_fell_silent_and_ends() {
         let [silent, other, new, foreign] = [3201, 3202, 3203, 3204].map(|city| Source {
-            agency: Agency::HumanResources,
+            agency: Agency::HUMAN_RESOURCES,
             city: City::from_code(city).expect("a city"),
         });
         let at = |waived: &[Source]| Situation {
@@ -342,7 +342,7 @@ mod tests {
     fn go_live_waits_for_every_source() {
         let city = City::from_code(3201).expect("a city");
         let source = Source {
-            agency: Agency::CivilAffairs,
+            agency: Agency::CIVIL_AFFAIRS,
             city,
         };
         let statement = Statement::GoLive(GoLiveRegion::City(city));

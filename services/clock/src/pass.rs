@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn the_vector_names_every_source_in_scope() {
         let source = |city| Source {
-            agency: Agency::HumanResources,
+            agency: Agency::HUMAN_RESOURCES,
             city: City::from_code(city).expect("a city"),
         };
         let scope = [source(3200), source(3201)];

@@ -168,7 +168,7 @@ mod tests {
 
     fn row(time: i64) -> CompletenessRow {
         let source = Source {
-            agency: Agency::HumanResources,
+            agency: Agency::HUMAN_RESOURCES,
             city: City::PROVINCE,
         };
         CompletenessRow {

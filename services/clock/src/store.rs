@@ -12,7 +12,7 @@ use runtime::normaliser::source_topic::{self, SourceTopic};
 use runtime::shutdown::Shutdown;
 use runtime::statements::{Statement, UnknownStatement};
 use runtime::store::read::ReadError;
-use runtime::store::{policies, session, waivers};
+use runtime::store::{agencies, policies, session, waivers};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::types::chrono::NaiveDate;
@@ -67,8 +67,11 @@ impl Store {
     pub(crate) async fn connect(settings: &Settings, check: Check, shutdown: &mut Shutdown) -> anyhow::Result<Option<Self>> {
         let options = session::options(settings, "canbao-clock")?;
         let pool = session::pool(&options, 4, &check, shutdown).await;
-        let pool = pool.context("connecting to PostgreSQL")?;
-        Ok(pool.map(|pool| Self { pool, check }))
+        let Some(pool) = pool.context("connecting to PostgreSQL")? else {
+            return Ok(None);
+        };
+        agencies::agree(&pool).await?;
+        Ok(Some(Self { pool, check }))
     }
 
     fn told<T>(&self, result: Result<T>) -> Result<T> {

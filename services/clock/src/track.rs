@@ -164,7 +164,7 @@ mod tests {
 
     fn source(city: u16) -> Source {
         Source {
-            agency: Agency::HumanResources,
+            agency: Agency::HUMAN_RESOURCES,
             city: City::from_code(city).expect("a city"),
         }
     }

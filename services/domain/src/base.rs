@@ -88,6 +88,7 @@ pub fn describe(
     today: Day,
     key: &IdKey,
 ) -> Described {
+    let survivorship = policy.map_or(&[][..], |policy| &policy.survivorship);
     let placement = place(anchor, members, rulings, key);
     let mut here = vec![false; members.len()];
     let persons = placement
@@ -96,7 +97,7 @@ pub fn describe(
         .map(|placed| {
             placed.members.iter().for_each(|at| here[*at] = true);
             let records: Vec<&SourceRecord> = placed.members.iter().map(|at| &*members[*at].record).collect();
-            let golden = golden(&records, placed.number, today);
+            let golden = golden(&records, placed.number, survivorship, today);
             let view = PersonView {
                 standing: placed.standing,
                 golden: &golden,

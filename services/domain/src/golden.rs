@@ -16,6 +16,7 @@ use crate::record::SourceRecord;
 use crate::sex::Sex;
 use crate::shard::is_placeholder;
 
+use crate::source::{Agency, Authority};
 use survivorship::Survivors;
 pub(crate) use survivorship::business_date;
 
@@ -91,18 +92,21 @@ pub struct Golden {
 
 /// Makes the golden record of a person's records, in any order.
 ///
-/// Survivorship is declared per field (ARCHITECTURE.md, Identity): public security owns name, sex, birth date, hukou and life;
-/// civil affairs funerals and marriages; human resources employment and card. Ties go to the newest business date a row states,
-/// then to the lowest record id: never to the order of arrival or to clocks of different systems. `today` decides which temporary
-/// residence, employment and assistance last; see [`Golden::changes_on`].
-pub fn golden(members: &[&SourceRecord], number: Option<CitizenId>, today: Day) -> Golden {
+/// Survivorship is declared per field (ARCHITECTURE.md, Identity): whoever states it whom policy believes first (`first`; who is not named
+/// there comes after those, by code), except that sex and birth date are those of the agency that decides of them
+/// ([`crate::source::Authority`]), else the number's own. Ties go to the newest business date a row states, then to the lowest record id:
+/// never to the order of arrival or to clocks of different systems. `today` decides which temporary residence, employment and
+/// assistance last; see [`Golden::changes_on`].
+pub fn golden(members: &[&SourceRecord], number: Option<CitizenId>, first: &[Agency], today: Day) -> Golden {
     let horizon = Horizon::new(today);
-    let all = Survivors::new(members);
+    let all = Survivors::new(members, first);
     let mut golden = Golden {
         number,
         name: all.identity(|identity| identity.name.clone()),
-        sex: all.vital(number, CitizenId::sex, |identity| identity.sex.filter(|sex| sex.is_stated())),
-        birth: all.vital(number, CitizenId::birth_date, |identity| {
+        sex: all.vital(Authority::Sex, number, CitizenId::sex, |identity| {
+            identity.sex.filter(|sex| sex.is_stated())
+        }),
+        birth: all.vital(Authority::Birth, number, CitizenId::birth_date, |identity| {
             identity.birth.filter(|birth| !is_placeholder(*birth))
         }),
         ethnicity: all

@@ -26,6 +26,12 @@ pub const LONGEST_KEY: usize = 4096;
 /// Longest name of a table, in bytes: a topic's name has 249 at most, and the table is its last part.
 pub const LONGEST_TABLE: usize = 249;
 
+/// Longest name of an agency, in bytes: topics, groups and sessions hold it.
+pub const LONGEST_AGENCY: usize = 32;
+
+/// Longest title of an agency, in bytes.
+pub const LONGEST_TITLE: usize = 120;
+
 /// Most things in a list of a log entry: partitions of a snapshot, neighbourhoods that a copy has passed.
 pub const LONGEST_LIST: usize = 16_384;
 

@@ -6,6 +6,7 @@
 mod edition;
 mod file;
 mod retirement;
+mod waits;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ use crate::source::{Agency, Source};
 
 pub use edition::{Edition, NotNewer, PolicyDigest, PolicyId};
 pub use retirement::{RetirementPath, RetirementRules};
+pub use waits::{Waits, WaitsFor};
 
 /// The policy that the crate carries.
 const EMBEDDED: &str = include_str!("../data/policy.toml");
@@ -124,6 +126,8 @@ pub struct AfterDeathRules {
 pub struct ReleaseRules {
     /// Presence claims that are told without waiting for completeness.
     pub at_once: Vec<Rule>,
+    /// Which sources a claim waits for.
+    pub waits: Waits,
     /// How far a source's clock may be ahead of ours, in milliseconds.
     pub tolerance_millis: u32,
     /// Share of a source's rows (0 to 1) that may be dead letters before the source stops.
@@ -161,6 +165,8 @@ pub struct Policy {
     pub double: DoubleRules,
     /// What counts as enrolled after death.
     pub after_death: AfterDeathRules,
+    /// Whom to believe first where several agencies state a field; see [`crate::golden`].
+    pub survivorship: Vec<Agency>,
     scope_agencies: Vec<Agency>,
     scope_cities: Vec<City>,
     /// What releases an alert.
@@ -211,9 +217,16 @@ impl Policy {
         self.treaties.get(nationality).is_some_and(|waived| waived.contains(&scheme))
     }
 
-    /// Whether absence is only claimed when this source is complete.
-    pub fn in_scope(&self, source: Source) -> bool {
-        self.scope_agencies.contains(&source.agency) && (self.scope_cities.is_empty() || self.scope_cities.contains(&source.city))
+    /// The sources that absence is claimed over, sorted: those of the agencies in scope, in the cities where the agencies have systems.
+    pub fn scope(&self) -> Vec<Source> {
+        let of_agency = |agency: &Agency| {
+            let agency = *agency;
+            agency.cities().iter().map(move |city| Source { agency, city: *city })
+        };
+        let wanted = |source: &Source| self.scope_cities.is_empty() || self.scope_cities.contains(&source.city);
+        let mut sources: Vec<Source> = self.scope_agencies.iter().flat_map(of_agency).filter(wanted).collect();
+        sources.sort_unstable();
+        sources
     }
 
     /// The last day of the window in which a transfer that began on `start` may be under way.

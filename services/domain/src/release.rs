@@ -3,14 +3,18 @@
 //! Open is what the rules say; announced is what subscribers were told. An event is due when the two differ and every source
 //! concerned is complete past the facts the difference rests on.
 
+mod held;
+
 use crate::date::{Day, Timestamp};
 use crate::division::City;
 use crate::facts::coded;
-use crate::finding::{About, Finding, Rule};
+use crate::finding::{About, Finding};
 use crate::ids::{AnchorId, EventId, FindingId, IdKey, PersonId, RecordId};
 use crate::neighbourhood::{Member, Seat};
+use crate::policy::ReleaseRules;
 use crate::shard_state::ShardState;
-use crate::source::{Agency, Source};
+use crate::source::Source;
+use held::{Claim, held_back};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,34 +121,16 @@ fn unsure(told: &Finding, unreadable: &BTreeSet<RecordId>) -> Option<RecordId> {
     rested.or_else(absent)
 }
 
-/// What the claims of `rule` wait for, if anything: they may be told when every source concerned is complete past `facts_at`.
-fn held_back(rule: Rule, state: &ShardState, sources: &[Source], facts_at: Timestamp, at_once: &[Rule]) -> Option<Waiting> {
-    if at_once.contains(&rule) {
-        return None;
-    }
-    if state.complete.is_empty() {
-        return Some(Waiting::ForCompleteness);
-    }
-    // Without sources nobody knows which one may bring a fact back: all of them count.
-    let settles = |source: &Source| rule.waits_for_register() && source.agency == Agency::PublicSecurity;
-    let concerned = |source: &Source| rule.claims_absence() || sources.is_empty() || sources.contains(source) || settles(source);
-    state
-        .complete
-        .iter()
-        .find(|(source, until)| concerned(source) && **until < facts_at)
-        .map(|(source, _)| Waiting::ForSource(*source))
-}
-
 /// Compares what is open with what was told, and makes the events that may be told now.
 ///
-/// `pending` names the differences to look at, with the append time of the newest fact behind each; `at_once` are the rules that policy
-/// releases without waiting.
+/// `pending` names the differences to look at, with the append time of the newest fact behind each; `rules` are the policy's, without which
+/// everything waits for every source.
 pub fn release(
     open: &OpenSide<'_>,
     told: &[Told],
     state: &ShardState,
     pending: &BTreeMap<About, Timestamp>,
-    at_once: &[Rule],
+    rules: Option<&ReleaseRules>,
     key: &IdKey,
 ) -> Released {
     let mut released = Released::default();
@@ -178,7 +164,13 @@ pub fn release(
         } else {
             open.sources
         };
-        if let Some(waiting) = held_back(finding.rule, state, sources, facts_at, at_once) {
+        let claim = Claim {
+            rule: finding.rule,
+            region: open.region,
+            sources,
+            facts_at,
+        };
+        if let Some(waiting) = held_back(&claim, state, rules) {
             released.waiting.insert(about, waiting);
             continue;
         }
@@ -214,7 +206,13 @@ pub fn release(
             continue;
         }
         // Which source may bring the fact back cannot be seen from the records that are left: all count.
-        if let Some(waiting) = held_back(known.finding.rule, state, &[], facts_at, at_once) {
+        let claim = Claim {
+            rule: known.finding.rule,
+            region: Some(known.region),
+            sources: &[],
+            facts_at,
+        };
+        if let Some(waiting) = held_back(&claim, state, rules) {
             released.waiting.insert(about, waiting);
             continue;
         }
@@ -306,19 +304,7 @@ pub fn facts_at_start_of(day: Day) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_conflict_between_other_agencies_waits_for_public_security() {
-        let [resources, register] = ["human-resources.3204", "public-security.3201"].map(|name| name.parse().expect("a source"));
-        let mut state = ShardState::default();
-        state.complete(&[(resources, Timestamp(10)), (register, Timestamp(5))]);
-        let waits = |state: &ShardState, rule| held_back(rule, state, &[resources], Timestamp(8), &[]);
-        // A correction that ends it may be on its way; two enrolments are two whatever the register says.
-        assert_eq!(waits(&state, Rule::IdentityConflict), Some(Waiting::ForSource(register)));
-        assert_eq!(waits(&state, Rule::DoubleEnrolled), None);
-        state.complete(&[(resources, Timestamp(10)), (register, Timestamp(8))]);
-        assert_eq!(waits(&state, Rule::IdentityConflict), None);
-    }
+    use crate::finding::Rule;
 
     #[test]
     fn nobody_is_told_to_have_moved_by_a_row_that_cannot_be_read() {
@@ -359,7 +345,7 @@ mod tests {
                 left: false,
             };
             let told = std::slice::from_ref(&told);
-            release(&open, told, &state, &pending, &[], &IdKey::new(1, &[7; 32]))
+            release(&open, told, &state, &pending, None, &IdKey::new(1, &[7; 32]))
         };
         let (none, some) = (BTreeSet::new(), BTreeSet::from([record]));
         for (region, events) in [(Some(here), 0), (Some(there), 2), (None, 1)] {

@@ -129,7 +129,7 @@ impl Sample {
             until: None,
             place: Some(county(320_102)),
         };
-        self.with(Agency::HumanResources, 3201, Facts::Employment(employment))
+        self.with(Agency::HUMAN_RESOURCES, 3201, Facts::Employment(employment))
     }
 
     /// A relation that stands as paying; `paid` is yyyymm, 0 for not stated.
@@ -146,7 +146,7 @@ impl Sample {
             unit: None,
             place: county(u32::from(city) * 100 + 2),
         };
-        self.with(Agency::HumanResources, city, Facts::Enrolment(enrolment))
+        self.with(Agency::HUMAN_RESOURCES, city, Facts::Enrolment(enrolment))
     }
 
     /// Suspends the relation added last.
@@ -175,7 +175,7 @@ impl Sample {
             until: None,
             place: county(u32::from(city) * 100 + 2),
         };
-        self.with(Agency::HumanResources, city, Facts::Benefit(benefit))
+        self.with(Agency::HUMAN_RESOURCES, city, Facts::Benefit(benefit))
     }
 
     /// A row of the resident register of Nanjing.
@@ -191,7 +191,7 @@ impl Sample {
             status,
             phone: None,
         };
-        self.with(Agency::PublicSecurity, 3201, Facts::Resident(resident))
+        self.with(Agency::PUBLIC_SECURITY, 3201, Facts::Resident(resident))
     }
 
     /// A person of whom nobody says anything else is in the resident register.
@@ -214,7 +214,7 @@ impl Sample {
             cancelled: cancelled.map(day),
             phone: None,
         };
-        self.with(Agency::PublicSecurity, 3205, Facts::TemporaryResident(row))
+        self.with(Agency::PUBLIC_SECURITY, 3205, Facts::TemporaryResident(row))
     }
 
     /// A funeral.
@@ -223,7 +223,7 @@ impl Sample {
             death: Some(day(death)),
             cremation: None,
         };
-        self.with(Agency::CivilAffairs, 3201, Facts::Funeral(funeral))
+        self.with(Agency::CIVIL_AFFAIRS, 3201, Facts::Funeral(funeral))
     }
 
     /// A person row of human resources in a city.
@@ -243,7 +243,7 @@ impl Sample {
             address: None,
             place: None,
         };
-        self.with(Agency::HumanResources, city, Facts::Person(person))
+        self.with(Agency::HUMAN_RESOURCES, city, Facts::Person(person))
     }
 
     /// A card.
@@ -252,7 +252,7 @@ impl Sample {
             status,
             issued: Some(day(issued)),
         };
-        self.with(Agency::HumanResources, 3201, Facts::Card(card))
+        self.with(Agency::HUMAN_RESOURCES, 3201, Facts::Card(card))
     }
 
     /// The records, as the rules take them.
@@ -263,7 +263,7 @@ impl Sample {
     /// The golden record on a day.
     pub(crate) fn golden(&self, today: Day) -> Golden {
         let number = (self.standing == Standing::Holder).then_some(self.number);
-        golden(&self.members(), number, today)
+        golden(&self.members(), number, &Policy::embedded().survivorship, today)
     }
 
     /// The populations on a day.

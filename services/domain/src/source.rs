@@ -1,71 +1,16 @@
 //! Where records come from: agencies, sources, tables, versions.
 
+mod agencies;
+mod agency;
+
+pub use agencies::{Agencies, AgencyError};
+pub use agency::{Agency, Authority, UnknownAgency};
+
 use crate::division::City;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-
-/// An agency (部门) that publishes change streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Agency {
-    /// Public security (公安).
-    PublicSecurity,
-    /// Civil affairs (民政).
-    CivilAffairs,
-    /// Human resources and social security (人力资源社会保障).
-    HumanResources,
-}
-
-impl Agency {
-    /// Every agency.
-    pub const ALL: [Self; 3] = [Self::PublicSecurity, Self::CivilAffairs, Self::HumanResources];
-
-    /// The name used in topics, configuration and columns.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PublicSecurity => "public-security",
-            Self::CivilAffairs => "civil-affairs",
-            Self::HumanResources => "human-resources",
-        }
-    }
-
-    /// The stored code, 1 to 255, never reused.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::PublicSecurity => 1,
-            Self::CivilAffairs => 2,
-            Self::HumanResources => 3,
-        }
-    }
-
-    /// The agency of a stored code.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|agency| agency.code() == code)
-    }
-}
-
-impl fmt::Display for Agency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A text names no known agency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown agency: expected public-security, civil-affairs or human-resources")]
-pub struct UnknownAgency;
-
-impl FromStr for Agency {
-    type Err = UnknownAgency;
-
-    fn from_str(text: &str) -> Result<Self, UnknownAgency> {
-        Self::ALL
-            .into_iter()
-            .find(|agency| agency.as_str() == text)
-            .ok_or(UnknownAgency)
-    }
-}
 
 /// A source (来源系统): one agency's system in one city, or at the provincial level (3200).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

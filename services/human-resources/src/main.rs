@@ -17,7 +17,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    runtime::service::main("human-resources", |service| {
-        normaliser::run(normaliser::Agency::HumanResources, service)
+    runtime::service::main("human-resources", async |service| {
+        normaliser::run(&[normaliser::Agency::HUMAN_RESOURCES], service).await
     })
 }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    runtime::service::main("public-security", |service| {
-        normaliser::run(normaliser::Agency::PublicSecurity, service)
+    runtime::service::main("public-security", async |service| {
+        normaliser::run(&[normaliser::Agency::PUBLIC_SECURITY], service).await
     })
 }

@@ -25,7 +25,7 @@ use give::Cache;
 use halts::{Halts, Rereads};
 use runtime::kafka;
 use runtime::service::Service;
-use runtime::store::session;
+use runtime::store::{agencies, session};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -60,6 +60,7 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         return Ok(());
     };
     session::watch(pool.clone(), postgres, service.shutdown.clone());
+    agencies::agree(&pool).await?;
     let topics = [kafka::topics::person_records(), runtime::outbox::positions::topic()];
     if !kafka::admin::ensure_topics_patiently(settings, &topics, &mut shutdown).await? {
         return Ok(());

@@ -15,6 +15,7 @@ pub use sections::{
 };
 
 use domain::ids::IdKey;
+use domain::source::Agencies;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
@@ -22,8 +23,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Environment variables that are no settings: one steers their reading, the other tells subscribers where schemas are served.
-const NOT_SETTINGS: [&str; 2] = ["CANBAO_CONFIG", "CANBAO_SCHEMA_REGISTRY_URL"];
+/// Environment variable that is no setting: it steers their reading.
+const NOT_A_SETTING: &str = "CANBAO_CONFIG";
 
 /// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,8 @@ pub struct Settings {
     /// Secret of the keyed identifiers: 64 hexadecimal digits.
     #[serde(serialize_with = "hide")]
     pub id_key: Option<SecretString>,
+    /// File with agencies beside the three that are known everywhere, see `services/domain/data/agencies.toml`; the same for every service.
+    pub agencies: Option<PathBuf>,
     /// Directories with dialect files (方言映射), searched in order.
     #[serde(with = "lists::paths")]
     pub dialects: Vec<PathBuf>,
@@ -77,6 +80,10 @@ pub struct Settings {
     /// without one the embedded registry's. Chosen before the first value is written: ids stand in stored values.
     #[serde(serialize_with = "hide_user_info")]
     pub schema_registry: Option<String>,
+    /// Address at which subscribers ask for the schemas of what is published, named in each alert (`ce_dataschema`): that of `schema_registry`
+    /// unless another is given, or of the publisher, which serves the embedded one. Without either the header is left out.
+    #[serde(serialize_with = "hide_user_info")]
+    pub schema_registry_url: Option<String>,
     /// Address of the schema registry that the agencies' converters frame keys and values for, where it is not `schema_registry`; read by
     /// the normalisers, the clock and `canbao verify`. Its API is Confluent's.
     #[serde(serialize_with = "hide_user_info")]
@@ -111,8 +118,10 @@ impl Default for Settings {
             kafka_properties: BTreeMap::new(),
             database_url: None,
             id_key: None,
+            agencies: None,
             dialects: Vec::new(),
             schema_registry: None,
+            schema_registry_url: None,
             source_schema_registry: None,
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             log: "info".into(),
@@ -129,10 +138,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the layers below the flags: defaults, `file`, and the given environment (name, value).
+    /// Reads the layers below the flags: defaults, `file`, and the given environment (name, value). The agencies that they name become the
+    /// process's registry before anything else is read, since other settings name agencies.
     ///
     /// # Errors
-    /// [`ConfigError::Read`]; nothing is validated beyond types, see [`Settings::check`].
+    /// [`ConfigError::Read`]; nothing else is validated beyond types, see [`Settings::check`].
     pub fn read(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -144,7 +154,7 @@ impl Settings {
         }
         let variables = environment
             .into_iter()
-            .filter(|(name, _)| name.starts_with("CANBAO_") && !NOT_SETTINGS.contains(&name.as_str()))
+            .filter(|(name, _)| name.starts_with("CANBAO_") && name != NOT_A_SETTING)
             .collect::<HashMap<_, _>>();
         let names: Vec<String> = variables.keys().cloned().collect();
         let read = |error: config::ConfigError| ConfigError::Read(with_variable(error.to_string(), &names));
@@ -158,7 +168,11 @@ impl Settings {
         for (key, value) in flags {
             layers = layers.set_override(*key, value.as_str()).map_err(read)?;
         }
-        layers.build().and_then(config::Config::try_deserialize).map_err(read)
+        let layers = layers.build().map_err(&read)?;
+        if let Ok(file) = layers.get::<PathBuf>("agencies") {
+            establish(&file).map_err(|problem| ConfigError::Read(format!("agencies: {}: {problem}", file.display())))?;
+        }
+        layers.try_deserialize().map_err(read)
     }
 
     /// The database address.
@@ -226,6 +240,7 @@ impl Settings {
         }
         for (key, url) in [
             ("schema_registry", &self.schema_registry),
+            ("schema_registry_url", &self.schema_registry_url),
             ("source_schema_registry", &self.source_schema_registry),
         ] {
             let is_address = |url: &String| url.starts_with("http://") || url.starts_with("https://");
@@ -251,6 +266,15 @@ impl Settings {
         }
     }
 
+    /// Where subscribers ask for schemas, without a password; `None` when nobody said so.
+    pub fn schemas_address(&self) -> Option<String> {
+        let stated = self.schema_registry_url.as_deref().or(self.schema_registry.as_deref());
+        stated.map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+            _ => url.to_owned(),
+        })
+    }
+
     /// The settings in force as TOML, secrets as `***`.
     ///
     /// # Errors
@@ -258,6 +282,13 @@ impl Settings {
     pub fn redacted_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self).map_err(|error| ConfigError::Read(error.to_string()))
     }
+}
+
+/// Makes a file's agencies the process's registry.
+fn establish(file: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let agencies = Agencies::with(&text).map_err(|error| error.to_string())?;
+    agencies.establish().map_err(|error| error.to_string())
 }
 
 /// Adds the variable that an unknown key came from, which the reader does not tell.

@@ -22,7 +22,7 @@ mod station;
 pub mod wait;
 
 use crate::config::{ConfigError, NormaliserSettings, Settings};
-use crate::dialect::{Classified, Dialects, SourceMessage, normalise};
+use crate::dialect::{Classified, Dialects, SourceMessage, Stated, normalise};
 use crate::framed::Frames;
 use crate::health::Health;
 use crate::kafka::produce::Producer;
@@ -30,8 +30,9 @@ use crate::kafka::{self, topics};
 use crate::limits;
 use crate::service::Service;
 use crate::shutdown::Shutdown;
-use crate::store::{mapping, session};
+use crate::store::{self, mapping, session};
 use anyhow::Context;
+use domain::division::City;
 pub use domain::source::Agency;
 use domain::source::Source;
 use emit::Producers;
@@ -89,32 +90,42 @@ impl Shared {
     }
 }
 
-/// Runs the normaliser of an agency for the regions of the settings, until shutdown.
+/// The sources of some agencies in some cities: an agency may have no system in one of them.
+fn sources(agencies: &[Agency], cities: &[City]) -> Vec<Source> {
+    let of_agency = |agency: &Agency| {
+        let agency = *agency;
+        let served = agency.cities().iter().filter(|city| cities.contains(city));
+        served.map(move |city| Source { agency, city: *city })
+    };
+    agencies.iter().flat_map(of_agency).collect()
+}
+
+/// Runs the normaliser of some agencies for the regions of the settings, until shutdown.
 ///
 /// # Errors
 /// [`ConfigError`] before anything is touched; later whatever must not be skipped, the restart repeats it.
-pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
+pub async fn run(agencies: &[Agency], service: Service) -> anyhow::Result<()> {
     let Service {
+        name,
         settings,
         health,
         mut shutdown,
         trigger,
         ..
     } = service;
-    let sources: Vec<Source> = settings
-        .regions
-        .cities()
-        .iter()
-        .map(|city| Source { agency, city: *city })
-        .collect();
+    let sources = sources(agencies, settings.regions.cities());
+    if sources.is_empty() {
+        let problem = format!("regions: {name} has no system in any of these; see `cities` of its agencies");
+        return Err(ConfigError::Invalid(vec![problem]).into());
+    }
     let id_key = settings.id_key()?;
-    let database = session::options(&settings, &format!("canbao-{agency}"))?;
+    let database = session::options(&settings, &format!("canbao-{name}"))?;
     let dialects = Arc::new(load_dialects(&settings, &sources)?);
     let tables = Tables {
         names: settings.topics.sources.clone(),
         dialects: dialects.clone(),
     };
-    let stated = dialects.stated(agency);
+    let stated: Vec<Stated> = agencies.iter().flat_map(|agency| dialects.stated(*agency)).collect();
     let frames = Frames::configured(&settings, tokio::runtime::Handle::current())?;
     let classify = Arc::new(move |message: &SourceMessage<'_>| normalise(&dialects, &id_key, message));
 
@@ -131,6 +142,7 @@ pub async fn run(agency: Agency, service: Service) -> anyhow::Result<()> {
         return Ok(());
     };
     session::watch(pool.clone(), postgres, shutdown.clone());
+    store::agencies::agree(&pool).await?;
     mapping::record(&pool, &stated).await?;
     let letter_room = letter_room(&settings, &sources).await?;
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));

@@ -137,8 +137,8 @@ impl Database {
     /// When the database refuses it.
     pub(crate) fn state(&mut self, changes: &[&Change]) -> anyhow::Result<()> {
         match self.agency {
-            Agency::CivilAffairs => self.transaction(changes),
-            Agency::PublicSecurity | Agency::HumanResources => Ok(()),
+            Agency::CIVIL_AFFAIRS => self.transaction(changes),
+            _ => Ok(()),
         }
     }
 

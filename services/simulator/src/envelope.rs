@@ -89,9 +89,9 @@ impl Connector {
             topics: topics.collect(),
             name,
             database: match agency {
-                Agency::PublicSecurity => "ga",
-                Agency::CivilAffairs => "mz",
-                Agency::HumanResources => "hr",
+                Agency::PUBLIC_SECURITY => "ga",
+                Agency::CIVIL_AFFAIRS => "mz",
+                _ => "hr",
             },
             with_schema,
             snapshot_us,

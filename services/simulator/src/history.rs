@@ -69,7 +69,7 @@ fn civil_affairs(pen: &mut Pen<'_>) {
     let city = pen.home();
     let person = pen.dossier.person.clone();
     if let Some(day) = person.married {
-        let seen = pen.seen(Agency::CivilAffairs, city);
+        let seen = pen.seen(Agency::CIVIL_AFFAIRS, city);
         let row = Marriage {
             id: pen.key(),
             sfzh: seen.number,
@@ -95,7 +95,7 @@ fn civil_affairs(pen: &mut Pen<'_>) {
             bury(pen, day);
         }
     } else if person.role == Role::Unknown && chance(&mut pen.rng, 0.03) {
-        let seen = pen.seen(Agency::CivilAffairs, city);
+        let seen = pen.seen(Agency::CIVIL_AFFAIRS, city);
         let row = Hardship {
             id: pen.key(),
             sfzh: seen.number,
@@ -112,7 +112,7 @@ fn civil_affairs(pen: &mut Pen<'_>) {
 /// Registers a funeral.
 pub(crate) fn bury(pen: &mut Pen<'_>, death: Day) {
     let city = pen.home();
-    let seen = pen.seen(Agency::CivilAffairs, city);
+    let seen = pen.seen(Agency::CIVIL_AFFAIRS, city);
     let row = Funeral {
         id: pen.key(),
         sfzh: seen.number,

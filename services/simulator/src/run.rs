@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use domain::date::{Day, Timestamp};
 use domain::division::City;
-use domain::source::Agency;
 use indicatif::{ProgressBar, ProgressStyle};
 use rdkafka::ClientConfig;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +19,7 @@ use crate::envelope::{Message, Sink};
 use crate::live::Live;
 use crate::publish::{self, Kafka};
 use crate::sql::{self, System};
+use crate::tables::AGENCIES;
 use crate::truth::Truth;
 use crate::view::Rates;
 use crate::world::World;
@@ -239,7 +239,7 @@ pub fn record(args: &Args) -> anyhow::Result<Vec<Recorded>> {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(system) = args.print_tables {
         let mut out = std::io::stdout().lock();
-        for agency in Agency::ALL {
+        for agency in AGENCIES {
             writeln!(out, "-- {agency}\n\n{}", sql::tables_of(agency, system))?;
         }
         return Ok(());

@@ -247,9 +247,9 @@ mod tests {
     #[test]
     fn the_tables_to_copy_are_these() {
         for (agency, system) in [
-            (Agency::PublicSecurity, System::Postgres),
-            (Agency::HumanResources, System::Postgres),
-            (Agency::CivilAffairs, System::MariaDb),
+            (Agency::PUBLIC_SECURITY, System::Postgres),
+            (Agency::HUMAN_RESOURCES, System::Postgres),
+            (Agency::CIVIL_AFFAIRS, System::MariaDb),
         ] {
             let path = format!("{}/../../compose/connect/{agency}.sql", env!("CARGO_MANIFEST_DIR"));
             let page = std::fs::read_to_string(&path).expect("a page");

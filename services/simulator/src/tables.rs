@@ -232,13 +232,16 @@ rows! {
     Az01,
 }
 
+/// The agencies that are simulated: those that the notice of 2014 names.
+pub(crate) const AGENCIES: [Agency; 3] = [Agency::PUBLIC_SECURITY, Agency::CIVIL_AFFAIRS, Agency::HUMAN_RESOURCES];
+
 impl Table {
     /// The tables an agency's exchange database has; both public security and human resources have a heartbeat.
     pub(crate) fn of(agency: Agency) -> &'static [Self] {
         match agency {
-            Agency::PublicSecurity => &[Self::Czrk, Self::Ldrk, Self::Sfhbg, Self::Heartbeat],
-            Agency::CivilAffairs => &[Self::Funeral, Self::Marriage, Self::Hardship, Self::BatchControl],
-            Agency::HumanResources => &[
+            Agency::PUBLIC_SECURITY => &[Self::Czrk, Self::Ldrk, Self::Sfhbg, Self::Heartbeat],
+            Agency::CIVIL_AFFAIRS => &[Self::Funeral, Self::Marriage, Self::Hardship, Self::BatchControl],
+            Agency::HUMAN_RESOURCES => &[
                 Self::Ab01,
                 Self::Ac01,
                 Self::Ac21,
@@ -247,6 +250,7 @@ impl Table {
                 Self::Az01,
                 Self::Heartbeat,
             ],
+            _ => &[],
         }
     }
 
@@ -260,9 +264,9 @@ impl Row {
     /// The agency that keeps such rows about people and employers.
     pub(crate) fn agency(&self) -> Agency {
         match self.table() {
-            Table::Czrk | Table::Ldrk | Table::Sfhbg | Table::Heartbeat => Agency::PublicSecurity,
-            Table::Funeral | Table::Marriage | Table::Hardship | Table::BatchControl => Agency::CivilAffairs,
-            _ => Agency::HumanResources,
+            Table::Czrk | Table::Ldrk | Table::Sfhbg | Table::Heartbeat => Agency::PUBLIC_SECURITY,
+            Table::Funeral | Table::Marriage | Table::Hardship | Table::BatchControl => Agency::CIVIL_AFFAIRS,
+            _ => Agency::HUMAN_RESOURCES,
         }
     }
 
@@ -322,7 +326,7 @@ mod tests {
     #[test]
     fn every_table_belongs_to_an_agency() {
         for table in Table::ALL {
-            assert!(Agency::ALL.into_iter().any(|agency| Table::of(agency).contains(table)));
+            assert!(AGENCIES.into_iter().any(|agency| Table::of(agency).contains(table)));
         }
     }
 }

@@ -119,9 +119,9 @@ pub(crate) fn seen(seed: u64, rates: &Rates, person: &Person, told: CitizenId, a
     let mut rng = stream(seed, Purpose::Lens, person.index * 64 + source);
     // Public security makes the numbers and knows them best; civil affairs copies them from paper.
     let factor = match agency {
-        Agency::PublicSecurity => 0.05,
-        Agency::CivilAffairs => 2.0,
-        Agency::HumanResources => 1.0,
+        Agency::PUBLIC_SECURITY => 0.05,
+        Agency::CIVIL_AFFAIRS => 2.0,
+        _ => 1.0,
     };
     let mut once = |rate: f64| chance(&mut rng, rate * factor);
     let stale = once(rates.stale);
@@ -219,7 +219,7 @@ mod tests {
         let rates = Rates::default();
         let (mut missing, mut invalid, mut short, mut total) = (0, 0, 0, 0);
         for person in (0..world.blocks()).flat_map(|block| world.block(block)) {
-            let seen = seen(3, &rates, &person, person.number, Agency::HumanResources, 3201);
+            let seen = seen(3, &rates, &person, person.number, Agency::HUMAN_RESOURCES, 3201);
             total += 1;
             match seen.number {
                 None => missing += 1,
@@ -238,7 +238,7 @@ mod tests {
         let world = World::new(3, 800, Day(20_781));
         let rates = Rates::default().scaled(0.0);
         for person in (0..world.blocks()).flat_map(|block| world.block(block)) {
-            let seen = seen(3, &rates, &person, person.number, Agency::CivilAffairs, 3201);
+            let seen = seen(3, &rates, &person, person.number, Agency::CIVIL_AFFAIRS, 3201);
             assert!(seen.number.as_deref() == Some(&*person.number.text()));
             assert!(seen.name.as_deref() == Some(&*person.name));
             assert!(seen.birth == Some(person.birth));

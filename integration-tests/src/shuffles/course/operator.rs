@@ -33,7 +33,7 @@ impl Course<'_> {
         self.servers.services.scale(REMAPPED, 0)?;
         self.servers.services.scale(REMAPPED, self.plan.normalisers)?;
         let sources: BTreeSet<Source> = self.sent.keys().copied().collect();
-        for source in sources.iter().filter(|source| source.agency == Agency::HumanResources) {
+        for source in sources.iter().filter(|source| source.agency == Agency::HUMAN_RESOURCES) {
             self.accept(*source, &["--reread"])?;
         }
         Ok(())
@@ -188,7 +188,7 @@ fn old_mapping(logs: &Path) -> anyhow::Result<String> {
     let folder = |agency: Agency| services.join(agency.as_str()).join("dialects");
     let old: PathBuf = logs.join("mapping-before");
     std::fs::create_dir_all(&old)?;
-    for file in std::fs::read_dir(folder(Agency::HumanResources))? {
+    for file in std::fs::read_dir(folder(Agency::HUMAN_RESOURCES))? {
         let file = file?.path();
         let text = std::fs::read_to_string(&file)?
             .replace("revision = 2", "revision = 0")
@@ -196,6 +196,6 @@ fn old_mapping(logs: &Path) -> anyhow::Result<String> {
             .replace("2 = \"suspended\", 3 = \"ended\" }", "2 = \"suspended\" }");
         std::fs::write(old.join(file.file_name().context("a file")?), text)?;
     }
-    let others = [Agency::PublicSecurity, Agency::CivilAffairs].map(|agency| folder(agency).display().to_string());
+    let others = [Agency::PUBLIC_SECURITY, Agency::CIVIL_AFFAIRS].map(|agency| folder(agency).display().to_string());
     Ok(format!("{}:{}", others.join(":"), old.display()))
 }

@@ -192,9 +192,8 @@ pub async fn replay(settings: &Settings, pool: &PgPool, filter: &Filter, why: Op
         let (tally, foreign) = tokio::task::block_in_place(|| pass(settings, filter, &reading, |_| Ok(())))?;
         return Ok(report(tally, foreign, true));
     };
-    let agencies = Agency::ALL
-        .into_iter()
-        .filter(|agency| filter.sources.is_empty() || filter.sources.iter().any(|source| source.agency == *agency));
+    let agencies =
+        Agency::all().filter(|agency| filter.sources.is_empty() || filter.sources.iter().any(|source| source.agency == *agency));
     for agency in agencies {
         mapping::in_use(pool, &dialects.stated(agency)).await?;
     }

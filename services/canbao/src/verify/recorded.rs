@@ -16,7 +16,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Compares `store.clock`, `store.completeness`, `store.statement`, `store.source_topic` and `store.refused_entry`.
+/// Compares `store.agency`, `store.clock`, `store.completeness`, `store.statement`, `store.source_topic` and `store.refused_entry`.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -29,12 +29,22 @@ pub(super) async fn compare(
     show: u32,
 ) -> anyhow::Result<Vec<TableReport>> {
     Ok(vec![
+        agencies(connection, show).await?,
         clock(connection, agreed, show).await?,
         completeness(connection, shards, show).await?,
         statements(connection, log, agreed, show).await?,
         source_topics(connection, topics, show).await?,
         refused_entries(connection, shards, log, show).await?,
     ])
+}
+
+async fn agencies(connection: &mut PgConnection, show: u32) -> anyhow::Result<TableReport> {
+    let mut problems = Problems::new("agency", show);
+    problems.rows = Agency::all().count() as u64;
+    for (agency, problem) in runtime::store::agencies::differences(connection).await? {
+        problems.note(agency, problem);
+    }
+    Ok(problems.report())
 }
 
 async fn business_date(connection: &mut PgConnection) -> anyhow::Result<Option<Day>> {

@@ -15,6 +15,7 @@ use crate::finding::{About, Finding};
 use crate::ids::{PersonId, RecordId};
 use crate::measure;
 use crate::neighbourhood::Member;
+use crate::policy::ReleaseRules;
 use crate::release::{Cause, Event, OpenSide, Told, Waiting, baseline, release};
 use crate::shard::Shard;
 use crate::source::Source;
@@ -100,8 +101,8 @@ impl Batch {
             let complete = &self.workspace.shards[shard].state.complete;
             let is_past = |source| complete.get(&source).is_none_or(|until| *until >= pending.facts_at);
             let heard = self.complete.contains(shard) && pending.waits_for.is_none_or(is_past);
-            let at_once = self.workspace.shards[shard].at_once();
-            let news = at_once.iter().any(|rule| rule.code() == rule_code(*about)) && self.desk.noted.contains_key(key);
+            let at_once = |rules: &ReleaseRules| rules.at_once.iter().any(|rule| rule.code() == rule_code(*about));
+            let news = self.workspace.shards[shard].release_rules().is_some_and(at_once) && self.desk.noted.contains_key(key);
             if heard || (news && self.shards[shard].is_caught_up()) {
                 self.desk.wanted.entry(key.0).or_default().insert(*about, pending.facts_at);
             }
@@ -198,7 +199,7 @@ impl Batch {
                 self.desk.known(&key),
                 &self.workspace.shards[&shard].state,
                 &pending,
-                self.workspace.shards[&shard].at_once(),
+                self.workspace.shards[&shard].release_rules(),
                 &self.key,
             );
             for event in released.events {

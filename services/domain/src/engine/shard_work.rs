@@ -3,10 +3,9 @@
 use super::Loaded;
 use crate::date::Timestamp;
 use crate::decision::{Decision, Rulings};
-use crate::finding::Rule;
 use crate::ids::AnchorId;
 use crate::input::{Control, Message, MessageBody};
-use crate::policy::{Edition, Policy};
+use crate::policy::{Edition, Policy, ReleaseRules};
 use crate::shard::Shard;
 use crate::shard_state::ShardState;
 use std::collections::{BTreeMap, HashMap};
@@ -71,9 +70,9 @@ impl ShardWork {
         self.policy.as_deref().map(Edition::policy)
     }
 
-    /// Rules that it releases without waiting.
-    pub fn at_once(&self) -> &[Rule] {
-        self.policy().map_or(&[], |policy| &policy.release.at_once)
+    /// How it releases alerts.
+    pub fn release_rules(&self) -> Option<&ReleaseRules> {
+        self.policy().map(|policy| &policy.release)
     }
 
     pub(super) fn send(&mut self, from: Shard, to: Shard, body: MessageBody) {

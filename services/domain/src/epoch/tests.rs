@@ -316,7 +316,7 @@ proptest! {
         epochs in epochs(), begins in prop::collection::vec(0..40_u64, 1..5), partition in 0..5_u16, further in 0..9_u64, restart in any::<bool>()
     ) {
         let floor = SnapshotFloor {
-            source: Source { agency: Agency::PublicSecurity, city: "3201".parse().expect("a city") },
+            source: Source { agency: Agency::PUBLIC_SECURITY, city: "3201".parse().expect("a city") },
             table: TableName::new("czrk"),
             epoch: epochs.floor(&begins),
             offsets: begins.clone(),

@@ -9,7 +9,7 @@ use crate::date::Day;
 use crate::facts::{Facts, HukouStatus, PersonFacts, Resident};
 use crate::ids::RecordId;
 use crate::record::{Identity, SourceRecord};
-use crate::source::{Agency, Source};
+use crate::source::{Agency, Authority, Source};
 
 /// A person's records, the ones to believe first.
 pub(super) struct Survivors<'a> {
@@ -17,12 +17,15 @@ pub(super) struct Survivors<'a> {
 }
 
 /// The order of belief: agency, kind, state of the household registration, then the newest business date, then the lowest id.
-type Rank = (u8, u8, Reverse<Option<Day>>, RecordId);
+type Rank = (usize, u8, u8, Reverse<Option<Day>>, RecordId);
 
 impl<'a> Survivors<'a> {
-    pub(super) fn new(members: &[&'a SourceRecord]) -> Self {
+    pub(super) fn new(members: &[&'a SourceRecord], first: &[Agency]) -> Self {
         let activity = last_activity(members);
-        let mut ranked: Vec<(Rank, &SourceRecord)> = members.iter().map(|record| (rank(record, &activity), *record)).collect();
+        let mut ranked: Vec<(Rank, &SourceRecord)> = members
+            .iter()
+            .map(|record| (rank(record, first, &activity), *record))
+            .collect();
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
         Self {
             records: ranked.into_iter().map(|(_, record)| record).collect(),
@@ -65,18 +68,16 @@ impl<'a> Survivors<'a> {
         identity_of(self.records.iter(), read)
     }
 
-    /// Sex and birth date: public security's, else the number's own, else what others state. The number wins over rows that were
-    /// typed, since it was checked.
+    /// Sex and birth date: those of the agency that decides of them, else the number's own, else what others state. The number wins over
+    /// rows that were typed, since it was checked.
     pub(super) fn vital<T>(
         &self,
+        field: Authority,
         number: Option<CitizenId>,
         of_number: impl Fn(CitizenId) -> T,
         read: impl Fn(&Identity) -> Option<T>,
     ) -> Option<Sourced<T>> {
-        let own = self
-            .records
-            .iter()
-            .take_while(|record| record.source.agency == Agency::PublicSecurity);
+        let own = self.records.iter().filter(|record| record.source.agency.decides(field));
         let of_number = || {
             let value = of_number(number?);
             let carrier = |record: &&&SourceRecord| record.identity.number() == number;
@@ -104,7 +105,7 @@ fn identity_of<'a, T>(
     })
 }
 
-fn rank(record: &SourceRecord, activity: &BTreeMap<Source, Day>) -> Rank {
+fn rank(record: &SourceRecord, first: &[Agency], activity: &BTreeMap<Source, Day>) -> Rank {
     let (kind, state) = match &record.facts {
         Facts::Resident(row) => (0, registration(row.status)),
         Facts::TemporaryResident(_) => (1, 0),
@@ -112,17 +113,15 @@ fn rank(record: &SourceRecord, activity: &BTreeMap<Source, Day>) -> Rank {
         Facts::Unreadable(_) => (4, 0),
         _ => (3, 0),
     };
-    let agency = match record.source.agency {
-        Agency::PublicSecurity => 0,
-        Agency::CivilAffairs => 1,
-        Agency::HumanResources => 2,
-    };
+    let agency = record.source.agency;
+    let named = first.iter().position(|named| *named == agency);
+    let agency = named.unwrap_or(first.len() + usize::from(agency.code()));
     // A person row states no date of its own: the system that last had to do with the person knows them best.
     let dated = match record.facts {
         Facts::Person(_) => activity.get(&record.source).copied(),
         _ => business_date(&record.facts),
     };
-    (agency * 8 + kind, state, Reverse(dated), record.id)
+    (agency, kind, state, Reverse(dated), record.id)
 }
 
 /// Of two household registrations the one that lasts is believed; after a move within the province the old one is struck off.

@@ -154,8 +154,8 @@ fn the_newest_that_lasts() {
         })
     };
     let sample = Sample::man()
-        .with(Agency::CivilAffairs, 3201, marriage(MaritalStatus::Divorced, "2024-01-01"))
-        .with(Agency::CivilAffairs, 3201, marriage(MaritalStatus::Married, "2014-01-01"))
+        .with(Agency::CIVIL_AFFAIRS, 3201, marriage(MaritalStatus::Divorced, "2024-01-01"))
+        .with(Agency::CIVIL_AFFAIRS, 3201, marriage(MaritalStatus::Married, "2014-01-01"))
         .card(CardStatus::Active, "2015-01-01")
         .card(CardStatus::Lost, "2020-01-01")
         .hired("2020-01-01")

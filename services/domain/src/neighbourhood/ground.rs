@@ -11,7 +11,7 @@ use crate::facts::FactsKind;
 use crate::ids::{AnchorId, IdKey, RecordId};
 use crate::name::Name;
 use crate::record::SourceRecord;
-use crate::source::Agency;
+use crate::source::Authority;
 use heirs::Heir;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -351,9 +351,9 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Whether a record is public security's own word on who holds a number.
+/// Whether a record is the word that decides who holds a number: a row of public security's resident register.
 pub(super) fn is_authority(record: &SourceRecord) -> bool {
-    record.source.agency == Agency::PublicSecurity
+    record.source.agency.decides(Authority::Number)
         && record.facts.kind() == FactsKind::Resident
         && record.group_number().is_some()
 }

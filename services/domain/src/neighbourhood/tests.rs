@@ -52,9 +52,9 @@ enum Table {
 impl Table {
     fn source(self) -> (Source, TableName) {
         let (agency, table) = match self {
-            Self::Register => (Agency::PublicSecurity, "czrk"),
-            Self::Corrections => (Agency::PublicSecurity, "sfhbg"),
-            Self::Cards => (Agency::HumanResources, "az01"),
+            Self::Register => (Agency::PUBLIC_SECURITY, "czrk"),
+            Self::Corrections => (Agency::PUBLIC_SECURITY, "sfhbg"),
+            Self::Cards => (Agency::HUMAN_RESOURCES, "az01"),
         };
         let city = "3201".parse().expect("a city");
         (Source { agency, city }, TableName::new(table))

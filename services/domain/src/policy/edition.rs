@@ -189,16 +189,16 @@ mod tests {
     fn a_changed_text_needs_a_higher_version() {
         let first = Edition::embedded();
         let changed = edition("grace_days = 30", "grace_days = 60");
-        let newer = edition("version = 1 ", "version = 2 ");
+        let newer = edition("version = 2 ", "version = 3 ");
         assert_eq!(first.id().may_follow(first.id()), Ok(()), "the same again is harmless");
         assert_eq!(newer.id().may_follow(first.id()), Ok(()));
         let refused = changed.id().may_follow(first.id()).expect_err("changed").to_string();
         let (known, offered) = (first.id().digest.to_string(), changed.id().digest.to_string());
-        for word in [known.as_str(), offered.as_str(), "to 2", "canbao policy adopt"] {
+        for word in [known.as_str(), offered.as_str(), "to 3", "canbao policy adopt"] {
             assert!(refused.contains(word), "{refused}");
         }
         let refused = first.id().may_follow(newer.id()).expect_err("older").to_string();
-        assert!(refused.contains("to 3"), "{refused}");
+        assert!(refused.contains("to 4"), "{refused}");
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let nul = format!("{}# \0", super::super::EMBEDDED);
         assert!(matches!(Edition::parse(nul), Err(PolicyError::Control)));
         assert!(matches!(
-            Edition::parse(super::super::EMBEDDED.replacen("version = 1 ", "version = 0 ", 1)),
+            Edition::parse(super::super::EMBEDDED.replacen("version = 2 ", "version = 0 ", 1)),
             Err(PolicyError::Value { .. })
         ));
     }

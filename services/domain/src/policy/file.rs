@@ -1,17 +1,15 @@
 //! The policy file: its shape, and the checks that make a policy of it.
 
+mod release;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::{
-    AfterDeathRules, DoubleRules, Duty, LapsedRules, Policy, PolicyError, RegionBasis, ReleaseRules, RetirementPath,
-    RetirementRules,
-};
+use super::{AfterDeathRules, DoubleRules, Duty, LapsedRules, Policy, PolicyError, RegionBasis, RetirementPath, RetirementRules};
 use crate::date::Day;
 use crate::facts::{BenefitKind, HukouStatus};
-use crate::finding::Rule;
 use crate::population::Population;
 use crate::scheme::Scheme;
 
@@ -36,8 +34,11 @@ struct File {
     satisfied_by: BTreeMap<String, Vec<String>>,
     double_enrolled: DoubleEnrolled,
     after_death: AfterDeath,
+    /// Left out in texts of before: in the order of the codes.
+    #[serde(default)]
+    survivorship: Survivorship,
     scope: Scope,
-    release: Release,
+    release: release::Release,
     matrix: BTreeMap<String, BTreeMap<String, String>>,
     calendar: Calendar,
 }
@@ -115,19 +116,17 @@ struct AfterDeath {
     benefits: Vec<String>,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Survivorship {
+    agencies: Vec<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scope {
     agencies: Vec<String>,
     cities: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Release {
-    at_once: Vec<String>,
-    tolerance_millis: u32,
-    dead_letter_share: f64,
 }
 
 #[derive(Deserialize)]
@@ -238,25 +237,6 @@ fn double(file: &DoubleEnrolled) -> Result<DoubleRules, PolicyError> {
         medical,
         temporary_men: file.temporary_account.men,
         temporary_women: file.temporary_account.women,
-    })
-}
-
-fn release(file: &Release) -> Result<ReleaseRules, PolicyError> {
-    let at_once = list("release.at_once", &file.at_once, Rule::from_name)?;
-    check(
-        !at_once.iter().any(|rule| rule.claims_absence()),
-        "release.at_once",
-        "a claim of absence must wait for completeness",
-    )?;
-    check(
-        (0.0..=1.0).contains(&file.dead_letter_share),
-        "release.dead_letter_share",
-        "must be 0 to 1",
-    )?;
-    Ok(ReleaseRules {
-        at_once,
-        tolerance_millis: file.tolerance_millis,
-        dead_letter_share: file.dead_letter_share,
     })
 }
 
@@ -376,9 +356,10 @@ pub(super) fn parse(source: &str) -> Result<Policy, PolicyError> {
             grace_months: file.after_death.grace_months,
             benefits: list("after_death.benefits", &file.after_death.benefits, BenefitKind::from_name)?,
         },
+        survivorship: list("survivorship.agencies", &file.survivorship.agencies, text)?,
         scope_agencies: agencies,
         scope_cities: list("scope.cities", &file.scope.cities, text)?,
-        release: release(&file.release)?,
+        release: release::rules(&file.release)?,
         matrix: matrix(&file.matrix)?,
         holidays: holidays(&file.calendar.holidays)?,
     })

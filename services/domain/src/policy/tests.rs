@@ -64,9 +64,17 @@ fn succession_is_one_scheme() {
 #[test]
 fn the_scope_is_every_city_and_the_provincial_level() {
     let policy = Policy::embedded();
-    for agency in Agency::ALL {
-        assert!(City::all().all(|city| policy.in_scope(Source { agency, city })));
+    let scope = policy.scope();
+    assert!(scope.is_sorted());
+    for agency in Agency::all() {
+        let of_agency: Vec<City> = scope
+            .iter()
+            .filter(|source| source.agency == agency)
+            .map(|source| source.city)
+            .collect();
+        assert_eq!(of_agency, agency.cities());
     }
+    assert_eq!(scope.len(), 13 + 13 + 14);
 }
 
 /// A transfer window of 45 working days over the spring festival of 2026 (five working days off).

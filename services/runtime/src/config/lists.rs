@@ -65,6 +65,28 @@ pub(super) mod paths {
     }
 }
 
+/// Agencies by name: an array, or one text separated by commas.
+pub(super) mod agencies {
+    use super::{Deserializer, Items, Serializer, de};
+    use domain::source::Agency;
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Agency>, D::Error> {
+        let items = deserializer.deserialize_any(Items::<false>)?;
+        let agency = |item: String| {
+            item.parse::<Agency>()
+                .map_err(|error| de::Error::custom(format!("agencies: `{item}`: {error}")))
+        };
+        let mut agencies = items.into_iter().map(agency).collect::<Result<Vec<_>, _>>()?;
+        agencies.sort_unstable();
+        agencies.dedup();
+        Ok(agencies)
+    }
+
+    pub(in crate::config) fn serialize<S: Serializer>(agencies: &[Agency], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(agencies.iter().map(|agency| agency.as_str()))
+    }
+}
+
 /// The regions (统筹区, by city) a process serves: `all`, or city codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Regions(Vec<City>);

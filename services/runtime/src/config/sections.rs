@@ -2,6 +2,7 @@
 
 use super::lists::{ShardSet, SourceScope};
 use crate::kafka::TopicNames;
+use domain::source::Agency;
 use serde::{Deserialize, Serialize};
 
 /// Collects problems: whether something holds, and what to say when it does not.
@@ -46,6 +47,9 @@ impl TopicSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormaliserSettings {
+    /// The agencies that the service `agencies` serves, by name; the three with a service of their own are served there.
+    #[serde(with = "super::lists::agencies")]
+    pub agencies: Vec<Agency>,
     /// Source messages a second this process takes from its agency, all regions together; none by default.
     pub rate_per_second: Option<u32>,
     /// Messages in flight for one region at most; also the largest batch between two commits.
@@ -71,6 +75,7 @@ pub struct NormaliserSettings {
 impl Default for NormaliserSettings {
     fn default() -> Self {
         Self {
+            agencies: Vec::new(),
             rate_per_second: None,
             batch_rows: 10_000,
             batch_millis: 100,

@@ -23,7 +23,7 @@ use std::path::Path;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DialectFile {
-    /// `public-security`, `civil-affairs` or `human-resources`.
+    /// Name of a registered agency.
     agency: String,
     /// Name of the dialect, for messages.
     name: String,
@@ -95,7 +95,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
         let text = "a table is named as the last part of its topic: letters, digits, _ and -";
         return Err(problem(file, &format!("tables.{name}"), text));
     }
-    let cities = parse_cities(file, &written.cities)?;
+    let cities = parse_cities(file, agency, &written.cities)?;
     let ignored = parse_ignored(file, &written.ignored)?;
     let mut used = Vec::new();
     let mut tables = Vec::new();
@@ -103,6 +103,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
         tables.push(
             Compiler {
                 file,
+                agency,
                 dialect: &written,
                 table,
                 name,
@@ -141,11 +142,15 @@ fn parse_ignored(file: &Path, written: &[String]) -> Result<Vec<Ignored>, Dialec
     written.iter().enumerate().map(parse).collect()
 }
 
-fn parse_cities(file: &Path, written: &[String]) -> Result<Option<Vec<City>>, DialectError> {
+fn parse_cities(file: &Path, agency: Agency, written: &[String]) -> Result<Option<Vec<City>>, DialectError> {
     if written == ["*"] {
         return Ok(None);
     }
     let cities: Result<Vec<City>, _> = written.iter().map(|city| city.parse::<City>()).collect();
+    if let Some(city) = cities.iter().flatten().find(|city| !agency.cities().contains(city)) {
+        let text = format!("{agency} has no system in {city}: see `cities` of the agency");
+        return Err(problem(file, "cities", text));
+    }
     match cities {
         Ok(cities) if !cities.is_empty() => Ok(Some(cities)),
         _ => Err(problem(file, "cities", "expected [\"*\"] or city codes from 3200 to 3213")),
@@ -155,6 +160,7 @@ fn parse_cities(file: &Path, written: &[String]) -> Result<Option<Vec<City>>, Di
 /// Compiles one table of a file.
 struct Compiler<'a> {
     file: &'a Path,
+    agency: Agency,
     dialect: &'a DialectFile,
     table: &'a TableFile,
     name: &'a str,
@@ -175,6 +181,15 @@ impl Compiler<'_> {
                 format!("expected one of {}", list(Kind::ALL.iter().map(|kind| kind.as_str()))),
             )
         })?;
+        if let Some(facts) = kind.facts_kind().filter(|facts| !self.agency.states().contains(facts)) {
+            let states = list(self.agency.states().iter().map(|kind| kind.as_str()));
+            let text = format!(
+                "{} states {states}, not {}: see `states` of the agency",
+                self.agency,
+                facts.as_str()
+            );
+            return Err(self.problem("kind", text));
+        }
         let document = match &table.document {
             None => DocumentKind::Unstated,
             Some(_) if kind.facts_kind().is_none() => {

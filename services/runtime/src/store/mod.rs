@@ -1,5 +1,6 @@
 //! The store: how the base lies in PostgreSQL, and how it is read. The registry alone writes it; `canbao` reads it.
 
+pub mod agencies;
 pub mod copy;
 pub mod decisions;
 pub mod log;

@@ -50,7 +50,7 @@ impl Pen<'_> {
             let county = &self.world.counties[at];
             let (city, hukou) = (county.city, county.code);
             let address = format!("{}{}人民路{}号", county.city_name, county.name, person.household % 1_999 + 1);
-            let seen = self.seen(Agency::PublicSecurity, city);
+            let seen = self.seen(Agency::PUBLIC_SECURITY, city);
             let (death, state) = match person.fate {
                 Fate::Dead(day) => (Some(day), "2"),
                 Fate::Here => (None, "1"),
@@ -78,7 +78,7 @@ impl Pen<'_> {
         }
         if person.hukou != Hukou::County(person.county) {
             let city = self.home();
-            let seen = self.seen(Agency::PublicSecurity, city);
+            let seen = self.seen(Agency::PUBLIC_SECURITY, city);
             let from = self.day.plus(-self.rng.random_range(40..1_500));
             let gone = match person.fate {
                 Fate::Dead(day) => Some(day),
@@ -104,7 +104,7 @@ impl Pen<'_> {
 
     /// Opens a file with human resources of a city, with an employment status.
     pub(crate) fn open_file(&mut self, city: u16, status: &'static str) {
-        let seen = self.seen(Agency::HumanResources, city);
+        let seen = self.seen(Agency::HUMAN_RESOURCES, city);
         let person = &self.dossier.person;
         let local = person.hukou == Hukou::County(person.county);
         let (cadre, ethnicity) = (person.cadre, person.ethnicity);
@@ -129,7 +129,7 @@ impl Pen<'_> {
 
     /// Registers an employment.
     pub(crate) fn employ(&mut self, employer: &Employer, form: &'static str, from: Day, until: Option<Day>) {
-        let seen = self.seen(Agency::HumanResources, employer.city);
+        let seen = self.seen(Agency::HUMAN_RESOURCES, employer.city);
         let row = Ac21 {
             bac001: self.key(),
             aac058: code("01"),
@@ -149,7 +149,7 @@ impl Pen<'_> {
 
     /// Writes an enrolment; now and then with a code nobody knows.
     pub(crate) fn enrol(&mut self, enrol: &Enrol<'_>) {
-        let seen = self.seen(Agency::HumanResources, enrol.city);
+        let seen = self.seen(Agency::HUMAN_RESOURCES, enrol.city);
         let now = self.handled();
         let known = !chance(&mut self.rng, self.rates.unknown_code);
         let base = enrol.unit.map(|_| Cents(487_900 + self.rng.random_range(0..20_000) * 100));
@@ -179,7 +179,7 @@ impl Pen<'_> {
 
     /// Grants a pension.
     pub(crate) fn grant_pension(&mut self, city: u16, scheme: &'static str, from: Day, until: Option<Day>) {
-        let seen = self.seen(Agency::HumanResources, city);
+        let seen = self.seen(Agency::HUMAN_RESOURCES, city);
         let row = Ac60 {
             aaz257: self.key(),
             aac147: seen.number,
@@ -196,7 +196,7 @@ impl Pen<'_> {
 
     /// Issues a social security card.
     pub(crate) fn issue_card(&mut self, city: u16, issued: Day, status: &'static str) {
-        let seen = self.seen(Agency::HumanResources, city);
+        let seen = self.seen(Agency::HUMAN_RESOURCES, city);
         let row = Az01 {
             aaz500: format!("A{:014}", self.key()).into(),
             aac147: seen.number,

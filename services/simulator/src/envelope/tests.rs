@@ -40,7 +40,7 @@ impl Kept {
 }
 
 fn connector(with_schema: bool) -> Connector {
-    Connector::new(Agency::HumanResources, 3201, with_schema, 1_795_484_876_071_047)
+    Connector::new(Agency::HUMAN_RESOURCES, 3201, with_schema, 1_795_484_876_071_047)
 }
 
 fn row(key: i64, status: &'static str) -> Row {

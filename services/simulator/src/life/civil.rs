@@ -26,7 +26,7 @@ pub(super) fn marry(pen: &mut Pen<'_>) -> Outcome {
         return Outcome::Impossible;
     }
     let city = pen.home();
-    let seen = pen.seen(Agency::CivilAffairs, city);
+    let seen = pen.seen(Agency::CIVIL_AFFAIRS, city);
     let row = Marriage {
         id: pen.key(),
         sfzh: seen.number,
@@ -48,7 +48,7 @@ pub(super) fn hardship(pen: &mut Pen<'_>) -> Outcome {
         return Outcome::Impossible;
     }
     let city = pen.home();
-    let seen = pen.seen(Agency::CivilAffairs, city);
+    let seen = pen.seen(Agency::CIVIL_AFFAIRS, city);
     let division = pen.world.counties[pen.dossier.person.county].code;
     let row = Hardship {
         id: pen.key(),
@@ -93,8 +93,8 @@ pub(super) fn number_correction(pen: &mut Pen<'_>) -> Outcome {
     let (new, birth) = (pen.dossier.person.number, pen.dossier.person.birth);
     pen.dossier.former_numbers.push(told);
     pen.dossier.told = new;
-    pen.learn(Agency::PublicSecurity);
-    let seen = pen.seen(Agency::PublicSecurity, city);
+    pen.learn(Agency::PUBLIC_SECURITY);
+    let seen = pen.seen(Agency::PUBLIC_SECURITY, city);
     let Row::Czrk(row) = &pen.dossier.records[at].row else {
         return Outcome::Impossible;
     };
@@ -141,7 +141,7 @@ pub(super) fn name_correction(pen: &mut Pen<'_>) -> Outcome {
         return Outcome::Impossible;
     }
     pen.dossier.person.name.clone_from(&name);
-    pen.learn(Agency::PublicSecurity);
+    pen.learn(Agency::PUBLIC_SECURITY);
     pen.update(at, |row| {
         if let Row::Czrk(row) = row {
             row.xm = owned(name);
@@ -153,9 +153,9 @@ pub(super) fn name_correction(pen: &mut Pen<'_>) -> Outcome {
 
 /// Human resources write the number and the name that public security gave them into every row.
 pub(super) fn human_resources_follow(pen: &mut Pen<'_>) -> Outcome {
-    pen.learn(Agency::HumanResources);
+    pen.learn(Agency::HUMAN_RESOURCES);
     let (number, name) = (pen.dossier.person.number.text(), pen.dossier.person.name.clone());
-    for at in pen.dossier.all(|row| row.agency() == Agency::HumanResources) {
+    for at in pen.dossier.all(|row| row.agency() == Agency::HUMAN_RESOURCES) {
         pen.update(at, |row| {
             if let Some(columns) = row.person() {
                 *columns.number = owned(number.clone());

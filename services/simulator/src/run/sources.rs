@@ -10,11 +10,10 @@ use super::{Args, now_us, progress};
 use crate::database::Database;
 use crate::dossier::Change;
 use crate::envelope::{Connector, Sink};
-use crate::geography::PROVINCE;
 use crate::history;
 use crate::json::Zoned;
 use crate::live::Step;
-use crate::tables::{BatchControl, Heartbeat, Row};
+use crate::tables::{AGENCIES, BatchControl, Heartbeat, Row};
 use crate::truth::Truth;
 use crate::view::Rates;
 use crate::world::World;
@@ -50,12 +49,12 @@ struct Source {
 pub(super) struct Sources(BTreeMap<(Agency, u16), Source>);
 
 impl Sources {
-    /// The sources of the chosen cities; the provincial level has human resources only. Some have databases.
+    /// The sources of the chosen cities. Some have databases.
     pub(super) fn new(args: &Args, mut databases: Databases, now_us: i64) -> Self {
         let mut sources = BTreeMap::new();
         for city in args.cities.codes() {
-            for agency in Agency::ALL {
-                if *city != PROVINCE || agency == Agency::HumanResources {
+            for agency in AGENCIES {
+                if agency.cities().iter().any(|of| of.code() == *city) {
                     let outlet = match databases.remove(&(agency, *city)) {
                         Some(database) => Outlet::Tables(database),
                         None => Outlet::Topics(Box::new(Connector::new(agency, *city, args.with_schema, now_us))),
@@ -182,7 +181,7 @@ impl Sources {
 
     /// Writes the heartbeat of every system of record.
     pub(super) fn beat(&mut self, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        for source in self.0.values_mut().filter(|source| source.agency != Agency::CivilAffairs) {
+        for source in self.0.values_mut().filter(|source| source.agency != Agency::CIVIL_AFFAIRS) {
             let before = Heartbeat { id: 1, ts: source.beat }.into();
             let after = source.control(Day(0), now_us);
             let change = Change {
@@ -197,7 +196,7 @@ impl Sources {
 
     /// Writes a batch into every exchange database of civil affairs.
     pub(super) fn load(&mut self, day: Day, now_us: i64, sink: &mut dyn Sink) -> anyhow::Result<()> {
-        for source in self.0.values_mut().filter(|source| source.agency == Agency::CivilAffairs) {
+        for source in self.0.values_mut().filter(|source| source.agency == Agency::CIVIL_AFFAIRS) {
             let after = source.control(day, now_us);
             let change = Change {
                 city: source.city,
@@ -222,7 +221,7 @@ impl Source {
     /// The next row that states the completeness of the source.
     fn control(&mut self, day: Day, now_us: i64) -> Row {
         let now = Some(Zoned(now_us));
-        if self.agency == Agency::CivilAffairs {
+        if self.agency == Agency::CIVIL_AFFAIRS {
             self.batches += 1;
             let rows = std::mem::take(&mut self.rows);
             // Batches of a later run go on above those of an earlier one.

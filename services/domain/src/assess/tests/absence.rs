@@ -136,7 +136,7 @@ fn only_of_the_holder(#[case] standing: Standing, #[case] expected: &str) {
 fn unreadable_rows_make_absence_unknown(#[case] kind: FactsKind, #[case] claimed: bool) {
     let sample = Sample::man()
         .hired("2025-06-01")
-        .with(Agency::HumanResources, 3201, Facts::Unreadable(kind));
+        .with(Agency::HUMAN_RESOURCES, 3201, Facts::Unreadable(kind));
     assert_eq!(!missing(&sample).is_empty(), claimed);
 }
 

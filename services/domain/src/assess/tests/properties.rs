@@ -156,9 +156,9 @@ fn others() -> impl Strategy<Value = Facts> {
 
 fn agency(facts: &Facts) -> Agency {
     match facts.kind() {
-        FactsKind::Resident | FactsKind::TemporaryResident | FactsKind::Correction => Agency::PublicSecurity,
-        FactsKind::Funeral | FactsKind::Marriage | FactsKind::Hardship => Agency::CivilAffairs,
-        _ => Agency::HumanResources,
+        FactsKind::Resident | FactsKind::TemporaryResident | FactsKind::Correction => Agency::PUBLIC_SECURITY,
+        FactsKind::Funeral | FactsKind::Marriage | FactsKind::Hardship => Agency::CIVIL_AFFAIRS,
+        _ => Agency::HUMAN_RESOURCES,
     }
 }
 
