@@ -15,6 +15,14 @@ const FRAME: usize = 5;
 /// The most a decoder allocates for one text: a corrupt length must not take the memory of the process. No broker passes larger values.
 const LARGEST: usize = 64 << 20;
 
+/// The id in the frame of a value; `None` when it has no frame.
+pub fn schema_id(value: &[u8]) -> Option<u32> {
+    match value {
+        [0, id @ ..] => id.first_chunk().copied().map(u32::from_be_bytes),
+        _ => None,
+    }
+}
+
 /// A value that has a schema.
 pub trait Payload: Serialize {
     /// Which.

@@ -42,6 +42,8 @@ pub struct Fetched {
 #[derive(Clone)]
 pub struct Outbox {
     pool: PgPool,
+    /// Where subscribers ask for schemas.
+    schemas: Option<String>,
 }
 
 impl Outbox {
@@ -54,7 +56,8 @@ impl Outbox {
             // We only delete what the positions say is published: a deletion lost in a crash is made again.
             .options([("synchronous_commit", "off")]);
         let pool = session::pool(&options, 2, check, shutdown).await;
-        Ok(pool.context("connecting to PostgreSQL")?.map(|pool| Self { pool }))
+        let schemas = settings.schemas_address();
+        Ok(pool.context("connecting to PostgreSQL")?.map(|pool| Self { pool, schemas }))
     }
 
     /// What the database says of the outboxes of some shards.
@@ -123,7 +126,11 @@ impl Outbox {
         Ok(Fetched {
             epoch: stands.try_get::<i32, _>("epoch")?.unsigned_abs(),
             went_back: stands.try_get("went_back")?,
-            events: rows.iter().filter(is_event).map(event).collect::<Result<_, _>>()?,
+            events: rows
+                .iter()
+                .filter(is_event)
+                .map(|row| self.event(row))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -142,6 +149,30 @@ impl Outbox {
         .await?;
         Ok(done.rows_affected())
     }
+
+    fn event(&self, row: &PgRow) -> Result<Event, sqlx::Error> {
+        let stored: Option<&[u8]> = row.try_get("headers")?;
+        let Ok(headers) = stored.map(runtime::outbox::decode).transpose() else {
+            return Err(sqlx::Error::Decode(
+                "the headers of an outbox row are no list of texts".into(),
+            ));
+        };
+        let mut headers = headers.unwrap_or_default();
+        let value: Option<Vec<u8>> = row.try_get("value")?;
+        // Alerts are CloudEvents; what stands in compacted topics is state.
+        if runtime::outbox::is_cloud_event(&headers) {
+            let framed = self.schemas.as_deref().zip(value.as_deref());
+            headers.extend(framed.and_then(|(registry, value)| runtime::outbox::data_schema(registry, value)));
+        }
+        Ok(Event {
+            shard: shard_of(row)?,
+            sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
+            topic: row.try_get("topic")?,
+            key: row.try_get("key")?,
+            headers,
+            value,
+        })
+    }
 }
 
 fn numbers<'a>(shards: impl Iterator<Item = &'a Shard>) -> Vec<i16> {
@@ -152,24 +183,4 @@ fn shard_of(row: &PgRow) -> Result<Shard, sqlx::Error> {
     let number: i16 = row.try_get("shard")?;
     let shard = u8::try_from(number).ok().and_then(Shard::new);
     shard.ok_or_else(|| sqlx::Error::Decode(format!("shard {number} is not 0 to 63").into()))
-}
-
-fn event(row: &PgRow) -> Result<Event, sqlx::Error> {
-    let headers: Option<&[u8]> = row.try_get("headers")?;
-    let headers = match headers.map(runtime::outbox::decode).transpose() {
-        Ok(headers) => headers.unwrap_or_default(),
-        Err(_) => {
-            return Err(sqlx::Error::Decode(
-                "the headers of an outbox row are no list of texts".into(),
-            ));
-        }
-    };
-    Ok(Event {
-        shard: shard_of(row)?,
-        sequence: row.try_get::<i64, _>("sequence")?.unsigned_abs(),
-        topic: row.try_get("topic")?,
-        key: row.try_get("key")?,
-        headers,
-        value: row.try_get("value")?,
-    })
 }

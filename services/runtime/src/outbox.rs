@@ -11,7 +11,22 @@ use schemas::event::AlertEvent;
 /// A header's name and value.
 pub type Header = (String, String);
 
-/// The headers of an alert, encoded for `store.outbox`.
+/// Headers that alerts of before do not have.
+pub const ADDED: [&str; 2] = [CONTENT_TYPE, SUBJECT];
+const CONTENT_TYPE: &str = "content-type";
+const SUBJECT: &str = "ce_subject";
+/// Says where the schema of the value is served (CloudEvents `dataschema`).
+const DATA_SCHEMA: &str = "ce_dataschema";
+
+/// The header that says where the schema of a framed value is to be had: at the registry of schemas that subscribers ask.
+pub fn data_schema(registry: &str, value: &[u8]) -> Option<Header> {
+    let id = schemas::framing::schema_id(value)?;
+    let registry = registry.trim_end_matches('/');
+    Some((DATA_SCHEMA.to_owned(), format!("{registry}/schemas/ids/{id}")))
+}
+
+/// The headers of an alert, encoded for `store.outbox`: its CloudEvents attributes in binary mode, but the schema's address, which the
+/// publisher knows.
 pub fn headers(alert: &AlertEvent) -> Vec<u8> {
     let headers: Vec<Header> = [
         ("ce_specversion", "1.0".to_owned()),
@@ -22,12 +37,19 @@ pub fn headers(alert: &AlertEvent) -> Vec<u8> {
             format!("cn.canbao.alert.{}.{}", alert.kind.as_str(), alert.action.as_str()),
         ),
         ("ce_time", time(alert.announced_at.0)),
+        (SUBJECT, alert.person.to_string()),
+        (CONTENT_TYPE, "application/avro".to_owned()),
         ("region", format!("{:04}", alert.city.code())),
         ("kind", alert.kind.as_str().to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec();
     postcard::to_stdvec(&headers).expect("texts serialise")
+}
+
+/// Whether the headers are those of an alert.
+pub fn is_cloud_event(headers: &[Header]) -> bool {
+    headers.iter().any(|(name, _)| name == "ce_specversion")
 }
 
 /// Names the place of a finding's person in the base, `<shard>.<neighbourhood>`: by it a restore reads back what was told.

@@ -242,13 +242,17 @@ fn id(key: &[u8]) -> Option<FindingId> {
 /// What of an alert does not go with where it stands, or with its own parts.
 fn misplaced(alert: &AlertEvent, record: &Record<'_>, key: &IdKey) -> Option<&'static str> {
     let expected = runtime::outbox::decode(&runtime::outbox::headers(alert)).unwrap_or_default();
+    let says = |(name, value): &(String, String)| {
+        let found = record.headers.iter().find(|(other, _)| other == name);
+        found.map_or(runtime::outbox::ADDED.contains(&name.as_str()), |(_, found)| found == value)
+    };
     if alert.event_id != key.event(alert.finding_id, alert.revision) {
         Some("has an event id that is none of its finding and revision")
     } else if alerts_of(record.topic) != Some((alert.kind, alert.city)) {
         Some("belongs in another topic")
     } else if id(record.key) != Some(alert.finding_id) {
         Some("tells of another finding than its key")
-    } else if !expected.iter().all(|header| record.headers.contains(header)) {
+    } else if !expected.iter().all(says) {
         Some("has headers that say something else")
     } else if alert.cause == Cause::Baseline {
         Some("is of the baseline, which is no news")
