@@ -91,9 +91,10 @@ connect_resolve() { # fetches the jars when the pom changed since they were fetc
     maven_jars "$ROOT/compose/connect/pom.xml" "$CONNECT_LIB" "Kafka Connect and Debezium"
 }
 
-# The worker's and the connectors' files, of the pages under compose/connect/, as CONNECT_FILES.
+# The worker's and the connectors' files, of the pages under compose/connect/, as CONNECT_FILES; lines of CONNECT_FURTHER
+# (AGENCY:NAME=VALUE) are added to an agency's.
 connect_configure() { # CITY KAFKA
-    local home=$STATE/connect page file
+    local home=$STATE/connect page file line
     mkdir -p "$home/plugins"
     CONNECT_FILES=()
     for page in worker public-security human-resources civil-affairs; do
@@ -101,6 +102,9 @@ connect_configure() { # CITY KAFKA
         sed -e "s|@CITY@|$1|g" -e "s|@KAFKA@|$2|g" -e "s|@STATE@|$home|g" -e "s|@REPLICAS@|1|g" \
             -e "s|@POSTGRES_PORT@|$(port_of postgres)|g" -e "s|@MARIADB_PORT@|$(port_of mariadb)|g" \
             -e "s|@CONNECT_PORT@|$(port_of connect)|g" "$ROOT/compose/connect/$page.properties.in" >"$file"
+        for line in ${CONNECT_FURTHER[@]+"${CONNECT_FURTHER[@]}"}; do
+            [[ $line != "$page":* ]] || printf '%s\n' "${line#*:}" >>"$file"
+        done
         CONNECT_FILES+=("$file")
     done
 }

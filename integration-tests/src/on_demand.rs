@@ -23,21 +23,35 @@ pub struct OnDemand {
 }
 
 impl OnDemand {
-    /// The `main` of the test's target: runs the test, or says how to run it. What the test returns is printed.
-    pub fn main<F>(self, test: fn() -> F) -> ExitCode
+    /// The test: it runs, or says how to run it. What it returns is printed.
+    pub fn trial<F>(self, test: fn() -> F) -> Trial
     where
         F: Future<Output = anyhow::Result<String>> + 'static,
     {
-        let trial = Trial::ignorable_test(self.name, move || {
+        Trial::ignorable_test(self.name, move || {
             let mut needed = SERVERS.iter().chain(self.asked_by);
             if needed.any(|name| std::env::var_os(name).is_none()) {
                 return Ok(Completion::ignored_with(format!("integration-tests/run {}", self.part)));
             }
             run(test).map_err(|error| format!("{error:#}"))?;
             Ok(Completion::Completed)
-        });
-        libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+        })
     }
+
+    /// The `main` of the target of a single test.
+    pub fn main<F>(self, test: fn() -> F) -> ExitCode
+    where
+        F: Future<Output = anyhow::Result<String>> + 'static,
+    {
+        main(vec![self.trial(test)])
+    }
+}
+
+/// The `main` of a target: one test after the other, since they use the same servers.
+pub fn main(trials: Vec<Trial>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn run<F: Future<Output = anyhow::Result<String>>>(test: fn() -> F) -> anyhow::Result<()> {

@@ -3,8 +3,8 @@
 //! Seen are `{"id", "aggregate_type": "Initial Snapshot", "type", "additional_data": {"connector_name", …}, "timestamp"}` with type
 //! STARTED, IN_PROGRESS (`data_collections`), TABLE_SCAN_COMPLETED (`scanned_collection`, `status`), COMPLETED, ABORTED or SKIPPED;
 //! the timestamp is milliseconds, as number or text. Incremental snapshots have another aggregate type and say nothing about absence.
-//! A snapshot filtered by `snapshot.select.statement.overrides` cannot be told from a full one: a connector so configured must not
-//! be given a notifications topic.
+//! A snapshot filtered by `snapshot.select.statement.overrides`, or by the `additional-conditions` of a signal that asks for a blocking
+//! snapshot, cannot be told from a full one: a connector so configured must not be given a notifications topic, and such signals not be sent.
 
 use domain::date::Timestamp;
 use domain::source::Source;

@@ -75,7 +75,9 @@ impl ErrorClass {
             Self::KeyMismatch => "align `key` in the dialect",
             Self::Oversized => "exclude the column",
             Self::NoIdentity => "publish the exchange table, not the internal one",
-            Self::AbsentColumn => "map the table as it now is and raise the revision, or say `optional = true`",
+            Self::AbsentColumn => {
+                "map the table as it now is, a renamed column with its old name under `former`, and raise the revision; or say `optional = true`"
+            }
             Self::Contradiction => "correct the row; list a value that stands for none under `none`",
             Self::BrokenText => "correct the row; where all texts are so, state `charset`",
             Self::UnavailableValue => "`ALTER TABLE … REPLICA IDENTITY FULL`",

@@ -11,6 +11,7 @@ pub(super) struct FieldFile {
     pub(super) codes: Option<String>,
     pub(super) none: Vec<String>,
     pub(super) optional: bool,
+    pub(super) former: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for FieldFile {
@@ -25,7 +26,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
     type Value = FieldFile;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a column name, or a table with column and, where needed, encoding, codes, none and optional")
+        f.write_str("a column name, or a table with column and, where needed, encoding, codes, none, optional and former")
     }
 
     fn visit_str<E>(self, column: &str) -> Result<FieldFile, E> {
@@ -35,6 +36,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
             codes: None,
             none: Vec::new(),
             optional: false,
+            former: Vec::new(),
         })
     }
 
@@ -51,6 +53,9 @@ impl<'de> Visitor<'de> for FieldVisitor {
             /// Rows may lack the column.
             #[serde(default)]
             optional: bool,
+            /// What the column was called before, the last name first: rows of that time have it under that name.
+            #[serde(default)]
+            former: Vec<String>,
         }
         let long = Long::deserialize(MapAccessDeserializer::new(map))?;
         Ok(FieldFile {
@@ -59,6 +64,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
             codes: long.codes,
             none: long.none,
             optional: long.optional,
+            former: long.former,
         })
     }
 }

@@ -282,13 +282,19 @@ impl Compiler<'_> {
                 return Err(self.problem(&format!("{key}.codes"), "the field holds no code"));
             }
         };
-        let column = columns
-            .iter()
-            .position(|column| *column == written.column)
-            .unwrap_or_else(|| {
-                columns.push(written.column.clone());
+        if written.former.iter().any(String::is_empty) || written.former.contains(&written.column) {
+            return Err(self.problem(
+                &format!("{key}.former"),
+                "expected other names than the column's, none of them empty",
+            ));
+        }
+        let mut place = |name: &String| {
+            columns.iter().position(|column| column == name).unwrap_or_else(|| {
+                columns.push(name.clone());
                 columns.len() - 1
-            });
+            })
+        };
+        let (column, former) = (place(&written.column), written.former.iter().map(&mut place).collect());
         let none = written.none.iter().map(|none| Sentinel::parse(*content, none));
         let none = none
             .collect::<Result<_, _>>()
@@ -300,6 +306,7 @@ impl Compiler<'_> {
             reach: *reach,
             none,
             is_optional: written.optional,
+            former,
         })
     }
 

@@ -133,14 +133,19 @@ impl<'t, 'a> Reader<'t, 'a> {
         let Some(mapping) = self.table.mapping(field) else {
             return Ok(None);
         };
-        let cell = &self.cells[mapping.column];
+        let named = |at: &usize| !matches!(self.cells[*at], Cell::Absent);
+        let at = std::iter::once(mapping.column)
+            .chain(mapping.former.iter().copied())
+            .find(named);
+        let cell = &self.cells[at.unwrap_or(mapping.column)];
         match cell {
             Cell::Null => Ok(None),
             Cell::Absent if self.image == Image::Before || mapping.is_optional => Ok(None),
             Cell::Absent => Err(self.error(
                 ErrorClass::AbsentColumn,
                 field,
-                "a column of this name: map the table as it now is, or say that the column is optional",
+                "a column of this name: map the table as it now is, a renamed column with its old name under `former`; or say that the \
+                 column is optional",
             )),
             Cell::Text(text) if text.contains(BROKEN) => Err(self.error(
                 ErrorClass::BrokenText,

@@ -48,6 +48,8 @@ pub(super) struct Mapping {
     pub(super) none: Vec<Sentinel>,
     /// Whether rows may lack the column.
     pub(super) is_optional: bool,
+    /// Where rows of former times have it: what it was called before, as positions too.
+    pub(super) former: Vec<usize>,
 }
 
 impl Table {
@@ -72,8 +74,10 @@ impl Table {
     /// Every column that is read, with whether rows may lack it. Key columns stand in the message's key.
     pub fn columns(&self) -> impl Iterator<Item = (&str, bool)> {
         let is_optional = |at: usize| {
-            let of_column = self.fields.iter().flatten().filter(move |mapping| mapping.column == at);
-            at < self.key.len() || of_column.clone().any(|mapping| mapping.is_optional)
+            let may_lack = |mapping: &Mapping| {
+                mapping.former.contains(&at) || (mapping.column == at && (mapping.is_optional || !mapping.former.is_empty()))
+            };
+            at < self.key.len() || self.fields.iter().flatten().any(may_lack)
         };
         self.columns
             .iter()

@@ -125,8 +125,28 @@ impl Reader<'_, '_> {
             _ => return Err(self.error(ErrorClass::NotANumber, field, expected)),
         };
         let month = number.and_then(Month::from_yyyymm);
-        month
-            .map(Some)
-            .ok_or_else(|| self.error(ErrorClass::ImpossibleDate, field, expected))
+        month.map(Some).ok_or_else(|| match likely_month(mapping.encoding, cell) {
+            // The column became a decimal, or the connector writes decimals otherwise (`decimal.handling.mode`).
+            Some(likely) => self.error(
+                ErrorClass::WrongEncoding,
+                field,
+                format!("{expected}; it would be one under encoding {}", likely.as_str()),
+            ),
+            None => self.error(ErrorClass::ImpossibleDate, field, expected),
+        })
     }
+}
+
+/// The encoding under which a text that is no month would be one.
+fn likely_month(declared: Encoding, cell: &Cell<'_>) -> Option<Encoding> {
+    let Cell::Text(text) = cell else { return None };
+    let (other, number) = if declared == Encoding::Base64 {
+        (Encoding::YearMonth, calendar::year_month(text.trim()))
+    } else {
+        (
+            Encoding::Base64,
+            integer(text, 0).and_then(|number| i32::try_from(number).ok()),
+        )
+    };
+    number.and_then(Month::from_yyyymm).map(|_| other)
 }

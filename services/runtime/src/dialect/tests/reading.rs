@@ -39,8 +39,12 @@ phone = { column = "p", optional = true }
 "#;
 
 fn dialects() -> Dialects {
+    under(REGISTER)
+}
+
+fn under(dialect: &str) -> Dialects {
     let mut dialects = Dialects::default();
-    dialects.add(Path::new("test.toml"), REGISTER).expect("a dialect");
+    dialects.add(Path::new("test.toml"), dialect).expect("a dialect");
     dialects
 }
 
@@ -59,7 +63,11 @@ fn message(bytes: &[u8]) -> SourceMessage<'_> {
 
 /// What a row becomes: its record, and what was complained of.
 fn read(bytes: &[u8]) -> (Option<Arc<SourceRecord>>, Option<(ErrorClass, String)>) {
-    let (inputs, error) = match normalise(&dialects(), &IdKey::new(1, &[7; 32]), &message(bytes)) {
+    read_under(&dialects(), bytes)
+}
+
+fn read_under(dialects: &Dialects, bytes: &[u8]) -> (Option<Arc<SourceRecord>>, Option<(ErrorClass, String)>) {
+    let (inputs, error) = match normalise(dialects, &IdKey::new(1, &[7; 32]), &message(bytes)) {
         Classified::Inputs(inputs) => (inputs, None),
         Classified::DeadLetter { error, inputs } => (inputs, Some((error.class, error.column.unwrap_or_default()))),
         Classified::Control(control) => panic!("{control:?}"),
@@ -155,6 +163,32 @@ fn what_stands_for_none_and_what_may_be_absent_is_none() {
 }
 
 #[test]
+fn a_renamed_column_is_read_under_the_names_it_had() {
+    let renamed = under(&REGISTER.replace(
+        "death = { column = \"d\",",
+        "death = { column = \"died\", former = [\"dd\", \"d\"],",
+    ));
+    let table = renamed.find(source("public-security.3201"), "t").expect("a table");
+    let mut survey = Survey::default();
+    for (now, death) in [
+        ("\"d\":\"2020-05-01\"", Some("2020-05-01")),
+        ("\"died\":\"2020-05-02\"", Some("2020-05-02")),
+        // While both are there the new one holds, also where it is null.
+        ("\"d\":\"2020-05-01\",\"died\":null", None),
+    ] {
+        let bytes = row(&[("\"d\":null", now)]);
+        let (record, error) = read_under(&renamed, &bytes);
+        let found = resident(record.as_ref()).death.map(|day| day.to_string());
+        assert_eq!((found.as_deref(), error), (death, None), "{now}");
+        survey.note(&renamed, table, &message(&bytes));
+    }
+    let found = survey.result(table);
+    assert!(found.is_good() && found.unmapped.is_empty(), "{found:?}");
+    let (_, error) = read_under(&renamed, &row(&[(",\"d\":null", "")]));
+    assert_eq!(error, Some((ErrorClass::AbsentColumn, "died".to_owned())));
+}
+
+#[test]
 fn a_sample_shows_what_the_mapping_does_not_fit() {
     let dialects = dialects();
     let table = dialects.find(source("public-security.3201"), "t").expect("a table");
@@ -182,4 +216,49 @@ fn a_newborn_is_insured_from_the_beginning_of_the_year() {
     let born = Day::from_ymd(2025, 3, 10).expect("a day");
     assert_eq!(earliest_day(born, true), born);
     assert_eq!(Some(earliest_day(born, false)), Day::from_ymd(2025, 1, 1));
+}
+
+#[test]
+fn a_month_in_another_encoding_is_refused_with_that_encoding() {
+    let shipped = include_str!("../../../../human-resources/dialects/jinbao.toml");
+    let decimal = shipped.replace(
+        "{ column = \"aae003\",",
+        "{ column = \"aae003\", encoding = \"decimal-base64\",",
+    );
+    // 202611 as a number, as a decimal, and as text; and what is no month either way.
+    for (dialect, value, expected) in [
+        (shipped, "202611", None),
+        (shipped, "\"202611\"", None),
+        (
+            shipped,
+            "\"Axdz\"",
+            Some((ErrorClass::WrongEncoding, "encoding decimal-base64")),
+        ),
+        (shipped, "\"November\"", Some((ErrorClass::ImpossibleDate, "as yyyymm"))),
+        (&decimal, "202611", None),
+        (&decimal, "\"Axdz\"", None),
+        (&decimal, "\"202611\"", Some((ErrorClass::WrongEncoding, "encoding yyyymm"))),
+    ] {
+        let row = format!(
+            r#"{{"op":"c","before":null,"after":{{"baz001":1,"aac002":"320102198706300056","aac003":"A","aae140":"110","aac031":"1","aae030":null,
+            "aae031":null,"aac049":null,"aae003":{value},"aaz288":null,"aaz289":null,"aab001":null,"aab301":"320102"}}}}"#
+        );
+        let message = SourceMessage {
+            source: source("human-resources.3201"),
+            table: "ac02",
+            key: Some(b"{\"baz001\":1}"),
+            ..message(row.as_bytes())
+        };
+        let found = match normalise(&under(dialect), &IdKey::new(1, &[7; 32]), &message) {
+            Classified::DeadLetter { error, .. } => Some((error.class, error.expected.to_string())),
+            _ => None,
+        };
+        assert_eq!(
+            found.as_ref().map(|(class, _)| *class),
+            expected.map(|(class, _)| class),
+            "{value}"
+        );
+        let says = |(_, text): (_, &str)| found.as_ref().is_some_and(|(_, said)| said.ends_with(text));
+        assert!(expected.is_none_or(says), "{value}: {found:?}");
+    }
 }

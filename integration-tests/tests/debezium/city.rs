@@ -1,53 +1,26 @@
 //! One simulated city, published as its topics would be, and through real databases (PostgreSQL, MariaDB) and Debezium's connectors: the
 //! base, its ids, what is open and what was told must be the same.
 
+use super::rig::{self, CITY, Connectors, PATIENCE, ROUND, now};
 use anyhow::{Context, ensure};
 use domain::date::{Day, Timestamp};
 use domain::source::Source;
-use integration_tests::on_demand::{OnDemand, number};
+use integration_tests::on_demand::number;
 use integration_tests::servers::Servers;
 use rdkafka::message::Message as _;
 use runtime::statements::{GoLiveRegion, Statement};
-use runtime::store::read;
 use schemas::event::{AlertEvent, decode};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-const CITY: &str = "3204";
-/// Connectors take their time.
-const PATIENCE: Duration = Duration::from_secs(240);
-/// How long rows of completeness are waited for before others follow.
-const ROUND: Duration = Duration::from_secs(4);
-
-fn main() -> ExitCode {
-    let test = OnDemand {
-        name: "a_city_through_real_connectors",
-        part: "debezium",
-        asked_by: &["DEBEZIUM"],
-    };
-    test.main(one_base_by_both_ways)
-}
-
-async fn one_base_by_both_ways() -> anyhow::Result<String> {
+/// The city, published directly and through connectors; what was compared.
+///
+/// # Errors
+/// Says what differs.
+pub async fn one_base_by_both_ways() -> anyhow::Result<String> {
     let residents = number("DEBEZIUM")?.context("residents of the province")?;
-    let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debezium");
-    let _ = std::fs::remove_dir_all(&logs);
-    let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
-    let settings = [
-        ("CANBAO_REGIONS", CITY),
-        ("CANBAO_CLOCK__FIRST_SNAPSHOT", "prove"),
-        // As where connectors write: a row of completeness may be appended before rows that were committed before it.
-        ("CANBAO_CLOCK__ROWS_HOLD", "with-the-next"),
-    ];
-    for (name, value) in settings {
-        servers.services.share(name, value.to_owned());
-    }
-    let sources = city_sources()?;
-    let listed: Vec<String> = sources.iter().map(ToString::to_string).collect();
-    servers.services.share("CANBAO_CLOCK__SOURCES", listed.join(","));
-    let connectors = Connectors::new(servers.private().context("the tests' own servers")?);
+    let (servers, sources) = rig::servers("debezium").await?;
+    let connectors = Connectors::new(&servers)?;
     let mut city = City {
         servers,
         sources,
@@ -71,11 +44,6 @@ async fn one_base_by_both_ways() -> anyhow::Result<String> {
         "{} lines of two bases are the same, {told} of them alerts",
         directly.lines.len()
     ))
-}
-
-fn city_sources() -> anyhow::Result<Vec<Source>> {
-    let named = ["public-security", "civil-affairs", "human-resources"].map(|agency| format!("{agency}.{CITY}").parse());
-    Ok(named.into_iter().collect::<Result<_, _>>()?)
 }
 
 /// What a base holds and what was told, a line each, without positions and times.
@@ -182,7 +150,7 @@ impl City {
             while !missing.is_empty() && Instant::now() < again {
                 self.servers.services.check_alive()?;
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                missing = self.incomplete(until).await?;
+                missing = rig::incomplete(&self.servers, &self.sources, until).await?;
             }
             if missing.is_empty() {
                 return Ok(());
@@ -191,19 +159,6 @@ impl City {
                 anyhow::bail!("not complete: {}", self.servers.why(&missing).await?);
             }
         }
-    }
-
-    async fn incomplete(&self, until: Timestamp) -> anyhow::Result<Vec<Source>> {
-        let mut connection = self.servers.pool.acquire().await?;
-        let shards = read::shards(&mut connection).await?;
-        let heard = |source: &&Source| {
-            let at_shard = |at: &Timestamp| *at >= until;
-            !shards.is_empty()
-                && shards
-                    .iter()
-                    .all(|shard| shard.state.complete.get(*source).is_some_and(at_shard))
-        };
-        Ok(self.sources.iter().filter(|source| !heard(source)).copied().collect())
     }
 
     /// Waits until nothing is left to be told. Facts are timed by their append to `person.records`: what came there behind a row of
@@ -248,59 +203,5 @@ impl City {
                 .filter(|word| word.ends_with(": open")),
         );
         Ok(Outcome { lines })
-    }
-}
-
-fn now() -> anyhow::Result<Timestamp> {
-    Ok(Timestamp(
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64,
-    ))
-}
-
-/// The agencies' databases and their connectors, as `compose/local up --debezium` has them.
-struct Connectors {
-    script: PathBuf,
-    state: PathBuf,
-}
-
-impl Connectors {
-    fn new(state: &Path) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose/lib/sources");
-        Self {
-            script,
-            state: state.to_owned(),
-        }
-    }
-
-    fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let ran = Command::new(&self.script).arg(&self.state).args(arguments).output()?;
-        let said = String::from_utf8_lossy(&ran.stderr);
-        ensure!(ran.status.success(), "{arguments:?} failed: {said}");
-        Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
-    }
-
-    /// Starts the databases, empty; the options by which the simulation writes into them.
-    fn start(&self) -> anyhow::Result<Vec<String>> {
-        self.remove()?;
-        Ok(self.run(&["start", CITY])?.lines().map(str::to_owned).collect())
-    }
-
-    fn connect(&self) -> anyhow::Result<()> {
-        self.run(&["connect", CITY, &std::env::var("CANBAO_KAFKA")?]).map(drop)
-    }
-
-    fn disconnect(&self, kill: bool) -> anyhow::Result<()> {
-        self.run(if kill { &["disconnect", "KILL"] } else { &["disconnect"] })
-            .map(drop)
-    }
-
-    fn remove(&self) -> anyhow::Result<()> {
-        self.run(&["remove"]).map(drop)
-    }
-}
-
-impl Drop for Connectors {
-    fn drop(&mut self) {
-        self.remove().ok();
     }
 }
