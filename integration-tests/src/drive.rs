@@ -72,6 +72,10 @@ pub fn at_once(rules: &Rules, encoded: &Encoded, on: Day) -> anyhow::Result<Base
                 complete: true,
                 ..
             } => floors.push(topics.complete(*source, table)?),
+            Step::Loaded { source, table, .. } => {
+                topics.loaded(*source, table)?;
+                floors.extend(topics.settled());
+            }
             Step::Silence { .. } => {}
             Step::Decide { decision, .. } => rulings = rulings.with([(decision.id, Some(decision.clone()))]),
             Step::Undecide { decision, .. } => rulings = rulings.with([(*decision, None)]),
@@ -132,8 +136,11 @@ pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Resu
         for (minute, step) in (0..).zip(encoded.steps.iter().filter(|step| step.on() == day)) {
             match step {
                 Step::Publish(message) => {
-                    let (partition, normalised) = topics.publish(message, time(day, minute));
-                    traffic.publish(partition, normalised);
+                    publish(&mut topics, &mut traffic, message, time(day, minute));
+                }
+                Step::Loaded { source, table, .. } => {
+                    topics.loaded(*source, table)?;
+                    settle(&topics, &mut traffic, time(day, minute));
                 }
                 Step::Snapshot {
                     source,
@@ -209,8 +216,7 @@ fn shuffle(rules: &Rules, story: &Story, seed: u64, mut traffic: Traffic) -> any
         let now = time(end, 0);
         match step {
             Step::Publish(message) => {
-                let (partition, normalised) = topics.publish(message, now);
-                traffic.publish(partition, normalised);
+                publish(&mut topics, &mut traffic, message, now);
                 sent.entry(message.source).or_default().push(message.clone());
             }
             Step::Snapshot {
@@ -231,6 +237,10 @@ fn shuffle(rules: &Rules, story: &Story, seed: u64, mut traffic: Traffic) -> any
             } => {
                 traffic.tell(now, Control::Snapshot(topics.complete(*source, table)?));
             }
+            Step::Loaded { source, table, .. } => {
+                topics.loaded(*source, table)?;
+                settle(&topics, &mut traffic, now);
+            }
             Step::Silence { .. } => {}
             Step::Decide { decision, .. } => traffic.tell(now, Control::Decide(decision.clone())),
             Step::Undecide { decision, .. } => traffic.tell(now, Control::Undecide(*decision)),
@@ -241,9 +251,10 @@ fn shuffle(rules: &Rules, story: &Story, seed: u64, mut traffic: Traffic) -> any
             && draw.once_in(6)
         {
             for message in &messages[draw.below(messages.len())..] {
-                let (partition, normalised) = topics.publish(message, now);
-                traffic.publish(partition, normalised);
+                publish(&mut topics, &mut traffic, message, now);
             }
+            // A truncation that it passed again is followed by the same load.
+            settle(&topics, &mut traffic, now);
         }
         if draw.once_in(3) {
             traffic.run(&mut registry, Some(&mut draw));
@@ -293,6 +304,19 @@ fn same(story: &Story, found: &Base, expected: &Base) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Publishes a message; a truncation is told to every shard.
+fn publish(topics: &mut Topics<'_>, traffic: &mut Traffic, message: &Message, at: Timestamp) {
+    let (partition, normalised) = topics.publish(message, at);
+    traffic.publish(partition, normalised);
+    topics.truncated().into_iter().for_each(|control| traffic.tell(at, control));
+}
+
+/// Tells what loads that are over did not hold.
+fn settle(topics: &Topics<'_>, traffic: &mut Traffic, at: Timestamp) {
+    let floors = topics.settled().into_iter();
+    floors.for_each(|floor| traffic.tell(at, Control::Snapshot(floor)));
+}
+
 fn tell_policy(traffic: &mut Traffic, step: &Step, at: Timestamp) {
     if let Step::Policy { edition, .. } = step {
         traffic.tell(at, Control::Policy(Arc::clone(edition)));
@@ -302,7 +326,7 @@ fn tell_policy(traffic: &mut Traffic, step: &Step, at: Timestamp) {
 fn step_source(step: &Step) -> Option<Source> {
     match step {
         Step::Publish(message) => Some(message.source),
-        Step::Snapshot { source, .. } | Step::Silence { source, .. } => Some(*source),
+        Step::Snapshot { source, .. } | Step::Loaded { source, .. } | Step::Silence { source, .. } => Some(*source),
         Step::Decide { .. } | Step::Undecide { .. } | Step::Policy { .. } => None,
     }
 }
@@ -313,7 +337,7 @@ fn shuffled<'a>(encoded: &'a Encoded, draw: &mut Draw) -> Vec<&'a Step> {
     for step in &encoded.steps {
         let chain = match step {
             Step::Publish(message) => message.chain.clone(),
-            Step::Snapshot { source, table, .. } => format!("{source} {table}"),
+            Step::Snapshot { source, table, .. } | Step::Loaded { source, table, .. } => format!("{source} {table}"),
             Step::Silence { .. } => continue,
             Step::Decide {
                 decision: Decision { id, .. },

@@ -1,19 +1,18 @@
 //! From a story's events to messages as Debezium writes them: JSON keys and envelopes in the topics of each source.
 
 mod image;
+mod stated;
 
 pub use image::envelope;
 
-use crate::policies;
 use crate::story::{Event, Op, Story, identity_columns};
 use anyhow::{Context, ensure};
-use domain::citizen_id::CitizenId;
 use domain::date::Day;
-use domain::decision::{Decision, kept};
+use domain::decision::Decision;
 use domain::ids::{IdKey, RecordId};
 use domain::policy::Edition;
 use domain::source::{Source, TableName};
-use image::{json, whole, without};
+use image::{json, truncation, whole, without};
 use runtime::debezium::{Key, KeyColumn};
 use runtime::dialect::{Dialects, Table};
 use serde_json::{Map, Value};
@@ -42,6 +41,13 @@ pub struct Message {
     pub chain: String,
 }
 
+impl Message {
+    /// Whether it says that its table was truncated.
+    pub fn truncates(&self) -> bool {
+        self.value.as_deref() == Some(truncation().to_string().as_bytes())
+    }
+}
+
 /// What a story's telling consists of.
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -57,6 +63,15 @@ pub enum Step {
         table: String,
         /// Whether it is complete.
         complete: bool,
+    },
+    /// The load of a table that followed its truncation is over.
+    Loaded {
+        /// The date.
+        on: Day,
+        /// The system.
+        source: Source,
+        /// The table.
+        table: String,
     },
     /// A source falls silent, or is heard again.
     Silence {
@@ -96,6 +111,7 @@ impl Step {
         match self {
             Self::Publish(message) => message.on,
             Self::Snapshot { on, .. }
+            | Self::Loaded { on, .. }
             | Self::Silence { on, .. }
             | Self::Decide { on, .. }
             | Self::Undecide { on, .. }
@@ -139,15 +155,13 @@ pub fn encode(story: &Story, dialects: &Dialects, key: &IdKey) -> anyhow::Result
     encoder.decisions()?;
     encoder.policies()?;
     let Encoded { mut steps, labels } = encoder.encoded;
-    // A table with a snapshot keeps its order as a whole: what came before it stays before it.
+    // A table with a snapshot or a truncation keeps its order as a whole: what came before it stays before it.
     let snapshots: Vec<(Source, String)> = steps
         .iter()
-        .filter_map(|step| {
-            if let Step::Snapshot { source, table, .. } = step {
-                Some((*source, table.clone()))
-            } else {
-                None
-            }
+        .filter_map(|step| match step {
+            Step::Snapshot { source, table, .. } | Step::Loaded { source, table, .. } => Some((*source, table.clone())),
+            Step::Publish(message) if message.truncates() => Some((message.source, message.table.clone())),
+            _ => None,
         })
         .collect();
     for step in &mut steps {
@@ -178,53 +192,6 @@ struct RowKey {
 }
 
 impl Encoder<'_> {
-    /// Decisions come at the end of their date.
-    fn decisions(&mut self) -> anyhow::Result<()> {
-        for (id, decided) in (1..).zip(&self.story.decisions) {
-            let record = |label: &String| {
-                let mut named = self.encoded.labels.iter().filter(|(_, known)| *known == label);
-                let found = named
-                    .next()
-                    .with_context(|| format!("a decision names {label}, which no event writes"));
-                found.map(|(record, _)| *record)
-            };
-            let keep = decided
-                .keep
-                .as_ref()
-                .and_then(|alias| self.story.people[alias].number.as_ref());
-            let number = keep.map(|number| CitizenId::parse(number)).transpose()?;
-            // As `canbao decide` does: the number kept is the second record's own.
-            let [one, two] = &decided.records;
-            let states = |label: &String| keep.is_some_and(|keep| self.stated.contains(&(label.clone(), keep.clone())));
-            let own = |label: &String| number.filter(|_| states(label));
-            let (record, other, _) = kept((record(one)?, own(one)), (record(two)?, own(two)));
-            let decision = Decision {
-                id,
-                verdict: decided.verdict,
-                record,
-                other,
-                number,
-            };
-            self.encoded.steps.push(Step::Decide {
-                on: decided.on,
-                decision,
-            });
-            let withdrawn = decided.withdrawn.map(|on| Step::Undecide { on, decision: id });
-            self.encoded.steps.extend(withdrawn);
-        }
-        self.encoded.steps.sort_by_key(Step::on);
-        Ok(())
-    }
-
-    fn policies(&mut self) -> anyhow::Result<()> {
-        for (on, edition) in policies::of(&self.story.policies)?.into_iter().rev() {
-            let on = on.unwrap_or(Day(i32::MIN));
-            let at = self.encoded.steps.partition_point(|step| step.on() < on);
-            self.encoded.steps.insert(at, Step::Policy { on, edition });
-        }
-        Ok(())
-    }
-
     fn event(&mut self, event: &Event) -> anyhow::Result<()> {
         let (on, source) = (event.on, event.source);
         match event.op {
@@ -244,6 +211,12 @@ impl Encoder<'_> {
                     table: event.table.clone(),
                     complete,
                 });
+                return Ok(());
+            }
+            Op::Truncate => return self.truncate(event),
+            Op::Loaded => {
+                let table = event.table.clone();
+                self.encoded.steps.push(Step::Loaded { on, source, table });
                 return Ok(());
             }
             _ => {}
@@ -295,7 +268,28 @@ impl Encoder<'_> {
                 self.publish(event, &key, Some(envelope("c", None, Some(&row))))?;
                 self.rows.insert(key.label.clone(), row);
             }
-            Op::SnapshotBegin | Op::SnapshotComplete | Op::Silent | Op::Heard => {}
+            Op::SnapshotBegin | Op::SnapshotComplete | Op::Truncate | Op::Loaded | Op::Silent | Op::Heard => {}
+        }
+        Ok(())
+    }
+
+    /// A message in each partition says so, as if a connector had found each place out for itself: in one alone, what other partitions held
+    /// within a minute before would stay.
+    fn truncate(&mut self, event: &Event) -> anyhow::Result<()> {
+        self.rows.retain(|label, _| !label.starts_with(&format!("{}:", event.table)));
+        let value = truncation().to_string().into_bytes();
+        for partition in 0..PARTITIONS {
+            let mut keys = (0..u32::MAX).map(|number| number.to_be_bytes().to_vec());
+            let key = keys.find(|key| partition_of(key, PARTITIONS) == partition);
+            self.encoded.steps.push(Step::Publish(Message {
+                on: event.on,
+                source: event.source,
+                table: event.table.clone(),
+                partition,
+                key: key.context("every partition has keys")?,
+                value: Some(value.clone()),
+                chain: String::new(),
+            }));
         }
         Ok(())
     }

@@ -126,8 +126,9 @@ struct Run<'a> {
     servers: &'a mut Servers,
     draw: Draw,
     silent: BTreeSet<Source>,
+    /// Where snapshots began, and tables were truncated.
     begun: BTreeMap<(Source, String), Vec<u64>>,
-    /// What each connector has sent since its last snapshot began.
+    /// What each connector has sent since then: it never goes back behind that.
     sent: BTreeMap<Source, Vec<Message>>,
     /// Statements by story and the decision's number there.
     decided: BTreeMap<(usize, u64), u64>,
@@ -147,7 +148,7 @@ impl Run<'_> {
             for step in encoded.steps.iter().filter(|step| step.on() == day) {
                 let chain = match step {
                     Step::Publish(message) => message.chain.clone(),
-                    Step::Snapshot { source, table, .. } => format!("{source} {table}"),
+                    Step::Snapshot { source, table, .. } | Step::Loaded { source, table, .. } => format!("{source} {table}"),
                     Step::Silence { .. } | Step::Decide { .. } | Step::Undecide { .. } | Step::Policy { .. } => String::new(),
                 };
                 chains.entry((at, chain)).or_default().push_back((at, step));
@@ -180,25 +181,22 @@ impl Run<'_> {
     async fn step(&mut self, story: usize, step: &Step) -> anyhow::Result<()> {
         match step {
             Step::Publish(message) => {
+                if message.truncates() {
+                    self.sent.remove(&message.source);
+                    let ends = self.servers.ends(message.source, &message.table)?;
+                    self.begun.insert((message.source, message.table.clone()), ends);
+                }
                 self.servers.publish(message)?;
                 self.sent.entry(message.source).or_default().push(message.clone());
             }
             Step::Snapshot {
-                source,
-                table,
-                complete: false,
-                ..
-            } => {
+                source, table, complete, ..
+            } if !complete => {
                 self.sent.remove(source);
                 self.begun
                     .insert((*source, table.clone()), self.servers.ends(*source, table)?);
             }
-            Step::Snapshot {
-                source,
-                table,
-                complete: true,
-                ..
-            } => {
+            Step::Snapshot { source, table, .. } | Step::Loaded { source, table, .. } => {
                 self.servers.flush()?;
                 let offsets = self
                     .begun
@@ -212,10 +210,8 @@ impl Run<'_> {
                 };
                 self.servers.state(&Statement::Snapshot(floor)).await?;
             }
-            Step::Silence { source, heard: true, .. } => drop(self.silent.remove(source)),
-            Step::Silence {
-                source, heard: false, ..
-            } => drop(self.silent.insert(*source)),
+            Step::Silence { source, heard, .. } if *heard => drop(self.silent.remove(source)),
+            Step::Silence { source, .. } => drop(self.silent.insert(*source)),
             Step::Decide { decision, .. } => {
                 let statement = Statement::Decide {
                     verdict: decision.verdict,

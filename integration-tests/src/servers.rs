@@ -212,18 +212,23 @@ impl Servers {
         self.services.begin(others)
     }
 
-    /// Publishes a message of a source. Its partition follows from its key and the number of partitions of this run.
+    /// Publishes a message of a source. Its partition follows from its key and the number of partitions of this run; a truncation is said
+    /// in all of them.
     ///
     /// # Errors
     /// When the queue is full.
     pub fn publish(&self, message: &Message) -> anyhow::Result<()> {
         let topic = topic_of(message.source, &message.table);
-        let partition = partition_of(&message.key, self.partitions_of(&topic));
-        let mut record = BaseRecord::to(&topic).key(&message.key).partition(i32::from(partition));
-        if let Some(value) = &message.value {
-            record = record.payload(value);
+        let partitions = self.partitions_of(&topic);
+        let own = partition_of(&message.key, partitions);
+        for partition in (0..partitions).filter(|partition| *partition == own || message.truncates()) {
+            let mut record = BaseRecord::to(&topic).key(&message.key).partition(i32::from(partition));
+            if let Some(value) = &message.value {
+                record = record.payload(value);
+            }
+            self.producer.send(record).map_err(|(error, _)| error)?;
         }
-        self.producer.send(record).map_err(|(error, _)| error.into())
+        Ok(())
     }
 
     /// Waits until the broker has everything that was published.

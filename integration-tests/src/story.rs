@@ -83,6 +83,10 @@ pub enum Op {
     SnapshotBegin,
     /// The full snapshot of the table is complete.
     SnapshotComplete,
+    /// The table is truncated; a story does so to a table of one source.
+    Truncate,
+    /// The load that followed is over: what it did not hold is gone.
+    Loaded,
     /// The source falls silent: no completeness from here on.
     Silent,
     /// The source is heard again.

@@ -5,9 +5,9 @@ use crate::ground::Rules;
 use crate::traffic::Normalised;
 use anyhow::Context;
 use domain::date::Timestamp;
-use domain::input::SnapshotFloor;
+use domain::input::{Control, SnapshotFloor};
 use domain::source::{Source, TableName};
-use runtime::dialect::{Classified, SourceMessage, normalise};
+use runtime::dialect::{Classified, ControlKind, SourceMessage, normalise};
 use std::collections::BTreeMap;
 
 /// Topics as they fill: what the normalisers make of each message, with its position.
@@ -19,6 +19,10 @@ pub(crate) struct Topics<'a> {
     partitions: BTreeMap<(Source, String, u16), usize>,
     /// Begin offsets of snapshots that are not complete.
     begun: BTreeMap<(Source, String), Vec<u64>>,
+    /// Truncations that nobody was told of.
+    truncated: Vec<SnapshotFloor>,
+    /// Where tables were truncated, and whether a load has followed once: what is truncated is loaded again from then on.
+    loads: BTreeMap<(Source, String), (SnapshotFloor, bool)>,
 }
 
 impl<'a> Topics<'a> {
@@ -29,6 +33,8 @@ impl<'a> Topics<'a> {
             ends: BTreeMap::new(),
             partitions: BTreeMap::new(),
             begun: BTreeMap::new(),
+            truncated: Vec::new(),
+            loads: BTreeMap::new(),
         }
     }
 
@@ -52,9 +58,20 @@ impl<'a> Topics<'a> {
                 value: message.value.as_deref(),
             },
         );
+        let place = *offset;
         *offset += 1;
         let inputs = match classified {
             Classified::Inputs(inputs) | Classified::DeadLetter { inputs, .. } => inputs,
+            Classified::Control(ControlKind::Truncated) => {
+                let mut offsets = vec![0; usize::from(PARTITIONS)];
+                offsets[usize::from(message.partition)] = place;
+                let place = floor(message.source, &message.table, offsets);
+                let known = self.loads.entry((message.source, message.table.clone()));
+                let known = known.or_insert_with(|| (place.clone(), false));
+                known.0 = known.0.join(&place);
+                self.truncated.push(place);
+                Vec::new()
+            }
             Classified::Control(_) => Vec::new(),
         };
         (partition, (at, inputs))
@@ -76,11 +93,37 @@ impl<'a> Topics<'a> {
             .begun
             .remove(&(source, table.to_owned()))
             .context("a snapshot is complete that never began")?;
-        Ok(SnapshotFloor {
-            source,
-            table: TableName::new(table),
-            epoch: 0,
-            offsets,
-        })
+        Ok(floor(source, table, offsets))
+    }
+
+    /// What the clock says of tables that were truncated since it was asked last.
+    pub(crate) fn truncated(&mut self) -> Vec<Control> {
+        let truncated = self.truncated.drain(..);
+        truncated.map(Control::Truncated).collect()
+    }
+
+    /// The load that followed a truncation is over.
+    ///
+    /// # Errors
+    /// When the table was not truncated.
+    pub(crate) fn loaded(&mut self, source: Source, table: &str) -> anyhow::Result<()> {
+        let known = self.loads.get_mut(&(source, table.to_owned()));
+        known.context("a load is over that followed no truncation")?.1 = true;
+        Ok(())
+    }
+
+    /// What loads that are over did not hold is gone.
+    pub(crate) fn settled(&self) -> Vec<SnapshotFloor> {
+        let over = self.loads.values().filter(|(_, is_over)| *is_over);
+        over.map(|(place, _)| place.clone()).collect()
+    }
+}
+
+fn floor(source: Source, table: &str, offsets: Vec<u64>) -> SnapshotFloor {
+    SnapshotFloor {
+        source,
+        table: TableName::new(table),
+        epoch: 0,
+        offsets,
     }
 }

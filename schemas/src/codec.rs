@@ -5,6 +5,7 @@ mod facts;
 mod message;
 mod policy;
 mod record;
+mod truncation;
 mod unread;
 
 use crate::framing::{Codec, DecodeError};
@@ -17,6 +18,7 @@ use message::{ShardMessage, Worded};
 use policy::PolicyRecord;
 use record::{EntityRecord, PersonRecord};
 use std::sync::Arc;
+use truncation::TruncationRecord;
 use unread::{UnreadNotice, UnreadRecord};
 
 /// Encodes an input under the ids of this process; see [`Codec::encode_input`].
@@ -48,6 +50,7 @@ impl Codec {
             },
             Input::Control(control) => match Stated::from(control) {
                 Stated::Control(statement) => self.encode(&statement),
+                Stated::Truncation(truncation) => self.encode(&truncation),
                 Stated::Policy(policy) => self.encode(&policy),
             },
         }
@@ -79,6 +82,10 @@ impl Codec {
                 control
                     .map(Input::Control)
                     .map_err(|what| DecodeError::Value { record, what })
+            }
+            Kind::Truncation => {
+                let truncation = self.decode::<TruncationRecord>(bytes)?;
+                Ok(Input::Control(Control::Truncated(truncation.into())))
             }
             Kind::Policy => {
                 let edition = self.decode::<PolicyRecord>(bytes)?.into_edition();

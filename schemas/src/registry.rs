@@ -34,6 +34,8 @@ pub enum Kind {
     UnreadNotice,
     /// A statement of the clock or of an operator (控制消息).
     Control,
+    /// A table was truncated at its source (清空).
+    Truncation,
     /// A policy that comes into force (政策).
     Policy,
     /// An alert (预警事件).
@@ -48,13 +50,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PersonRecord,
         Self::UnreadRecord,
         Self::EntityRecord,
         Self::ShardMessage,
         Self::UnreadNotice,
         Self::Control,
+        Self::Truncation,
         Self::Policy,
         Self::AlertEvent,
         Self::FindingState,
@@ -63,13 +66,14 @@ impl Kind {
     ];
 
     /// Those that stand in the shards' logs.
-    const LOG: [Self; 7] = [
+    const LOG: [Self; 8] = [
         Self::PersonRecord,
         Self::UnreadRecord,
         Self::EntityRecord,
         Self::ShardMessage,
         Self::UnreadNotice,
         Self::Control,
+        Self::Truncation,
         Self::Policy,
     ];
 
@@ -82,6 +86,7 @@ impl Kind {
             Self::ShardMessage => "cn.canbao.ShardMessage",
             Self::UnreadNotice => "cn.canbao.UnreadNotice",
             Self::Control => "cn.canbao.Control",
+            Self::Truncation => "cn.canbao.Truncation",
             Self::Policy => "cn.canbao.Policy",
             Self::AlertEvent => "cn.canbao.AlertEvent",
             Self::FindingState => "cn.canbao.FindingState",
@@ -144,6 +149,7 @@ const SHIPPED: &[(Kind, u32, u32, &str)] = &[
     (Kind::PersonState, 2, 11, include_str!("../avro/person-state.avsc")),
     (Kind::UnreadRecord, 1, 12, include_str!("../avro/unread-record.avsc")),
     (Kind::UnreadNotice, 1, 13, include_str!("../avro/unread-notice.avsc")),
+    (Kind::Truncation, 1, 14, include_str!("../avro/truncation.avsc")),
 ];
 
 static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {

@@ -32,6 +32,7 @@ const STORED: &[(u32, &str, u32, &str)] = &[
     (11, "cn.canbao.PersonState", 2, "ca75d4c059b56331"),
     (12, "cn.canbao.UnreadRecord", 1, "92543b8258b9096c"),
     (13, "cn.canbao.UnreadNotice", 1, "12cddf1036a852e4"),
+    (14, "cn.canbao.Truncation", 1, "c2b575650cf5dd92"),
 ];
 
 #[test]
@@ -105,7 +106,7 @@ fn a_field_that_may_be_null_defaults_to_null() {
 #[test]
 fn subjects_are_the_topics() {
     let subjects = registry::subjects();
-    assert_eq!(subjects.len(), 7 + 2 + 14 * (4 + 3));
+    assert_eq!(subjects.len(), 8 + 2 + 14 * (4 + 3));
     for subject in [
         "person.records-cn.canbao.Control",
         "alerts.after-death.3213-value",

@@ -32,6 +32,11 @@ pub fn envelope(op: &str, before: Option<&Row>, after: Option<&Row>) -> Value {
     })
 }
 
+/// A truncation of the table.
+pub(super) fn truncation() -> Value {
+    envelope("t", None, None)
+}
+
 /// A value as the source encodes it: a date as days since 1970, as Debezium does for `DATE`.
 pub(super) fn json(value: &toml::Value) -> anyhow::Result<Value> {
     Ok(match value {

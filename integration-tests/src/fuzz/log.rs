@@ -119,6 +119,7 @@ fn about(at: usize, record: &Arc<SourceRecord>) -> Vec<Input> {
         Control::BusinessDate(Day(20_000 + at as i32)),
         Control::Completeness(vec![(record.source, Timestamp(77))]),
         Control::GoLive(City::PROVINCE),
+        Control::Truncated(floor.clone()),
         Control::Snapshot(floor),
         Control::Decide(decision),
         Control::Undecide(at as u64),
@@ -188,7 +189,7 @@ fn statement(control: &Control) -> anyhow::Result<()> {
         Control::Policy(edition) => {
             ensure!(Edition::parse(edition.text())? == **edition, "a policy does not read back");
         }
-        Control::Completeness(_) | Control::GoLive(_) | Control::Snapshot(_) | Control::Undecide(_) => (),
+        Control::Completeness(_) | Control::GoLive(_) | Control::Snapshot(_) | Control::Truncated(_) | Control::Undecide(_) => (),
     }
     Ok(())
 }

@@ -71,6 +71,8 @@ fn agree(history: &[(u8, Happening)], seed: u64, seen: &Seen) -> Result<(), Test
         }
     }
     for floor in &sources.floors {
+        // That the table was truncated there changes nothing but what is told.
+        traffic.tell(Timestamp(0), Control::Truncated(floor.clone()));
         traffic.tell(Timestamp(0), Control::Snapshot(floor.clone()));
     }
     for (id, decision) in &sources.decisions {

@@ -156,6 +156,11 @@ const BOOKS: &[Case] = &[
         "update store.source_topic set partitions = partitions + 1 where topic = (select min(topic) from store.source_topic)",
         &[("source_topic", "are recorded")],
     ),
+    case(
+        "a truncation moved",
+        "update store.truncation set \"offset\" = \"offset\" + 1000 where ctid = (select ctid from store.truncation where stated and not settled limit 1)",
+        &[("truncation", "was stated, and the logs lack it")],
+    ),
 ];
 
 const TOLD: &[Case] = &[

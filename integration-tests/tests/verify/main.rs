@@ -19,9 +19,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
-/// The stories whose base is corrupted: of each kind of finding one, corrections, decisions and unread versions, some still open in the end.
-const STORIES: [&str; 18] = [
-    "01", "03", "04", "05", "06", "07", "09", "10", "12", "14", "32", "34", "40", "41", "42", "43", "44", "61",
+/// The stories whose base is corrupted: of each kind of finding one, corrections, decisions, unread versions and a
+/// truncation, some still open in the end.
+const STORIES: [&str; 19] = [
+    "01", "03", "04", "05", "06", "07", "09", "10", "12", "14", "32", "34", "40", "41", "42", "43", "44", "61", "62",
 ];
 
 fn main() -> ExitCode {

@@ -1,6 +1,7 @@
 //! Statements of the clock and of operators as `control.avsc` has them.
 
 use super::policy::PolicyRecord;
+use super::truncation::TruncationRecord;
 use crate::framing::Payload;
 use crate::registry::Kind;
 use crate::wire::{list, opt, plain, rank};
@@ -97,10 +98,12 @@ impl Payload for ControlRecord {
     const KIND: Kind = Kind::Control;
 }
 
-/// A statement as it is written: a policy has a schema of its own.
+/// A statement as it is written: truncations and policies have schemas of their own.
 pub enum Stated {
     /// Every other.
     Control(ControlRecord),
+    /// A truncation.
+    Truncation(TruncationRecord),
     /// A policy.
     Policy(PolicyRecord),
 }
@@ -127,6 +130,7 @@ impl From<&Control> for Stated {
                 epoch: floor.epoch,
                 offsets: floor.offsets.clone(),
             }),
+            Control::Truncated(truncation) => return Self::Truncation(truncation.into()),
             Control::Decide(decision) => Statement::Decide(Decide {
                 id: decision.id,
                 verdict: decision.verdict,

@@ -279,20 +279,21 @@ pub fn edition() -> impl Strategy<Value = Arc<Edition>> {
     })
 }
 
+prop_compose! {
+    fn places()(
+        source in source(), table in table(), epoch in 0..=LARGEST_RANK, offsets in proptest::collection::vec(0..=i64::MAX as u64, 0..5),
+    ) -> SnapshotFloor {
+        SnapshotFloor { source, table, epoch, offsets }
+    }
+}
+
 fn control() -> impl Strategy<Value = Control> {
-    let offsets = proptest::collection::vec(0..=i64::MAX as u64, 0..5);
     prop_oneof![
         BUSINESS_DATES.prop_map(|days| Control::BusinessDate(Day(days))),
         proptest::collection::vec((source(), timestamp()), 0..45).prop_map(Control::Completeness),
         city().prop_map(Control::GoLive),
-        (source(), table(), 0..=LARGEST_RANK, offsets).prop_map(|(source, table, epoch, offsets)| Control::Snapshot(
-            SnapshotFloor {
-                source,
-                table,
-                epoch,
-                offsets
-            }
-        )),
+        places().prop_map(Control::Snapshot),
+        places().prop_map(Control::Truncated),
         (
             0..=i64::MAX as u64,
             any::<bool>(),

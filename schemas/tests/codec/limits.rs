@@ -153,7 +153,7 @@ impl Edges {
                     self.time(until);
                 }
             }
-            Input::Control(Control::Snapshot(floor)) => floor.epoch = self.rank,
+            Input::Control(Control::Snapshot(floor) | Control::Truncated(floor)) => floor.epoch = self.rank,
             Input::Control(_) => (),
         }
     }
@@ -329,7 +329,9 @@ fn statements_and_messages_beyond_a_limit_are_named() {
         offsets: vec![0; LONGEST_LIST + 1],
     };
     let too_long = "cn.canbao.Control: no valid list: it is too long";
-    assert_eq!(refused(&Input::Control(Control::Snapshot(floor))), too_long);
+    assert_eq!(refused(&Input::Control(Control::Snapshot(floor.clone()))), too_long);
+    let too_long = "cn.canbao.Truncation: no valid list: it is too long";
+    assert_eq!(refused(&Input::Control(Control::Truncated(floor))), too_long);
     let sources = vec![(record.source, Timestamp(0)); LONGEST_LIST + 1];
     assert_eq!(
         refused(&Input::Control(Control::Completeness(sources))),

@@ -5,8 +5,9 @@
 mod brokers;
 mod completeness;
 mod holds;
+mod text;
 
-use crate::output::{Table, local_time, now, or_dash};
+use crate::output::now;
 use anyhow::Context;
 use brokers::{Brokers, Position, unread};
 use completeness::Completeness;
@@ -18,6 +19,7 @@ use runtime::store::refused::{self, Waiting};
 use serde::Serialize;
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, BTreeSet};
+pub use text::render;
 
 /// One agency in one region.
 #[derive(Debug, Serialize)]
@@ -87,6 +89,8 @@ pub struct Lag {
     pub pending: i64,
     /// Why the business date does not follow the wall clock, with the command to run.
     pub date_held: Option<String>,
+    /// Rows of tables that a truncation or a full snapshot would remove, so many that it is held, with the command to run.
+    pub removals_held: Vec<String>,
     /// Shards that wait at an entry which cannot be applied.
     pub waiting: Vec<WaitingShard>,
 }
@@ -133,6 +137,7 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
         outbox: stored.outbox,
         pending: stored.pending,
         date_held: stored.date_held,
+        removals_held: stored.removals_held,
         waiting: stored.waiting.into_iter().map(WaitingShard::from).collect(),
     })
 }
@@ -146,6 +151,7 @@ struct Stored {
     outbox: i64,
     pending: i64,
     date_held: Option<String>,
+    removals_held: Vec<String>,
     waiting: Vec<Waiting>,
 }
 
@@ -165,6 +171,12 @@ impl Stored {
         .fetch_one(pool)
         .await
         .context("counting what waits in the store")?;
+        let removals_held = sqlx::query_scalar(
+            "select held from store.statement where held is not null and sent_at is null and refused is null order by id",
+        )
+        .fetch_all(pool)
+        .await
+        .context("reading which removals are held: was `canbao migrate` run?")?;
         let mut connection = pool.acquire().await.context("taking a connection")?;
         let waiting = refused::waiting(&mut connection).await.context("reading which shards wait")?;
         Ok(Self {
@@ -175,6 +187,7 @@ impl Stored {
             outbox: counts.try_get("outbox")?,
             pending: counts.try_get("pending")?,
             date_held: counts.try_get("date_held")?,
+            removals_held,
         })
     }
 }
@@ -226,79 +239,6 @@ fn sources(
             }
         })
         .collect()
-}
-
-/// The report as text.
-pub fn render(lag: &Lag) -> String {
-    let mut table = Table::new([
-        "agency",
-        "city",
-        "topics",
-        "held",
-        "behind",
-        "unread",
-        "complete until",
-        "age s",
-    ]);
-    for source in &lag.sources {
-        let until = match source.complete_until {
-            Some(until) => local_time(Timestamp(until)),
-            None if source.snapshot_passed => "snapshot passed".to_owned(),
-            None => "no full snapshot yet".to_owned(),
-        };
-        table.row([
-            source.agency.to_owned(),
-            source.city.to_string(),
-            source.topics.to_string(),
-            source.held.to_string(),
-            source.behind.map_or_else(|| "unread".to_owned(), |behind| behind.to_string()),
-            source.unread.to_string(),
-            until,
-            or_dash(source.age_seconds),
-        ]);
-    }
-    let mut text = table.render();
-    let waits = |source: &SourceLag| {
-        let (agency, city) = (source.agency, source.city);
-        let waits = source.waits.as_ref()?;
-        Some(format!("\n{agency}.{city} is not complete further on: {waits}\n"))
-    };
-    text.extend(lag.sources.iter().filter_map(waits));
-    let waived = |source: &SourceLag| {
-        let (agency, city) = (source.agency, source.city);
-        let waived = source.waived.as_ref()?;
-        Some(format!("\n{agency}.{city} is {waived}\n"))
-    };
-    text.extend(lag.sources.iter().filter_map(waived));
-    let holding = lag.sources.iter().filter(|source| !source.holds_back.is_empty());
-    text.extend(holding.map(|source| {
-        let (agency, city) = (source.agency, source.city);
-        format!(
-            "\n{agency}.{city} holds back findings until it is complete further on: {}\n",
-            source.holds_back
-        )
-    }));
-    text.extend(
-        lag.date_held
-            .iter()
-            .map(|held| format!("\nthe business date stands still: {held}\n")),
-    );
-    text.extend(
-        lag.waiting
-            .iter()
-            .map(|waiting| format!("\n{} (since {})\n", waiting.why, local_time(Timestamp(waiting.since)))),
-    );
-    let registry = &lag.registry;
-    let mut totals = Table::new(["", "rows"]);
-    totals.row(["person.records behind".into(), registry.behind.to_string()]);
-    totals.row(["shards behind".into(), registry.shards_behind.to_string()]);
-    totals.row(["shards without an owner".into(), registry.shards_without_owner.to_string()]);
-    totals.row(["messages between shards".into(), lag.messages.to_string()]);
-    totals.row(["events not published".into(), lag.outbox.to_string()]);
-    totals.row(["persons waiting for completeness".into(), lag.pending.to_string()]);
-    text.push('\n');
-    text.push_str(&totals.render());
-    text
 }
 
 #[cfg(test)]
@@ -362,9 +302,10 @@ mod tests {
             outbox: 0,
             pending: 0,
             date_held: None,
+            removals_held: vec!["2 of 3 rows".to_owned()],
             waiting: Vec::new(),
         });
-        assert!(text.contains("unread"), "{text}");
+        assert!(text.contains("unread") && text.contains("2 of 3 rows"), "{text}");
         assert!(
             text.contains("human-resources.3201 is not complete further on: nobody reads"),
             "{text}"

@@ -17,6 +17,7 @@
 //! snapshot. Writes nothing but temporary tables. Steps 6 to 8 hold a shard or a partition at a time; steps 3 and 4 hold the newest
 //! version of every record, because a guest copy may go from any shard to any other.
 
+mod agreed;
 mod announced;
 mod books;
 mod compare;
@@ -46,11 +47,12 @@ pub use rest::Rest;
 
 use crate::configuration;
 use crate::topics;
+use agreed::Agreed;
 use anyhow::Context;
 use domain::ids::IdKey;
 use expected::{Computed, Rules};
 use indicatif::{ProgressBar, ProgressStyle};
-use log::{Agreed, SourceLog};
+use log::SourceLog;
 use published::{Ends, Fold};
 use rest::Tail;
 use runtime::config::Settings;
@@ -99,6 +101,7 @@ pub async fn verify(settings: &Settings, pool: &PgPool, plan: &Plan) -> anyhow::
         policy: still.agreed.policy.clone(),
         today: still.agreed.today.unwrap_or(domain::shard_state::BEFORE_TIME),
         floors: still.agreed.floors.clone(),
+        truncations: still.agreed.truncations.clone(),
         rulings: still.agreed.rulings.clone(),
     };
     let computing = bar("recomputing the base", "neighbourhoods");

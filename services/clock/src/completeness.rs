@@ -136,12 +136,20 @@ impl Completeness {
         let vector = pass::vector(&self.shared.scope, &self.waived, |source| {
             self.progress.get(&source).map(|progress| progress.until)
         });
-        if self.sent.as_ref() != Some(&vector)
-            && self
-                .shared
-                .log
-                .send(vec![Control::Completeness(vector.clone())], shutdown)
-                .await?
+        if self.sent.as_ref() == Some(&vector) {
+            return Ok(Ok(()));
+        }
+        // A source is complete past a truncation only where every shard has heard of it, so that nothing is told that rests on what is gone.
+        match self.shared.store.is_truncation_untold().await {
+            Ok(false) => {}
+            Ok(true) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error.into())),
+        }
+        if self
+            .shared
+            .log
+            .send(vec![Control::Completeness(vector.clone())], shutdown)
+            .await?
         {
             runtime::failpoint::reach("clock.vector-sent");
             self.sent = Some(vector);

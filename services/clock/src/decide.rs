@@ -3,7 +3,7 @@
 use domain::date::Day;
 use domain::input::Control;
 use domain::policy::PolicyId;
-use domain::source::Source;
+use domain::source::{Source, TableName};
 use runtime::statements::Statement;
 use std::collections::BTreeSet;
 
@@ -113,6 +113,8 @@ pub struct Situation {
     pub scope: Vec<Source>,
     /// Those of them that nothing waits for today.
     pub waived: BTreeSet<Source>,
+    /// Tables of which a floor is held.
+    pub held: BTreeSet<(Source, TableName)>,
 }
 
 /// What to do with a statement.
@@ -124,6 +126,8 @@ pub enum Decision {
     NoteSnapshotPassed(Source),
     /// This source is waived until a day, or is not any more; shards hear of it by what is sent of completeness.
     NoteWaiver(Waiver),
+    /// The floors of a table that are held may be sent.
+    ConfirmRemoval(Source, TableName),
     /// Not to be sent, and why.
     Refuse(String),
 }
@@ -156,6 +160,14 @@ pub fn decide(id: u64, statement: Statement, situation: &Situation) -> Decision 
             Decision::Refuse(format!("not complete yet: {}", names.join(", ")))
         }
         Statement::Snapshot(floor) => Decision::Send(vec![Control::Snapshot(floor)], None),
+        Statement::Truncated(truncation) => Decision::Send(vec![Control::Truncated(truncation)], None),
+        Statement::ConfirmRemoval { source, table, .. } if situation.held.contains(&(source, table.clone())) => {
+            Decision::ConfirmRemoval(source, table)
+        }
+        Statement::ConfirmRemoval { source, table, .. } => Decision::Refuse(format!(
+            "no removal of rows of {source}.{} is held: `canbao source list` shows what is",
+            table.as_str()
+        )),
         Statement::SnapshotPassed(source) => Decision::NoteSnapshotPassed(source),
         Statement::Waive { source, until, who, why } => match until.and_then(|until| no_waiver(source, until, situation)) {
             Some(reason) => Decision::Refuse(reason),
@@ -229,6 +241,7 @@ mod tests {
             incomplete: Vec::new(),
             scope: Vec::new(),
             waived: BTreeSet::new(),
+            held: BTreeSet::new(),
         }
     }
 
@@ -243,7 +256,7 @@ mod tests {
                 Ok(day.0)
             }
             Decision::Refuse(why) => Err(why),
-            other @ (Decision::NoteSnapshotPassed(_) | Decision::NoteWaiver(_)) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -336,6 +349,26 @@ mod tests {
             assert!(refused.contains(part), "{refused}");
         }
         assert_eq!(waive(foreign, None, &at(&[])), Ok(None), "whatever it was for");
+    }
+
+    #[test]
+    fn a_removal_is_confirmed_while_it_is_held() {
+        let source: Source = "human-resources.3201".parse().expect("a source");
+        let at = Situation {
+            held: BTreeSet::from([(source, TableName::new("ac02"))]),
+            ..situation(false, 1, 1)
+        };
+        let confirmed = |table: &str| {
+            let statement = Statement::ConfirmRemoval {
+                source,
+                table: TableName::new(table),
+                who: "somebody".to_owned(),
+                why: "moved elsewhere".to_owned(),
+            };
+            decide(1, statement, &at)
+        };
+        assert_eq!(confirmed("ac02"), Decision::ConfirmRemoval(source, TableName::new("ac02")));
+        assert!(matches!(confirmed("ac01"), Decision::Refuse(why) if why.contains("human-resources.3201.ac01")));
     }
 
     #[test]

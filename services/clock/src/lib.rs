@@ -1,18 +1,20 @@
-//! The clock (时钟服务): everything the shards are told that is no record: business dates, completeness, go-live, snapshots.
+//! The clock (时钟服务): everything the shards are told that is no record: business dates, completeness, go-live, snapshots, truncations.
 //!
 //! It alone reads the wall clock; what follows from it enters the base as an input of every shard (ARCHITECTURE.md, Inputs). All
 //! it sends is idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
-//! The decisions are pure ([`scope`], [`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`], [`nameless`]), the loops around them are thin.
+//! The decisions are pure ([`scope`], [`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`], [`nameless`], [`removal`]), the loops around them are thin.
 
 mod completeness;
 mod date;
 pub mod decide;
 mod ends;
+mod floors;
 mod log;
 pub mod nameless;
 pub mod notification;
 pub mod pass;
 mod reader;
+pub mod removal;
 pub mod row;
 mod rows;
 pub mod scope;
@@ -20,6 +22,7 @@ mod snapshots;
 mod statements;
 mod store;
 pub mod track;
+mod truncations;
 pub mod why;
 
 use anyhow::Context;
@@ -54,6 +57,8 @@ struct Shared {
     scope: Arc<Vec<domain::source::Source>>,
     /// How far a source's clock may be ahead of ours, in milliseconds.
     tolerance: i64,
+    /// What a floor may remove without being confirmed.
+    removal: removal::Unasked,
 }
 
 /// Runs until shutdown: under the policy that is in force, and from the start again when a newer one is.
@@ -77,6 +82,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let log = log::ShardLog::new(&settings, service.health.watch("progress"))?;
     let ends = ends::Ends::new(&settings, dialects.clone(), frames.clone())?;
     let date_check = service.health.check("business date");
+    let removal_check = service.health.check("removals");
     while !service.shutdown.requested() {
         let Some(policy) = policy(&store, &mut service.shutdown).await? else {
             break;
@@ -98,8 +104,9 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
             policy: policy.id(),
             scope: Arc::new(scope),
             tolerance: i64::from(policy.policy().release.tolerance_millis),
+            removal: removal::Unasked::of(policy.policy()),
         };
-        under_one_policy(shared, &date_check, &mut service.shutdown).await?;
+        under_one_policy(shared, [&date_check, &removal_check], &mut service.shutdown).await?;
     }
     Ok(())
 }
@@ -115,7 +122,11 @@ async fn policy(store: &store::Store, shutdown: &mut Shutdown) -> anyhow::Result
 }
 
 /// Runs the loops until shutdown, or until every shard stands under a newer policy.
-async fn under_one_policy(shared: Shared, date_check: &Check, shutdown: &mut Shutdown) -> anyhow::Result<()> {
+async fn under_one_policy(
+    shared: Shared,
+    [date_check, removal_check]: [&Check; 2],
+    shutdown: &mut Shutdown,
+) -> anyhow::Result<()> {
     let known = wait_out("reading the clock's tables", shutdown, session::is_passing, async || {
         Ok((shared.store.progress().await?, shared.store.business_date().await?))
     });
@@ -127,6 +138,8 @@ async fn under_one_policy(shared: Shared, date_check: &Check, shutdown: &mut Shu
     loops.spawn(completeness::run(shared.clone(), progress, rows, until.clone()));
     loops.spawn(date::run(shared.clone(), date, date_check.clone(), until.clone()));
     loops.spawn(statements::run(shared.clone(), end.clone(), until.clone()));
+    loops.spawn(truncations::run(shared.clone(), until.clone()));
+    loops.spawn(removal::run(shared.clone(), removal_check.clone(), until.clone()));
     loops.spawn(snapshots::run(shared, until));
     let mut result = Ok(());
     loop {

@@ -1,17 +1,15 @@
 //! The loop of snapshot notifications: a complete full snapshot becomes a recorded statement per table.
 
 use crate::Shared;
-use crate::nameless;
+use crate::floors::{self, MARGIN, RESTARTED};
 use crate::notification::{self, CompleteSnapshot, UnderWay};
 use crate::reader::{self, Begin};
 use crate::store::Store;
 use crate::track::{Offsets, Standing};
+use crate::truncations;
 use domain::date::Timestamp;
-use domain::input::SnapshotFloor;
 use domain::source::Source;
 use rdkafka::message::{BorrowedMessage, Message};
-use runtime::dialect::Kind;
-use runtime::kafka::topics::dead_letters;
 use runtime::normaliser::source_topic::SourceTopic;
 use runtime::shutdown::Shutdown;
 use runtime::statements::Statement;
@@ -19,12 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Begin offsets are those of so many milliseconds before the connector says it began: low is safe, since a ghost that the next
-/// snapshot removes is better than a lost person (ARCHITECTURE.md, Versions).
-const MARGIN: i64 = 60_000;
-/// Said of a table that lost no rows to a snapshot for this reason.
-const RESTARTED: &str = "the topic began anew after the last full snapshot had begun, so part of it may have gone with the former topic: it \
-                         removes no rows; let the connector take a full snapshot again to remove those that the source has deleted";
 /// How often snapshots that wait for a normaliser are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -79,14 +71,7 @@ async fn step(
 ) -> anyhow::Result<()> {
     while let Some((source, position, snapshot)) = complete.last().cloned() {
         if !shared.store.is_noticed(&position).await? {
-            let replaced = shared.store.replaced_topics().await?;
-            let ends = shared
-                .ends
-                .of_sources(vec![source], replaced)
-                .await?
-                .remove(&source)
-                .unwrap_or_default()
-                .ends;
+            let ends = floors::ends(shared, source).await?;
             waiting.push(Waiting {
                 source,
                 position,
@@ -130,47 +115,48 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
     let store: &Store = &shared.store;
     let recorded = store.source_topics(*source).await?;
     let mut statements = Vec::new();
+    let truncations = store.truncations().await?;
+    let mut settled = Vec::new();
     // A table that never had a row has no topic.
     for topic in topics_of(&snapshot.tables, &recorded) {
-        let Some(table) = shared
-            .dialects
-            .find(*source, &topic.table)
-            .filter(|table| table.kind != Kind::Completeness)
-        else {
+        let Some(table) = floors::of_persons(&shared.dialects, *source, &topic.table) else {
             continue;
         };
-        let (epochs, topic) = (&topic.epochs, topic.topic.clone());
-        if store.is_restarted_since(&topic, snapshot.started).await? {
-            store.keep_rows(&topic, Some(RESTARTED)).await?;
-            tracing::warn!(topic, "{RESTARTED}");
+        if store.is_restarted_since(&topic.topic, snapshot.started).await? {
+            store.keep_rows(&topic.topic, Some(RESTARTED)).await?;
+            tracing::warn!(topic = topic.topic, "{RESTARTED}");
             continue;
         }
         let begin = Timestamp(snapshot.started.0 - MARGIN);
-        let offsets = shared.ends.begin_offsets(topic.clone(), begin).await?;
-        if !offsets.is_empty() {
-            let nameless = shared.ends.nameless(*source, topic.clone(), offsets.clone(), begin).await?;
-            let kept = (nameless > 0).then(|| nameless::said(nameless, &topic, &dead_letters(*source)));
-            store.keep_rows(&topic, kept.as_deref()).await?;
-            if let Some(why) = kept {
-                tracing::warn!(topic, "{why}");
-                continue;
-            }
-            // Looked up like the rows' own epochs, and not the one in force: rows of a snapshot under way when partitions were added
-            // belong to the epoch before.
-            let epoch = epochs.floor(&offsets);
-            let floor = SnapshotFloor {
-                source: *source,
-                table: table.name.clone(),
-                epoch,
-                offsets,
-            };
-            statements.push((table.name.as_str().to_owned(), Statement::Snapshot(floor)));
+        let offsets = shared.ends.begin_offsets(topic.topic.clone(), begin).await?;
+        if offsets.is_empty() {
+            continue;
         }
+        let floor = floors::places(topic, table, offsets);
+        let Some(mut floor) = floors::readable(shared, topic, floor, begin).await? else {
+            continue;
+        };
+        for truncation in truncations.iter().filter(|truncation| truncation.topic == topic.topic) {
+            if truncation.at.appended_at > snapshot.started {
+                // What was loaded again after it is not in the snapshot.
+                let said = truncations::said(truncation.at.appended_at, table.truncation);
+                store.keep_rows(&topic.topic, Some(&said)).await?;
+            } else if let Some(place) = truncations::place(shared, topic, table, truncation).await? {
+                // What the source had truncated before it began and has again is in it.
+                floor = floor.join(&place);
+                settled.push(truncation);
+            }
+        }
+        statements.push((table.name.as_str().to_owned(), Statement::Snapshot(floor)));
     }
     // Completeness rows that the snapshot read count from now on.
     store.note_snapshot_passed(*source).await?;
     tracing::info!(%source, tables = statements.len(), "a full snapshot is complete");
-    Ok(store.notice(position, &statements).await?)
+    store.notice(position, &statements).await?;
+    for truncation in settled {
+        store.note_truncation(truncation, true).await?;
+    }
+    Ok(())
 }
 
 fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<mpsc::Receiver<anyhow::Result<Received>>> {

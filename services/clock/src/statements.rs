@@ -1,14 +1,16 @@
 //! The loop of statements: decides, sends, and notes when every shard has applied them.
 
 use crate::decide::{Decision, Situation, decide};
-use crate::store::OpenStatement;
+use crate::store::{OpenStatement, Store};
 use crate::{Shared, now};
 use domain::date::Timestamp;
 use domain::input::Control;
 use domain::policy::PolicyId;
+use domain::source::{Source, TableName};
 use runtime::config::BusinessDateSource;
 use runtime::shutdown::{Shutdown, ShutdownTrigger};
 use runtime::statements::Statement;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often new statements are looked for.
@@ -131,6 +133,10 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
         incomplete: shared.scope.iter().filter(|source| !is_complete(*source)).copied().collect(),
         scope: shared.scope.to_vec(),
         waived: shared.store.waived(now().day_in_shanghai()).await?,
+        held: match &open.statement {
+            Ok(Statement::ConfirmRemoval { .. }) => held(&shared.store).await?,
+            _ => BTreeSet::new(),
+        },
     };
     let decision = match &open.statement {
         Ok(statement) => decide(open.id as u64, statement.clone(), &situation),
@@ -146,12 +152,22 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
             shared.store.note_waiver(&waiver).await?;
             shared.store.mark_sent(&[open.id]).await?;
         }
+        Decision::ConfirmRemoval(source, table) => {
+            shared.store.confirm_removal(source, &table).await?;
+            shared.store.mark_sent(&[open.id]).await?;
+        }
         Decision::Refuse(reason) => {
             tracing::warn!(statement = open.id, reason, "a statement is refused");
             shared.store.refuse(open.id, &reason).await?;
         }
     }
     Ok(None)
+}
+
+/// The tables of which a floor is held.
+async fn held(store: &Store) -> anyhow::Result<BTreeSet<(Source, TableName)>> {
+    let floors = store.open_floors().await?.into_iter().filter(|floor| floor.held.is_some());
+    Ok(floors.map(|open| (open.floor.source, open.floor.table)).collect())
 }
 
 /// After the sending: saves the date and notes the end offsets behind which the statement stands.

@@ -1,5 +1,9 @@
 //! The clock's tables in Postgres, and the registry's positions.
 
+mod removals;
+
+pub(crate) use removals::{OpenFloor, Truncation};
+
 use crate::decide::Waiver;
 use crate::pass::ShardView;
 use anyhow::Context;
@@ -35,6 +39,10 @@ pub(crate) struct Progress {
     pub(crate) read: Timestamp,
     /// Complete until; 0 for not at all.
     pub(crate) until: Timestamp,
+    /// Time of the message of the newest row that counted and may end a load.
+    pub(crate) row_at: Timestamp,
+    /// Everything that the source sent before a message of this time has arrived: a load that followed a truncation before it is over.
+    pub(crate) load_at: Timestamp,
 }
 
 impl Progress {
@@ -45,6 +53,8 @@ impl Progress {
         claim: Timestamp(0),
         read: Timestamp(0),
         until: Timestamp(0),
+        row_at: Timestamp(0),
+        load_at: Timestamp(0),
     };
 }
 
@@ -85,9 +95,11 @@ impl Store {
 
     /// Progress of every source known.
     pub(crate) async fn progress(&self) -> Result<BTreeMap<Source, Progress>> {
-        let rows = sqlx::query("select agency, city, snapshot_passed, seen, claim, read, until from store.completeness")
-            .fetch_all(&self.pool)
-            .await;
+        let rows = sqlx::query(
+            "select agency, city, snapshot_passed, seen, claim, read, until, row_at, load_at from store.completeness",
+        )
+        .fetch_all(&self.pool)
+        .await;
         let mut all = BTreeMap::new();
         for row in self.told(rows)? {
             let source = waivers::source(row.try_get("agency")?, row.try_get("city")?)?;
@@ -97,23 +109,27 @@ impl Store {
                 claim: Timestamp(row.try_get("claim")?),
                 read: Timestamp(row.try_get("read")?),
                 until: Timestamp(row.try_get("until")?),
+                row_at: Timestamp(row.try_get("row_at")?),
+                load_at: Timestamp(row.try_get("load_at")?),
             };
             all.insert(source, progress);
         }
         Ok(all)
     }
 
-    /// Saves how far sources have come; neither `seen`, `claim` nor `until` ever falls.
+    /// Saves how far sources have come; nothing but `read` ever falls.
     pub(crate) async fn save_progress(&self, progress: &BTreeMap<Source, Progress>) -> Result<()> {
         let column = |value: fn(&Source, &Progress) -> i64| -> Vec<i64> {
             progress.iter().map(|(source, of)| value(source, of)).collect()
         };
         let done = sqlx::query(
-            "insert into store.completeness as c (agency, city, seen, claim, read, until)
-             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+            "insert into store.completeness as c (agency, city, seen, claim, read, until, row_at, load_at)
+             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
              on conflict (agency, city) do update set seen = greatest(c.seen, excluded.seen), claim = greatest(c.claim, excluded.claim),
                                                       read = case when excluded.read > c.claim then excluded.read else 0 end,
-                                                      until = greatest(c.until, excluded.until)",
+                                                      until = greatest(c.until, excluded.until),
+                                                      row_at = greatest(c.row_at, excluded.row_at),
+                                                      load_at = greatest(c.load_at, excluded.load_at)",
         )
         .bind(column(|source, _| i64::from(source.agency.code())))
         .bind(column(|source, _| i64::from(source.city.code())))
@@ -121,6 +137,8 @@ impl Store {
         .bind(column(|_, progress| progress.claim.0))
         .bind(column(|_, progress| progress.read.0))
         .bind(column(|_, progress| progress.until.0))
+        .bind(column(|_, progress| progress.row_at.0))
+        .bind(column(|_, progress| progress.load_at.0))
         .execute(&self.pool)
         .await;
         self.told(done.map(|_| ()))
@@ -227,10 +245,10 @@ impl Store {
         self.told(done.map(|_| ()))
     }
 
-    /// Statements that are neither sent nor refused, in the order they were made.
+    /// Statements that are to be sent or refused, in the order they were made.
     pub(crate) async fn open_statements(&self) -> Result<Vec<OpenStatement>> {
         let rows =
-            sqlx::query("select id, kind, body from store.statement where sent_at is null and refused is null order by id")
+            sqlx::query("select id, kind, body from store.statement where sent_at is null and refused is null and weighed and held is null order by id")
                 .fetch_all(&self.pool)
                 .await;
         self.told(rows)?
@@ -279,12 +297,14 @@ impl Store {
         self.told(row)?.try_get("known")
     }
 
-    /// Records statements made of a connector's notification, all or none; those known already are left as they are.
+    /// Records statements made of a connector's notification or of a truncation, all or none; those known already are left as they are. Floors
+    /// are weighed before they are sent.
     pub(crate) async fn notice(&self, notification: &str, statements: &[(String, Statement)]) -> Result<()> {
         let keys: Vec<String> = statements.iter().map(|(part, _)| format!("{notification}/{part}")).collect();
         let done = sqlx::query(
-            "insert into store.statement (kind, body, noticed)
-             select * from unnest($1::text[], $2::jsonb[], $3::text[]) on conflict do nothing",
+            "insert into store.statement (kind, body, noticed, weighed)
+             select kind, body, noticed, kind <> 'snapshot' from unnest($1::text[], $2::jsonb[], $3::text[]) as s(kind, body, noticed)
+             on conflict do nothing",
         )
         .bind(statements.iter().map(|(_, statement)| statement.kind()).collect::<Vec<_>>())
         .bind(

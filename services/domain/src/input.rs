@@ -114,6 +114,9 @@ pub enum Control {
     GoLive(City),
     /// A full snapshot of a table is complete: rows whose latest version lies before its begin offsets are gone.
     Snapshot(SnapshotFloor),
+    /// A table was truncated at its source (清空): nobody knows which of the rows whose latest version lies before these places were loaded
+    /// again, until a [`Control::Snapshot`] says so.
+    Truncated(SnapshotFloor),
     /// A reviewer decided on two records.
     Decide(Decision),
     /// A decision is withdrawn (撤销): as if it had never been. Names the statement that made it.
@@ -122,7 +125,7 @@ pub enum Control {
     Policy(Arc<Edition>),
 }
 
-/// Begin offsets of a complete full snapshot (全量快照).
+/// Places in the partitions of a table: where a complete full snapshot (全量快照) began, or where the table was truncated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotFloor {
     /// The source.
@@ -131,12 +134,12 @@ pub struct SnapshotFloor {
     pub table: TableName,
     /// The epoch the offsets are of.
     pub epoch: u16,
-    /// Begin offset by partition, in order.
+    /// The place by partition, in order; where there are more partitions, 0.
     pub offsets: Vec<u64>,
 }
 
 impl SnapshotFloor {
-    /// Whether a version lies before the snapshot began, so that its row is gone.
+    /// Whether a version lies before it: for a snapshot, its row is gone.
     pub fn retires(&self, version: &Version) -> bool {
         let begin = self.offsets.get(usize::from(version.partition)).copied().unwrap_or(0);
         (version.epoch, version.offset) < (self.epoch, begin)

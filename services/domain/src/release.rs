@@ -87,6 +87,8 @@ pub struct OpenSide<'a> {
     pub sources: &'a [Source],
     /// Their records of which only the person can be read, by id: nothing is told on a misreading.
     pub unreadable: &'a BTreeSet<RecordId>,
+    /// Their records that may be gone, since their table was truncated and nobody knows yet what was loaded again.
+    pub unsure: &'a BTreeSet<RecordId>,
     /// What findings are about that were told of this person elsewhere, before they came here: opening them is no news.
     pub arrived: &'a [About],
     /// The person is gone from here because their records belong to a person elsewhere: clearing is no news.
@@ -109,16 +111,31 @@ pub enum Waiting {
     ForCompleteness,
     /// This source is not complete past the facts.
     ForSource(Source),
-    /// A row that the finding rests on, or rests on the absence of, cannot be read: it stays open and unsure (存疑).
-    ForReading(RecordId),
+    /// A row that the finding rests on, or rests on the absence of, cannot be read or may be gone: it stays as it was told, unsure (存疑).
+    ForRow(RecordId),
 }
 
-/// The row that cannot be read and that what was told rests on: as evidence, or because an absence was told.
-fn unsure(told: &Finding, unreadable: &BTreeSet<RecordId>) -> Option<RecordId> {
-    let evidence = told.evidence.iter().map(|fact| fact.record);
-    let rested = evidence.clone().find(|record| unreadable.contains(record));
-    let absent = || unreadable.first().copied().filter(|_| told.rule.claims_absence());
+/// The doubtful row that a finding rests on: as evidence, or because it claims an absence.
+fn doubt(finding: &Finding, doubtful: &BTreeSet<RecordId>) -> Option<RecordId> {
+    let evidence = finding.evidence.iter().map(|fact| fact.record);
+    let rested = evidence.clone().find(|record| doubtful.contains(record));
+    let absent = || doubtful.first().copied().filter(|_| finding.rule.claims_absence());
     rested.or_else(absent)
+}
+
+impl OpenSide<'_> {
+    /// The row that keeps what was told open (`told`) from being told as it is `now`: what was told rests on it, or, of a row that may be
+    /// gone, what would be told. One that cannot be read states nothing that could be told.
+    fn doubt(&self, told: Option<&Told>, now: Option<&Finding>) -> Option<RecordId> {
+        let changed = told.map(|told| &told.finding).filter(|told| Some(*told) != now);
+        // Where somebody counts was read from rows too, and what is left of those may name another place.
+        let moved = now.is_some() && told.is_some_and(|told| Some(told.region) != self.region);
+        let rested = changed.and_then(|told| doubt(told, self.unreadable).or_else(|| doubt(told, self.unsure)));
+        let unplaced = || self.unreadable.first().or(self.unsure.first()).copied().filter(|_| moved);
+        rested
+            .or_else(unplaced)
+            .or_else(|| now.and_then(|finding| doubt(finding, self.unsure)))
+    }
 }
 
 /// Compares what is open with what was told, and makes the events that may be told now.
@@ -147,15 +164,8 @@ pub fn release(
         if steps.is_empty() {
             continue;
         }
-        let doubtful = known.filter(|told| told.open && told.finding != *finding);
-        // Where somebody counts was read from rows too, and what is left of those may name another place.
-        let moved = known.is_some_and(|told| told.open && Some(told.region) != open.region);
-        let unplaced = || open.unreadable.first().copied().filter(|_| moved);
-        if let Some(record) = doubtful
-            .and_then(|told| unsure(&told.finding, open.unreadable))
-            .or_else(unplaced)
-        {
-            released.waiting.insert(about, Waiting::ForReading(record));
+        if let Some(record) = open.doubt(known.filter(|told| told.open), Some(finding)) {
+            released.waiting.insert(about, Waiting::ForRow(record));
             continue;
         }
         // An amendment may come from a fact that went away, like a clearing.
@@ -201,8 +211,8 @@ pub fn release(
         if open.findings.iter().any(|finding| finding.about() == about) {
             continue;
         }
-        if let Some(record) = unsure(&known.finding, open.unreadable) {
-            released.waiting.insert(about, Waiting::ForReading(record));
+        if let Some(record) = open.doubt(Some(known), None) {
+            released.waiting.insert(about, Waiting::ForRow(record));
             continue;
         }
         // Which source may bring the fact back cannot be seen from the records that are left: all count.
@@ -302,58 +312,4 @@ pub fn facts_at_start_of(day: Day) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::finding::Rule;
-
-    #[test]
-    fn nobody_is_told_to_have_moved_by_a_row_that_cannot_be_read() {
-        let [here, there] = ["3201", "3204"].map(|code| code.parse::<City>().expect("a city"));
-        let finding = Finding {
-            rule: Rule::AfterDeath,
-            scheme: None,
-            since: Day(0),
-            overlap: None,
-            reason: None,
-            places: Vec::new(),
-            evidence: Vec::new(),
-        };
-        let told = Told {
-            person: PersonId([1; 16]),
-            revision: 1,
-            open: true,
-            region: here,
-            finding: finding.clone(),
-        };
-        let mut state = ShardState::default();
-        state.complete(&[("human-resources.3204".parse().expect("a source"), Timestamp(9))]);
-        for city in [here, there] {
-            state.go_live(city);
-            state.finish_pass();
-        }
-        let pending = BTreeMap::from([(finding.about(), Timestamp(1))]);
-        let record = RecordId([7; 16]);
-        let released = |region, unreadable: &BTreeSet<RecordId>| {
-            let open = OpenSide {
-                person: told.person,
-                anchor: AnchorId([2; 16]),
-                region,
-                findings: std::slice::from_ref(&finding),
-                sources: &[],
-                unreadable,
-                arrived: &[],
-                left: false,
-            };
-            let told = std::slice::from_ref(&told);
-            release(&open, told, &state, &pending, None, &IdKey::new(1, &[7; 32]))
-        };
-        let (none, some) = (BTreeSet::new(), BTreeSet::from([record]));
-        for (region, events) in [(Some(here), 0), (Some(there), 2), (None, 1)] {
-            assert_eq!(released(region, &none).events.len(), events, "{region:?}");
-            let unsure = released(region, &some);
-            assert_eq!(unsure.events, []);
-            let waits = (region != Some(here)).then_some(Waiting::ForReading(record));
-            assert_eq!(unsure.waiting.get(&finding.about()).copied(), waits);
-        }
-    }
-}
+mod tests;

@@ -39,6 +39,9 @@ pub struct ShardState {
     pub lives: Lives,
     /// Until its log is applied up to here, a restored shard tells nothing and works off no pass: what it says on the way was told before.
     silent_until: i64,
+    /// The newest truncation of each table. The last field: states that were stored before it begin like all others
+    /// (`runtime::store::read`).
+    truncations: Vec<SnapshotFloor>,
 }
 
 /// Work that goes once through a whole shard (分片遍历), in slices behind live traffic.
@@ -90,6 +93,7 @@ impl Default for ShardState {
             next: 0,
             lives: Lives::default(),
             silent_until: 0,
+            truncations: Vec::new(),
         }
     }
 }
@@ -152,6 +156,23 @@ impl ShardState {
         self.floors.iter().any(|floor| floor.retires_record(record, key))
     }
 
+    /// Whether a row stands before a truncation of its table and nobody has said whether it was loaded again: nothing is told that rests on
+    /// it (ARCHITECTURE.md, Findings and release).
+    pub fn is_unsure(&self, record: &SourceRecord, key: &IdKey) -> bool {
+        self.truncations
+            .iter()
+            .any(|truncation| truncation.retires_record(record, key))
+    }
+
+    /// What is known of snapshots and truncations, each table once, in order.
+    pub fn known_places(&self) -> [Vec<&SnapshotFloor>; 2] {
+        [&self.floors, &self.truncations].map(|places| {
+            let mut places: Vec<&SnapshotFloor> = places.iter().collect();
+            places.sort_unstable_by_key(|place| (place.source, &place.table));
+            places
+        })
+    }
+
     /// The business date only rises.
     pub(crate) fn advance(&mut self, day: Day) {
         self.today = Some(self.today.map_or(day, |today| today.max(day)));
@@ -210,20 +231,30 @@ impl ShardState {
     }
 
     /// A complete snapshot: what it no longer has is removed in a pass, unless everything it says is known.
-    pub(crate) fn raise_floor(&mut self, floor: &SnapshotFloor, at: Timestamp) {
-        let of_table = |known: &&mut SnapshotFloor| known.source == floor.source && known.table == floor.table;
-        let mut raised = floor.clone();
-        if let Some(known) = self.floors.iter_mut().find(of_table) {
-            raised = known.join(floor);
-            if raised == *known {
-                return;
-            }
-            known.clone_from(&raised);
-        } else {
-            self.floors.push(floor.clone());
+    pub fn raise_floor(&mut self, floor: &SnapshotFloor, at: Timestamp) {
+        if let Some(raised) = raise(&mut self.floors, floor) {
+            self.passes.push(PassWork::Snapshot(raised, at).pass());
         }
-        self.passes.push(PassWork::Snapshot(raised, at).pass());
     }
+
+    /// A table was truncated: no row is written, since whether one stands before that follows from its version.
+    pub fn truncate(&mut self, truncation: &SnapshotFloor) {
+        raise(&mut self.truncations, truncation);
+    }
+}
+
+/// Raises the place that is known of a table, whatever the order; says it where that says more than was known.
+fn raise(known: &mut Vec<SnapshotFloor>, place: &SnapshotFloor) -> Option<SnapshotFloor> {
+    let of_table = |known: &&mut SnapshotFloor| known.source == place.source && known.table == place.table;
+    let Some(known) = known.iter_mut().find(of_table) else {
+        known.push(place.clone());
+        return Some(place.clone());
+    };
+    let raised = known.join(place);
+    (raised != *known).then(|| {
+        known.clone_from(&raised);
+        raised
+    })
 }
 
 fn slot(shard: Shard) -> usize {
@@ -234,6 +265,51 @@ fn slot(shard: Shard) -> usize {
 mod tests {
     use super::*;
     use crate::policy::PolicyDigest;
+    use crate::source::{TableName, Version};
+    use proptest::prelude::*;
+
+    fn place() -> impl Strategy<Value = SnapshotFloor> {
+        let offsets = proptest::collection::vec(0..4_u64, 0..3);
+        ("[ab]", 0..2_u16, offsets).prop_map(|(table, epoch, offsets)| SnapshotFloor {
+            source: "human-resources.3201".parse().expect("a source"),
+            table: TableName::new(table),
+            epoch,
+            offsets,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn snapshots_and_truncations_say_the_same_in_any_order(
+            said in proptest::collection::vec((any::<bool>(), place()), 0..8).prop_flat_map(|said| (Just(said.clone()), Just(said).prop_shuffle())),
+            (epoch, partition, offset) in (0..2_u16, 0..3_u16, 0..4_u64),
+        ) {
+            let (told, shuffled) = said;
+            let [state, other] = [&told, &shuffled].map(|said| {
+                let mut state = ShardState::default();
+                for (is_floor, place) in said.iter().chain(said) {
+                    if *is_floor {
+                        state.raise_floor(place, Timestamp(0));
+                    } else {
+                        state.truncate(place);
+                    }
+                }
+                state
+            });
+            prop_assert_eq!(state.known_places(), other.known_places());
+            let version = Version { epoch, partition, offset, mapping: 0 };
+            // A row is before what is known together exactly if it is before one of them.
+            for (known, is_floor) in state.known_places().into_iter().zip([true, false]) {
+                for table in ["a", "b"] {
+                    let before = |place: &SnapshotFloor| place.table.as_str() == table && place.retires(&version);
+                    prop_assert_eq!(
+                        known.iter().any(|place| before(place)),
+                        told.iter().any(|(of, place)| *of == is_floor && before(place))
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_baseline_is_told_once_also_by_a_base_made_anew() {

@@ -25,7 +25,7 @@ pub use field::{Field, Kind};
 pub use normalise::{Classified, ControlKind, SourceMessage, normalise};
 pub use scope::TableUse;
 pub use survey::{Survey, Surveyed};
-pub use table::Table;
+pub use table::{Table, Truncation};
 
 use crate::debezium::{ErrorClass, Key, repaired};
 use domain::division::City;

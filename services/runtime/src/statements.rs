@@ -23,6 +23,9 @@ use std::time::Duration;
 /// The kind of statement that states a policy.
 pub const POLICY: &str = "policy";
 
+/// The body of a snapshot and of a truncation.
+const PLACES: &str = r#"{"source": "human-resources.3201", "table": "ac02", "epoch": 0, "offsets": [0]}"#;
+
 /// How often a waiting caller looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -80,6 +83,19 @@ pub enum Statement {
     GoLive(GoLiveRegion),
     /// A full snapshot (全量快照) of a table is complete.
     Snapshot(SnapshotFloor),
+    /// A table was truncated at its source (清空).
+    Truncated(SnapshotFloor),
+    /// Rows that a truncation or a full snapshot would remove, so many that it is held, are gone indeed (确认).
+    ConfirmRemoval {
+        /// The source.
+        source: Source,
+        /// The table.
+        table: TableName,
+        /// The operator's account.
+        who: String,
+        /// Why, for whoever asks later.
+        why: String,
+    },
     /// A source's first full snapshot has passed, though none of its rows can prove it.
     SnapshotPassed(Source),
     /// Claims of absence do not wait for a silent source (豁免).
@@ -115,7 +131,8 @@ pub enum Statement {
 pub enum UnknownStatement {
     /// No such kind.
     #[error(
-        "unknown kind of statement: expected business-date, go-live, snapshot, snapshot-passed, waive, decide, undecide or policy"
+        "unknown kind of statement: expected business-date, go-live, snapshot, truncated, confirm-removal, snapshot-passed, waive, decide, undecide or \
+         policy"
     )]
     Kind,
     /// The body lacks something or holds something else.
@@ -129,6 +146,37 @@ struct FloorBody {
     table: String,
     epoch: u16,
     offsets: Vec<u64>,
+}
+
+impl FloorBody {
+    fn read(body: &Value) -> Option<SnapshotFloor> {
+        let floor = Self::deserialize(body).ok()?;
+        Some(SnapshotFloor {
+            source: floor.source.parse().ok()?,
+            table: TableName::new(floor.table),
+            epoch: floor.epoch,
+            offsets: floor.offsets,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct ConfirmationBody {
+    source: String,
+    table: String,
+    who: String,
+    why: String,
+}
+
+impl ConfirmationBody {
+    fn read(self) -> Option<Statement> {
+        Some(Statement::ConfirmRemoval {
+            source: self.source.parse().ok()?,
+            table: TableName::new(self.table),
+            who: self.who,
+            why: self.why,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,6 +225,8 @@ impl Statement {
             Self::BusinessDate { .. } => "business-date",
             Self::GoLive(_) => "go-live",
             Self::Snapshot(_) => "snapshot",
+            Self::Truncated(_) => "truncated",
+            Self::ConfirmRemoval { .. } => "confirm-removal",
             Self::SnapshotPassed(_) => "snapshot-passed",
             Self::Waive { .. } => "waive",
             Self::Decide { .. } => "decide",
@@ -190,11 +240,14 @@ impl Statement {
         match self {
             Self::BusinessDate { day, confirmed } => serde_json::json!({ "day": day.to_string(), "confirmed": confirmed }),
             Self::GoLive(region) => serde_json::json!({ "region": region.to_string() }),
-            Self::Snapshot(floor) => serde_json::json!({
+            Self::Snapshot(floor) | Self::Truncated(floor) => serde_json::json!({
                 "source": floor.source.to_string(),
                 "table": floor.table.as_str(),
                 "epoch": floor.epoch,
                 "offsets": floor.offsets,
+            }),
+            Self::ConfirmRemoval { source, table, who, why } => serde_json::json!({
+                "source": source.to_string(), "table": table.as_str(), "who": who, "why": why,
             }),
             Self::SnapshotPassed(source) => serde_json::json!({ "source": source.to_string() }),
             Self::Waive { source, until, who, why } => serde_json::json!({
@@ -235,20 +288,15 @@ impl Statement {
                 .and_then(|region| region.parse().ok())
                 .map(Self::GoLive)
                 .ok_or(UnknownStatement::Body(r#"{"region": "3200" to "3213" or "all"}"#)),
-            "snapshot" => FloorBody::deserialize(body)
+            "snapshot" => FloorBody::read(body).map(Self::Snapshot).ok_or(UnknownStatement::Body(PLACES)),
+            "truncated" => FloorBody::read(body)
+                .map(Self::Truncated)
+                .ok_or(UnknownStatement::Body(PLACES)),
+            "confirm-removal" => ConfirmationBody::deserialize(body)
                 .ok()
-                .and_then(|floor| {
-                    let table = TableName::new(floor.table);
-                    Some(SnapshotFloor {
-                        source: source(&floor.source)?,
-                        table,
-                        epoch: floor.epoch,
-                        offsets: floor.offsets,
-                    })
-                })
-                .map(Self::Snapshot)
+                .and_then(ConfirmationBody::read)
                 .ok_or(UnknownStatement::Body(
-                    r#"{"source": "human-resources.3201", "table": "ac02", "epoch": 0, "offsets": [0]}"#,
+                    r#"{"source": "human-resources.3201", "table": "ac02", "who": "account", "why": "text"}"#,
                 )),
             "snapshot-passed" => text("source")
                 .and_then(source)

@@ -243,6 +243,20 @@ pub(super) enum SourceAction {
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,
     },
+    /// Confirm that rows which a truncation or a full snapshot would remove are gone at the source: so many that they are held, as readiness,
+    /// `canbao source list` and `canbao lag` show
+    ConfirmRemoval {
+        /// human-resources.3201
+        source: Source,
+        /// The table, as it is shown
+        table: String,
+        /// Why, for whoever asks later
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// Seconds to wait for the clock
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
     /// State that a source's first full load is through, where none of its completeness rows can show it
     Loaded {
         /// human-resources.3201

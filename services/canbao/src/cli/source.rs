@@ -3,10 +3,19 @@
 use super::command::SourceAction;
 use crate::output::{Format, Verdict};
 use crate::{operator, source, statements};
+use domain::source::TableName;
 use runtime::config::Settings;
 use runtime::normaliser::accept::Acceptance;
 use runtime::statements::Statement;
 use std::time::Duration;
+
+fn ensure_reason(why: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !why.trim().is_empty(),
+        "--why is empty: say why, whoever asks later will want to know"
+    );
+    Ok(())
+}
 
 pub(super) async fn run(
     settings: &Settings,
@@ -47,10 +56,7 @@ pub(super) async fn run(
             why,
             wait,
         } => {
-            anyhow::ensure!(
-                !why.trim().is_empty(),
-                "--why is empty: say why, whoever asks later will want to know"
-            );
+            ensure_reason(&why)?;
             let statement = Statement::Waive {
                 source,
                 until: until.filter(|_| !end),
@@ -65,6 +71,28 @@ pub(super) async fn run(
                     "claims of absence do not wait for it, and `canbao lag` shows it"
                 };
                 format!("{source}: within seconds {then} (statement {})\n", stated.id)
+            })?;
+            Ok(Verdict::Good)
+        }
+        SourceAction::ConfirmRemoval {
+            source,
+            table,
+            why,
+            wait,
+        } => {
+            ensure_reason(&why)?;
+            let statement = Statement::ConfirmRemoval {
+                source,
+                table: TableName::new(table.as_str()),
+                who: operator::who(),
+                why,
+            };
+            let stated = statements::state(pool, &statement, Duration::from_secs(wait)).await?;
+            format.print(&stated, |stated| {
+                format!(
+                    "{source}.{table}: within seconds every shard begins to remove what was held (statement {})\n",
+                    stated.id
+                )
             })?;
             Ok(Verdict::Good)
         }

@@ -22,7 +22,7 @@ pub struct ListedTopic {
     pub held: Option<String>,
     /// The topic that holds its table since, so that this one is neither read nor counted.
     pub replaced_by: Option<String>,
-    /// Why the last full snapshot removed none of its rows, with what to do.
+    /// Why rows stand that its source may have removed, with what to do.
     pub keeps_rows: Option<String>,
     /// Until when claims of absence do not wait for its source, who stated that and why.
     pub waived: Option<String>,

@@ -50,6 +50,7 @@ pub(crate) struct Rules {
     pub policy: Option<Arc<Edition>>,
     pub today: Day,
     pub floors: Vec<SnapshotFloor>,
+    pub truncations: Vec<SnapshotFloor>,
     pub rulings: Rulings,
 }
 
@@ -62,7 +63,7 @@ pub(crate) struct Computed {
     pub findings: u64,
     /// Open findings in regions that are live, by person, with their region.
     pub open: Open,
-    /// Persons of whom a row cannot be read: what was told of them may be unsure.
+    /// Persons of whom a row cannot be read, or may be gone with a truncation: what was told of them may be unsure.
     pub unreadable: BTreeSet<PersonKey>,
 }
 
@@ -136,7 +137,7 @@ pub(crate) async fn write(
         let described = tokio::task::block_in_place(|| describe_all(&slice, rules));
         for (((shard, anchor), _), described) in slice.iter().zip(&described) {
             sheets.put(*shard, *anchor, described, &rules.key);
-            computed.take(*shard, *anchor, described, log, &mut counts);
+            computed.take(*shard, *anchor, described, (log, rules), &mut counts);
         }
         sheets.send(connection).await?;
         progress.inc(slice.len() as u64);
@@ -193,15 +194,19 @@ impl Computed {
         shard: Shard,
         anchor: AnchorId,
         described: &Described,
-        log: &SourceLog,
+        (log, rules): (&SourceLog, &Rules),
         counts: &mut BTreeMap<(Shard, i32, i16), i64>,
     ) {
         let live = &log.shards[usize::from(shard.number())].live;
         for person in &described.persons {
             self.persons += 1;
             self.findings += person.findings.len() as u64;
-            let is_unreadable = |member: &Member| matches!(member.record.facts, Facts::Unreadable(_));
-            if person.members.iter().any(is_unreadable) {
+            let is_unsure = |member: &Member| {
+                let record = &member.record;
+                let may_be_gone = || rules.truncations.iter().any(|place| place.retires_record(record, &rules.key));
+                matches!(record.facts, Facts::Unreadable(_)) || may_be_gone()
+            };
+            if person.members.iter().any(is_unsure) {
                 self.unreadable.insert((shard, anchor, person.id));
             }
             for measure in measure::measures(measure::flags(person), &person.findings) {

@@ -2,11 +2,11 @@
 
 mod sequences;
 
-use super::compare::{Problems, Sample, TableReport};
+use super::compare::{Problems, TableReport};
 use crate::cursor::Cursor;
 use anyhow::Context;
 use domain::date::Day;
-use domain::decision::{Decision, Rulings};
+use domain::decision::Decision;
 use domain::division::City;
 use domain::finding::About;
 use domain::ids::{AnchorId, RecordId};
@@ -34,6 +34,8 @@ pub(crate) struct ShardLog {
     pub live: BTreeSet<City>,
     /// Complete snapshots.
     pub floors: Vec<SnapshotFloor>,
+    /// Truncations.
+    pub truncations: Vec<SnapshotFloor>,
     /// What reviewers decided; `None` once withdrawn.
     pub decisions: BTreeMap<u64, Option<Decision>>,
     /// The highest policy.
@@ -42,21 +44,6 @@ pub(crate) struct ShardLog {
     pub lives: Lives,
     /// By sending shard, the sequence behind the last message heard of it.
     pub heard: BTreeMap<Shard, u64>,
-}
-
-/// What every shard stands under.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Agreed {
-    /// The business date.
-    pub today: Option<Day>,
-    /// Complete snapshots, in order.
-    pub floors: Vec<SnapshotFloor>,
-    /// What reviewers decided; `None` once withdrawn.
-    pub decisions: BTreeMap<u64, Option<Decision>>,
-    /// What that comes to.
-    pub rulings: Rulings,
-    /// The policy in force.
-    pub policy: Option<Arc<Edition>>,
 }
 
 /// A version of a record at its place in the source topic, and what became of it.
@@ -101,8 +88,15 @@ pub(crate) struct SourceLog {
     pub origins: HashMap<SourcePartition, Vec<Logged>>,
 }
 
+/// Adds places of a table, once.
+pub(super) fn add(to: &mut Vec<SnapshotFloor>, places: SnapshotFloor) {
+    if !to.contains(&places) {
+        to.push(places);
+    }
+}
+
 /// The policy that is in force of two.
-fn higher(one: Option<Arc<Edition>>, other: Option<Arc<Edition>>) -> Option<Arc<Edition>> {
+pub(super) fn higher(one: Option<Arc<Edition>>, other: Option<Arc<Edition>>) -> Option<Arc<Edition>> {
     one.into_iter().chain(other).max_by_key(|edition| edition.id())
 }
 
@@ -279,8 +273,9 @@ impl SourceLog {
                     Control::GoLive(city) => {
                         of_shard.live.insert(city);
                     }
-                    Control::Snapshot(floor) if !of_shard.floors.contains(&floor) => of_shard.floors.push(floor),
-                    Control::Snapshot(_) | Control::Completeness(_) => (),
+                    Control::Snapshot(floor) => add(&mut of_shard.floors, floor),
+                    Control::Truncated(truncation) => add(&mut of_shard.truncations, truncation),
+                    Control::Completeness(_) => (),
                     Control::Decide(decision) => drop(of_shard.decisions.entry(decision.id).or_insert(Some(decision))),
                     Control::Undecide(id) => drop(of_shard.decisions.insert(id, None)),
                     Control::Policy(edition) => {
@@ -290,63 +285,6 @@ impl SourceLog {
                 }
             }
         }
-    }
-
-    /// What every shard has heard: all of them together, where some lack what others have.
-    pub(crate) fn agreed(&self) -> Agreed {
-        let mut floors: Vec<SnapshotFloor> = Vec::new();
-        let mut decisions: BTreeMap<u64, Option<Decision>> = BTreeMap::new();
-        for shard in &self.shards {
-            for floor in &shard.floors {
-                if !floors.contains(floor) {
-                    floors.push(floor.clone());
-                }
-            }
-            for (id, decision) in &shard.decisions {
-                let known = decisions.entry(*id).or_insert_with(|| decision.clone());
-                if decision.is_none() {
-                    *known = None;
-                }
-            }
-        }
-        floors.sort_unstable_by(|one, two| {
-            (one.source, &one.table, one.epoch, &one.offsets).cmp(&(two.source, &two.table, two.epoch, &two.offsets))
-        });
-        Agreed {
-            today: self.shards.iter().filter_map(|shard| shard.today).max(),
-            floors,
-            policy: self.shards.iter().map(|shard| shard.policy.clone()).fold(None, higher),
-            rulings: Rulings::new(decisions.clone()),
-            decisions,
-        }
-    }
-
-    /// Shards that have not heard what others have: under way, or lost.
-    pub(crate) fn uneven_shards(&self, agreed: &Agreed) -> Vec<Sample> {
-        let mut found = Vec::new();
-        for (number, shard) in self.shards.iter().enumerate() {
-            let mut note = |lacks: bool, what: &str| {
-                if lacks {
-                    let problem = format!("its log lacks {what} that the logs of other shards have");
-                    found.push(Sample {
-                        key: number.to_string(),
-                        problem,
-                    });
-                }
-            };
-            note(shard.today != agreed.today, "a business date");
-            note(shard.decisions != agreed.decisions, "a decision");
-            note(shard.policy != agreed.policy, "a policy");
-            note(
-                agreed.floors.iter().any(|floor| !shard.floors.contains(floor)),
-                "a complete snapshot",
-            );
-            note(
-                self.shards.iter().any(|other| !other.live.is_subset(&shard.live)),
-                "a go-live",
-            );
-        }
-        found
     }
 }
 

@@ -1,13 +1,14 @@
 //! What the clock, the operators and the normalisers have recorded, against the logs and the brokers.
 
+use super::agreed::Agreed;
 use super::compare::{Problems, TableReport};
-use super::log::{Agreed, SourceLog};
+use super::log::SourceLog;
 use crate::topics::SourceTopic;
 use anyhow::Context;
 use domain::date::{Day, Timestamp};
 use domain::decision::Decision;
 use domain::division::City;
-use domain::input::{Control, Input};
+use domain::input::{Control, Input, SnapshotFloor};
 use domain::source::{Agency, Source};
 use runtime::statements::Statement;
 use runtime::store::read::{self, StoredShard, day};
@@ -16,7 +17,8 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Compares `store.agency`, `store.clock`, `store.completeness`, `store.statement`, `store.source_topic` and `store.refused_entry`.
+/// Compares `store.agency`, `store.clock`, `store.completeness`, `store.statement`, `store.source_topic`, `store.truncation` and
+/// `store.refused_entry`.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -34,6 +36,7 @@ pub(super) async fn compare(
         completeness(connection, shards, show).await?,
         statements(connection, log, agreed, show).await?,
         source_topics(connection, topics, show).await?,
+        truncations(connection, agreed, show).await?,
         refused_entries(connection, shards, log, show).await?,
     ])
 }
@@ -156,8 +159,9 @@ fn is_logged(id: u64, statement: &Statement, agreed: &Agreed, live: &BTreeSet<Ci
         Statement::BusinessDate { day, .. } => agreed.today >= Some(*day),
         Statement::GoLive(region) => region.cities().iter().all(|city| live.contains(city)),
         Statement::Snapshot(floor) => agreed.floors.contains(floor),
-        // The clock keeps these, and leaves a waived source out of what it sends.
-        Statement::SnapshotPassed(_) | Statement::Waive { .. } => true,
+        Statement::Truncated(truncation) => agreed.truncations.contains(truncation),
+        // The clock keeps these: it leaves a waived source out of what it sends, and sends a floor that was held.
+        Statement::SnapshotPassed(_) | Statement::Waive { .. } | Statement::ConfirmRemoval { .. } => true,
         Statement::Decide {
             verdict,
             record,
@@ -210,6 +214,52 @@ async fn source_topics(connection: &mut PgConnection, topics: &[SourceTopic], sh
         }
     }
     Ok(problems.report())
+}
+
+/// A truncation that was stated stands in the logs. One that is settled may have been left unstated: of a topic that is gone, or of a table
+/// without rows of persons.
+async fn truncations(connection: &mut PgConnection, agreed: &Agreed, show: u32) -> anyhow::Result<TableReport> {
+    let rows = sqlx::query(
+        "select n.topic, n.epoch, n.partition, n.\"offset\", n.stated and not n.settled as stands, t.agency, t.city, lower(t.\"table\") as name
+         from store.truncation n join store.source_topic t on t.topic = n.topic order by 1, 2, 3, 4",
+    )
+    .fetch_all(connection)
+    .await
+    .context("reading truncations: was `canbao migrate` run?")?;
+    let mut problems = Problems::new("truncation", show);
+    problems.rows = rows.len() as u64;
+    for row in &rows {
+        let of = (
+            row.try_get::<i16, _>("agency")?,
+            row.try_get::<i16, _>("city")?,
+            row.try_get::<String, _>("name")?,
+        );
+        let at = (row.try_get::<i32, _>("partition")?, row.try_get::<i64, _>("offset")?);
+        let is_stated = agreed
+            .truncations
+            .iter()
+            .any(|place| named(place) == of && offset(place, at.0) == Some(at.1));
+        if row.try_get::<bool, _>("stands")? && !is_stated {
+            let key = format!("{}/{}/{}", row.try_get::<&str, _>("topic")?, at.0, at.1);
+            problems.note(key, "was stated, and the logs lack it");
+        }
+    }
+    Ok(problems.report())
+}
+
+/// The table of some places, as it is stored.
+fn named(places: &SnapshotFloor) -> (i16, i16, String) {
+    let Source { agency, city } = places.source;
+    (
+        i16::from(agency.code()),
+        city.code() as i16,
+        places.table.as_str().to_ascii_lowercase(),
+    )
+}
+
+fn offset(places: &SnapshotFloor, partition: i32) -> Option<i64> {
+    let of = places.offsets.get(usize::try_from(partition).ok()?)?;
+    Some(*of as i64)
 }
 
 /// What was stepped over was stated, and what was stated was stepped over once the shard was there.

@@ -87,7 +87,8 @@ pub(crate) async fn look(connection: &mut PgConnection) -> anyhow::Result<(Vec<S
     let counts = sqlx::query(
         "select (select count(*) from store.outbox) as outbox, (select count(*) from store.message) as messages,
                 (select count(*) from store.pending) as pending,
-                (select count(*) from store.statement where sent_at is null and refused is null) as statements,
+                (select count(*) from store.statement where sent_at is null and refused is null and held is null)
+                    + (select count(*) from store.truncation where not stated) as statements,
                 (select count(*) from store.refused_entry r join store.shard s on s.shard = r.shard and s.position <= r.position) as refused",
     )
     .fetch_one(&mut *connection)

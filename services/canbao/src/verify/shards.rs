@@ -1,12 +1,14 @@
 //! What each shard knows besides its persons, against its log: state, decisions, passes, messages to other shards, and the books.
 
+use super::agreed::Agreed;
 use super::compare::{Problems, Sample, TableReport};
-use super::log::{Agreed, SourceLog};
+use super::log::SourceLog;
 use anyhow::Context;
+use domain::date::Timestamp;
 use domain::input::{Input, Message};
 use domain::policy::PolicyId;
 use domain::shard::Shard;
-use domain::shard_state::{Pass, PassWork};
+use domain::shard_state::{Pass, PassWork, ShardState};
 use runtime::store::log::BookKey;
 use runtime::store::read::StoredShard;
 use runtime::store::{decisions, policies};
@@ -70,6 +72,12 @@ fn states(shards: &[StoredShard], log: &SourceLog, agreed: &Agreed, sent: &BTree
         note(state.decisions != agreed.rulings.digest(), "differs in decisions".to_owned());
         let policy = logged.policy.as_ref().map(|edition| edition.id());
         note(state.policy != policy, "differs in policy".to_owned());
+        let mut said = ShardState::default();
+        logged.floors.iter().for_each(|floor| said.raise_floor(floor, Timestamp(0)));
+        logged.truncations.iter().for_each(|truncation| said.truncate(truncation));
+        let [[floors, truncations], [said_floors, said_truncations]] = [state.known_places(), said.known_places()];
+        note(floors != said_floors, "differs in complete snapshots".to_owned());
+        note(truncations != said_truncations, "differs in truncations".to_owned());
         let next = state.messages_sent();
         let counted = sent.get(&shard).copied().unwrap_or_default();
         note(
@@ -291,7 +299,6 @@ fn book_differences(stored: &BTreeMap<StoredBook, i64>, counted: &BTreeMap<Store
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::shard_state::ShardState;
 
     #[test]
     fn counters_of_the_books_must_agree_with_the_log() {
@@ -316,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_messages_follows_from_the_state() {
+    fn a_state_says_what_its_log_does() {
         let shards: Vec<StoredShard> = Shard::all()
             .map(|shard| StoredShard {
                 shard,
@@ -338,11 +345,22 @@ mod tests {
                 stored
             })
             .collect();
-        let found = |sent: i64| {
+        let found = |log: &SourceLog, sent: i64| {
             let sent = BTreeMap::from([(shards[3].shard, sent)]);
-            states(&shards, &log, &agreed, &sent, 9).report().samples
+            states(&shards, log, &agreed, &sent, 9).report().samples
         };
-        assert_eq!(found(0), []);
-        assert_eq!(found(5)[0].problem, "counts 5 messages sent, its state has 0");
+        assert_eq!(found(&log, 0), []);
+        assert_eq!(found(&log, 5)[0].problem, "counts 5 messages sent, its state has 0");
+        let place = domain::input::SnapshotFloor {
+            source: "human-resources.3201".parse().expect("a source"),
+            table: domain::source::TableName::new("ac02"),
+            epoch: 0,
+            offsets: vec![7],
+        };
+        let mut forgotten = log;
+        forgotten.shards[3].truncations.push(place.clone());
+        forgotten.shards[4].floors.push(place);
+        let said: Vec<String> = found(&forgotten, 0).into_iter().map(|sample| sample.problem).collect();
+        assert_eq!(said, ["differs in truncations", "differs in complete snapshots"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Completeness;
 use crate::now;
-use crate::row::{CompletenessRow, Counted, Discount, Known, Load, count};
+use crate::row::{CompletenessRow, Counted, Discount, Known, Load, count, load_ended};
 use crate::rows::Received;
 use crate::why::Why;
 use domain::date::Timestamp;
@@ -59,6 +59,10 @@ impl Completeness {
         let outcome = match count(Known { seen, load }, &row, now(), self.shared.tolerance, hold) {
             Ok(Counted { seen, claim }) => {
                 progress.seen = seen;
+                if row.ends_loads {
+                    progress.load_at = progress.load_at.max(load_ended(&row, progress.row_at, hold));
+                    progress.row_at = progress.row_at.max(row.appended_at);
+                }
                 if progress.read <= seen {
                     progress.read = Timestamp(0);
                 }

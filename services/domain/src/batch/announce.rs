@@ -12,12 +12,13 @@ use crate::date::Timestamp;
 use crate::division::{City, Division};
 use crate::facts::Facts;
 use crate::finding::{About, Finding};
-use crate::ids::{PersonId, RecordId};
+use crate::ids::{IdKey, PersonId, RecordId};
 use crate::measure;
 use crate::neighbourhood::Member;
 use crate::policy::ReleaseRules;
 use crate::release::{Cause, Event, OpenSide, Told, Waiting, baseline, release};
 use crate::shard::Shard;
+use crate::shard_state::ShardState;
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -165,7 +166,7 @@ impl Batch {
         for key in persons {
             let subject = subject(&rows, &differences, &self.touched, key).unwrap_or_default();
             let sources = sources(subject.members);
-            let open = subject.open_side(key, (&sources, &none), &[], false);
+            let open = subject.open_side(key, (&sources, &none, &none), &[], false);
             for event in baseline(&open, self.desk.known(&key), region, &self.key) {
                 self.tell(key, subject, event);
             }
@@ -193,11 +194,13 @@ impl Batch {
                 self.has_left(place, stand, self.desk.known(&key))
             };
             let subject = found.unwrap_or_default();
+            let state = &self.workspace.shards[&shard].state;
             let sources = sources(subject.members);
+            let unsure = unsure(subject.members, state, &self.key);
             let released = release(
-                &subject.open_side(key, (&sources, &unreadable(subject.members)), &arrived, left),
+                &subject.open_side(key, (&sources, &unreadable(subject.members), &unsure), &arrived, left),
                 self.desk.known(&key),
-                &self.workspace.shards[&shard].state,
+                state,
                 &pending,
                 self.workspace.shards[&shard].release_rules(),
                 &self.key,
@@ -208,7 +211,7 @@ impl Batch {
             for (about, facts_at) in pending {
                 let waits = match released.waiting.get(&about) {
                     None => None,
-                    Some(Waiting::ForCompleteness | Waiting::ForReading(_)) => continue,
+                    Some(Waiting::ForCompleteness | Waiting::ForRow(_)) => continue,
                     Some(Waiting::ForSource(source)) => Some(Pending {
                         facts_at,
                         waits_for: Some(*source),
@@ -336,7 +339,7 @@ impl<'a> Subject<'a> {
     fn open_side(
         self,
         (_, anchor, person): PersonKey,
-        (sources, unreadable): (&'a [Source], &'a BTreeSet<RecordId>),
+        (sources, unreadable, unsure): (&'a [Source], &'a BTreeSet<RecordId>, &'a BTreeSet<RecordId>),
         arrived: &'a [About],
         left: bool,
     ) -> OpenSide<'a> {
@@ -347,6 +350,7 @@ impl<'a> Subject<'a> {
             findings: self.findings,
             sources,
             unreadable,
+            unsure,
             arrived,
             left,
         }
@@ -368,6 +372,12 @@ fn unreadable(members: &[Member]) -> BTreeSet<RecordId> {
     let rows = members
         .iter()
         .filter(|member| matches!(member.record.facts, Facts::Unreadable(_)));
+    rows.map(|member| member.record.id).collect()
+}
+
+/// The records of a person, copies too, that may be gone since their table was truncated.
+fn unsure(members: &[Member], state: &ShardState, key: &IdKey) -> BTreeSet<RecordId> {
+    let rows = members.iter().filter(|member| state.is_unsure(&member.record, key));
     rows.map(|member| member.record.id).collect()
 }
 

@@ -54,6 +54,7 @@ impl ShardWork {
             Control::Completeness(vector) => self.state.complete(vector),
             Control::GoLive(city) => self.state.go_live(*city),
             Control::Snapshot(floor) => self.state.raise_floor(floor, at),
+            Control::Truncated(truncation) => self.state.truncate(truncation),
             Control::Decide(decision) => drop(self.decided.entry(decision.id).or_insert_with(|| Some(decision.clone()))),
             Control::Undecide(id) => drop(self.decided.insert(*id, None)),
             Control::Policy(edition) => {

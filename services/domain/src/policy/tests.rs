@@ -85,12 +85,21 @@ fn a_transfer_window_skips_holidays() {
     assert_eq!(policy.transfer_ends(day("2026-01-05")), day("2026-03-17"));
 }
 
+#[test]
+fn a_policy_of_before_that_says_nothing_of_removals_has_the_same() {
+    let embedded = Policy::embedded();
+    let lines = EMBEDDED.lines().filter(|line| !line.starts_with("removed_"));
+    let before = Policy::parse(&lines.collect::<Vec<_>>().join("\n")).expect("a policy");
+    assert_eq!(before, embedded);
+}
+
 #[rstest]
 #[case::unknown_key("grace_days = 30", "grace_days = 30\nunheard_of = 1", "")]
 #[case::unknown_scheme("\"resident-medical\"", "\"resident-dental\"", "succession")]
 #[case::unknown_population("[matrix.intern]", "[matrix.astronaut]", "matrix")]
 #[case::absence_at_once("at_once = []", "at_once = [\"lapsed\"]", "release.at_once")]
 #[case::share("dead_letter_share = 0.05", "dead_letter_share = 1.5", "release.dead_letter_share")]
+#[case::removed("removed_share = 0.1", "removed_share = 10", "release.removed_share")]
 #[case::months("months = 3 ", "months = 0 ", "lapsed.months")]
 #[case::date("valid_from = \"2025-01-01\"", "valid_from = \"2025-02-30\"", "valid_from")]
 #[case::holiday("2026-10-01/2026-10-07", "2026-10-07/2026-10-01", "calendar.holidays")]

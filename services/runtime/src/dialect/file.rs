@@ -8,7 +8,7 @@ use super::key::KeyFile;
 use super::scope::Ignored;
 use super::sentinel::Sentinel;
 use super::shape::{Encoding, Need, Spec};
-use super::table::{Mapping, Table};
+use super::table::{Mapping, Table, Truncation};
 use super::{Dialect, DialectError, problem};
 use crate::debezium::{Charset, KeyColumn, Rows};
 use domain::division::City;
@@ -68,6 +68,8 @@ struct TableFile {
     /// `envelope` or `flattened`.
     #[serde(default)]
     rows: Rows,
+    /// `snapshot`, `reload` or `empty`.
+    truncation: Option<Truncation>,
     /// Kind of the document when no column states it.
     document: Option<String>,
     fields: BTreeMap<String, FieldFile>,
@@ -202,6 +204,9 @@ impl Compiler<'_> {
                 )
             })?,
         };
+        if table.truncation.is_some() && kind.facts_kind().is_none() {
+            return Err(self.problem("truncation", "rows of this kind are about no person, and none is removed"));
+        }
         let mut key: Vec<KeyColumn> = table.key.iter().map(KeyFile::column).collect();
         key.sort_by(|one, two| one.name.cmp(&two.name));
         let mut columns: Vec<String> = key.iter().map(|column| column.name.clone()).collect();
@@ -227,6 +232,7 @@ impl Compiler<'_> {
             dialect: self.dialect.name.clone(),
             revision: self.dialect.revision,
             rows: table.rows,
+            truncation: table.truncation.unwrap_or_default(),
             document,
             charset: self.dialect.charset,
             key,

@@ -67,8 +67,7 @@ pub enum ControlKind {
         /// Up to when.
         time: Timestamp,
     },
-    /// All rows of the table are gone at the source. Which rows were loaded again only a full snapshot tells: events of other partitions may
-    /// stand on either side of this one.
+    /// All rows of the table are gone at the source; what that means is said by [`Table::truncation`].
     Truncated,
     /// Nothing that concerns the base.
     Ignored {

@@ -7,6 +7,21 @@ use super::shape::{Encoding, Reach};
 use crate::debezium::{Charset, Envelope, KeyColumn, NormaliseError, Rows};
 use domain::document::DocumentKind;
 use domain::source::TableName;
+use serde::Deserialize;
+
+/// What it means that a table is truncated at its source (清空).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Truncation {
+    /// Nobody knows what is loaded again before a full snapshot shows it.
+    #[default]
+    Snapshot,
+    /// A habit: the load that follows is over with the source's next row of batch control, or of completeness where it has no batch
+    /// control. What was not loaded again by then is gone.
+    Reload,
+    /// The end of all its rows: whatever comes after is new.
+    Empty,
+}
 
 /// How the rows of a table are read.
 #[derive(Debug, Clone)]
@@ -21,6 +36,8 @@ pub struct Table {
     pub revision: u16,
     /// How its rows come.
     pub rows: Rows,
+    /// What it means that it is truncated.
+    pub truncation: Truncation,
     /// Kind of the document when no column states it.
     pub(super) document: DocumentKind,
     /// How its messages write text.

@@ -43,6 +43,18 @@ fn a_file_becomes_tables() {
 }
 
 #[test]
+fn what_a_truncation_means_is_said_by_the_table() {
+    let said = |text: &str| {
+        add(&HEAD.replace("kind = \"card\"", text))
+            .map(|dialects| dialects.find(source("human-resources.3201"), "t").unwrap().truncation)
+    };
+    assert_eq!(said("kind = \"card\"").unwrap(), Truncation::Snapshot);
+    assert_eq!(said("kind = \"card\"\ntruncation = \"reload\"").unwrap(), Truncation::Reload);
+    assert_eq!(said("kind = \"card\"\ntruncation = \"empty\"").unwrap(), Truncation::Empty);
+    assert!(said("kind = \"card\"\ntruncation = \"never\"").is_err());
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     let replaced = |from: &str, to: &str| {
         assert!(HEAD.contains(from), "{from}");

@@ -44,8 +44,8 @@ pub struct SourceTopic {
     pub waits: Option<String>,
     /// The topic that holds its table since: it is neither read nor counted.
     pub replaced_by: Option<String>,
-    /// Why rows of it stand that its source may have removed, with what to do: the last full snapshot could not tell, or the table was
-    /// truncated since; `None` otherwise.
+    /// Why rows of it stand that its source may have removed, with what to do: the last full snapshot could not tell, the table was
+    /// truncated since, or so many would go that it has to be confirmed; `None` otherwise.
     pub keeps_rows: Option<String>,
 }
 
@@ -81,6 +81,19 @@ impl SourceTopic {
     }
 }
 
+/// Where a message stands that says that its table was truncated (清空).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TruncatedAt {
+    /// The epoch of its position.
+    pub epoch: u16,
+    /// Its partition.
+    pub partition: u16,
+    /// Its offset there.
+    pub offset: u64,
+    /// Its time.
+    pub appended_at: Timestamp,
+}
+
 /// Where source topics are recorded. Calls block: they are made from the consumers' own threads.
 pub trait TopicStore: Send + Sync {
     /// The recorded topics of a source.
@@ -108,11 +121,11 @@ pub trait TopicStore: Send + Sync {
     /// When the store does not answer.
     fn hold(&self, topic: &str, reason: &str) -> anyhow::Result<()>;
 
-    /// Notes why rows of a topic stand although the source may have removed them, until a full snapshot tells.
+    /// Notes that a topic's table was truncated. Whether that is new: where the message is read again, nothing is noted anew.
     ///
     /// # Errors
     /// When the store does not answer.
-    fn keep_rows(&self, topic: &str, reason: &str) -> anyhow::Result<()>;
+    fn note_truncated(&self, topic: &str, at: &TruncatedAt) -> anyhow::Result<bool>;
 
     /// Notes why a topic is not read as things stand; `None` when nothing is against it.
     ///
@@ -297,15 +310,19 @@ impl TopicStore for PgTopicStore {
         Ok(())
     }
 
-    fn keep_rows(&self, name: &str, reason: &str) -> anyhow::Result<()> {
-        let keep = sqlx::query("update store.source_topic set keeps_rows = $2 where topic = $1")
-            .bind(name)
-            .bind(reason)
-            .execute(&self.pool);
-        self.runtime
-            .block_on(keep)
-            .with_context(|| format!("noting that {name} was truncated"))?;
-        Ok(())
+    fn note_truncated(&self, name: &str, at: &TruncatedAt) -> anyhow::Result<bool> {
+        let note = sqlx::query(
+            "insert into store.truncation (topic, epoch, partition, \"offset\", appended_at) values ($1, $2, $3, $4, $5) on conflict do nothing",
+        )
+        .bind(name)
+        .bind(i32::from(at.epoch))
+        .bind(i32::from(at.partition))
+        .bind(at.offset as i64)
+        .bind(at.appended_at.0)
+        .execute(&self.pool);
+        let noted = self.runtime.block_on(note);
+        let noted = noted.with_context(|| format!("noting that the table of {name} was truncated: was `canbao migrate` run?"))?;
+        Ok(noted.rows_affected() > 0)
     }
 
     fn wait(&self, name: &str, reason: Option<&str>) -> anyhow::Result<()> {

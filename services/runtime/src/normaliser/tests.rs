@@ -204,13 +204,25 @@ async fn rows_reach_their_shards_and_letters_the_dead_letters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_truncated_table_is_one_that_keeps_rows() {
+async fn a_truncation_is_noted_where_it_stands_and_once() {
     let world = World::new();
     world.write(&["row".into(), "truncated".into(), "row".into()]);
     world.run(|world| world.committed() == 3).await.expect("an orderly end");
-    let kept = world.store.with(|topics| topics[TABLE].keeps_rows.clone());
-    assert!(kept.is_some_and(|kept| kept.contains("full snapshot")));
     assert_eq!(world.applied().0.len(), 2);
+    let noted = world.store.truncated();
+    let [(topic, at)] = &noted[..] else { panic!("{noted:?}") };
+    assert_eq!((topic.as_str(), at.epoch, at.partition, at.offset), (TABLE, 0, 1, 0));
+    assert_eq!(at.appended_at, Timestamp(1_800_000_000_000));
+    // Read again from its start: the message says nothing new.
+    let seen = world.applied().1;
+    let replay = |world: &World| {
+        world
+            .store
+            .with(|topics| topics.values_mut().for_each(|topic| topic.replay = 1));
+        world.applied().1 >= seen + 2
+    };
+    world.run(replay).await.expect("an orderly end");
+    assert_eq!(world.store.truncated(), noted);
 }
 
 #[tokio::test(flavor = "multi_thread")]

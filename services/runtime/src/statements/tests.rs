@@ -3,6 +3,12 @@ use super::*;
 #[test]
 fn statements_read_back() {
     let source = "human-resources.3201".parse().expect("a source");
+    let places = SnapshotFloor {
+        source,
+        table: TableName::new("ac02"),
+        epoch: 1,
+        offsets: vec![3, 0],
+    };
     let statements = [
         Statement::BusinessDate {
             day: "2026-12-01".parse().expect("a day"),
@@ -14,12 +20,14 @@ fn statements_read_back() {
         },
         Statement::GoLive(GoLiveRegion::All),
         Statement::GoLive("3201".parse().expect("a region")),
-        Statement::Snapshot(SnapshotFloor {
+        Statement::Snapshot(places.clone()),
+        Statement::Truncated(places),
+        Statement::ConfirmRemoval {
             source,
             table: TableName::new("ac02"),
-            epoch: 1,
-            offsets: vec![3, 0],
-        }),
+            who: "somebody".to_owned(),
+            why: "they were moved to another system".to_owned(),
+        },
         Statement::SnapshotPassed(source),
         Statement::Waive {
             source,
@@ -57,6 +65,11 @@ fn what_is_no_statement() {
         (
             "snapshot",
             serde_json::json!({ "source": "human-resources.3201", "table": "ac02", "epoch": 0 }),
+        ),
+        ("truncated", serde_json::json!({ "source": "human-resources.3201" })),
+        (
+            "confirm-removal",
+            serde_json::json!({ "source": "human-resources.3201", "table": "ac02" }),
         ),
         ("snapshot-passed", serde_json::json!([])),
         (

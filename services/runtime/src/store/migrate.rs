@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqlSafeStr};
 use std::borrow::Cow;
 
-const MIGRATIONS: [(i64, &str, &str); 15] = [
+const MIGRATIONS: [(i64, &str, &str); 16] = [
     (1, "store", include_str!("../../migrations/0001_store.sql")),
     (2, "views", include_str!("../../migrations/0002_views.sql")),
     (3, "epochs", include_str!("../../migrations/0003_epochs.sql")),
@@ -36,6 +36,7 @@ const MIGRATIONS: [(i64, &str, &str); 15] = [
     (15, "dead letters", include_str!("../../migrations/0015_dead_letters.sql")),
     (16, "waivers", include_str!("../../migrations/0016_waivers.sql")),
     (17, "agencies", include_str!("../../migrations/0017_agencies.sql")),
+    (18, "truncations", include_str!("../../migrations/0018_truncations.sql")),
 ];
 
 /// Brings the database to the version of this program and creates the rows that must exist.

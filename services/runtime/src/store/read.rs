@@ -259,12 +259,21 @@ pub struct StoredShard {
     pub owner: Option<i32>,
 }
 
+/// A shard's state. One that was stored before tables were truncated ends where its truncations would begin: with none.
+///
+/// # Errors
+/// When the bytes hold no state.
+pub fn shard_state(bytes: &[u8]) -> Result<ShardState> {
+    const NO_TRUNCATIONS: [u8; 1] = [0];
+    Ok(decode("shard state", &[bytes, &NO_TRUNCATIONS].concat())?)
+}
+
 fn stored_shard(row: &PgRow) -> Result<StoredShard> {
     Ok(StoredShard {
         shard: shard(row)?,
         position: row.try_get("position")?,
         outbox_next: row.try_get("outbox_next")?,
-        state: decode("shard state", row.try_get("state")?)?,
+        state: shard_state(row.try_get("state")?)?,
         owner: row.try_get("owner")?,
     })
 }

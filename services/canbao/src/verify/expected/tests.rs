@@ -10,6 +10,7 @@ fn rules(floors: Vec<SnapshotFloor>) -> Rules {
         policy: Some(Arc::new(Edition::embedded())),
         today: Day(0),
         floors,
+        truncations: Vec::new(),
         rulings: Rulings::default(),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::verify::agreed::Agreed;
 use crate::verify::sample::{change, deletion, unread};
 
 #[test]

@@ -13,6 +13,9 @@ pub(super) struct Release {
     at_once: Vec<String>,
     tolerance_millis: u32,
     dead_letter_share: f64,
+    /// Left out in texts of before, as the next one.
+    removed_share: Option<f64>,
+    removed_rows: Option<u64>,
     /// Left out in texts of before: every source in scope.
     #[serde(default)]
     waits: BTreeMap<String, BTreeMap<String, String>>,
@@ -31,11 +34,19 @@ pub(super) fn rules(file: &Release) -> Result<ReleaseRules, PolicyError> {
         "release.dead_letter_share",
         "must be 0 to 1",
     )?;
+    let removed_share = file.removed_share.unwrap_or(0.1);
+    check(
+        (0.0..=1.0).contains(&removed_share),
+        "release.removed_share",
+        "must be 0 to 1",
+    )?;
     Ok(ReleaseRules {
         at_once,
         waits: waits(&file.waits)?,
         tolerance_millis: file.tolerance_millis,
         dead_letter_share: file.dead_letter_share,
+        removed_share,
+        removed_rows: file.removed_rows.unwrap_or(100),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::{Positions, Present};
 use crate::kafka::offsets::Watermarks;
 use crate::normaliser::hold::Hold;
-use crate::normaliser::source_topic::SourceTopic;
+use crate::normaliser::source_topic::{SourceTopic, TruncatedAt};
 use rdkafka::consumer::BaseConsumer;
 
 impl Positions {
@@ -21,12 +21,13 @@ impl Positions {
         Ok(())
     }
 
-    /// A table was truncated at its source: the rows it had stand until a full snapshot tells which were loaded again.
-    pub(in super::super) fn note_truncated(&self, topic: &str) -> anyhow::Result<()> {
-        let reason = "its table was truncated at the source: rows that were not loaded again still stand; when the load is over, let the \
-                      connector take a full snapshot, which removes them";
-        tracing::warn!(topic, "{reason}");
-        self.store.keep_rows(topic, reason)
+    /// A table was truncated at its source: the clock says to every shard which rows are unsure from now on, and for how long.
+    pub(in super::super) fn note_truncated(&self, topic: &str, at: &TruncatedAt) -> anyhow::Result<()> {
+        if self.store.note_truncated(topic, at)? {
+            let TruncatedAt { partition, offset, .. } = at;
+            tracing::warn!(topic, partition, offset, "its table was truncated at the source");
+        }
+        Ok(())
     }
 
     pub(in super::super) fn hold(&self, topic: &str, reason: String) -> anyhow::Result<()> {

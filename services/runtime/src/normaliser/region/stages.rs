@@ -5,6 +5,7 @@ use super::super::emit::Emitter;
 use super::super::events::{Events, Outcome};
 use super::super::positions::Positions;
 use super::super::share::DeadLetterShare;
+use super::super::source_topic::TruncatedAt;
 use crate::debezium::NormaliseError;
 use crate::dialect::{Classified, ControlKind, SourceMessage};
 use crate::framed::{Closed, NoSchema};
@@ -79,7 +80,13 @@ impl Stages {
         match classified {
             Classified::Inputs(inputs) => self.apply(&inputs),
             Classified::Control(ControlKind::Truncated) => {
-                positions.note_truncated(message.topic())?;
+                let at = TruncatedAt {
+                    epoch: recorded.epoch,
+                    partition,
+                    offset,
+                    appended_at: timestamp,
+                };
+                positions.note_truncated(message.topic(), &at)?;
                 Ok(self.pass())
             }
             Classified::Control(_) => Ok(self.pass()),

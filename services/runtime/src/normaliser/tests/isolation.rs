@@ -1,7 +1,7 @@
 //! One region's trouble is its own: it is said, the region begins again, and the others go on.
 
 use super::*;
-use source_topic::SourceTopic;
+use source_topic::{SourceTopic, TruncatedAt};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const OTHER: &str = "human-resources.3202.public.ac02";
@@ -34,8 +34,8 @@ impl TopicStore for Failing {
         self.inner.hold(topic, reason)
     }
 
-    fn keep_rows(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
-        self.inner.keep_rows(topic, reason)
+    fn note_truncated(&self, topic: &str, at: &TruncatedAt) -> anyhow::Result<bool> {
+        self.inner.note_truncated(topic, at)
     }
 
     fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {

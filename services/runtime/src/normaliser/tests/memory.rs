@@ -1,15 +1,23 @@
 //! What is recorded of topics, without a database.
 
 use super::*;
-use crate::normaliser::source_topic::SourceTopic;
+use crate::normaliser::source_topic::{SourceTopic, TruncatedAt};
 
 /// [`TopicStore`] in memory.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<BTreeMap<String, SourceTopic>>);
+pub(super) struct Memory {
+    topics: Mutex<BTreeMap<String, SourceTopic>>,
+    truncated: Mutex<Vec<(String, TruncatedAt)>>,
+}
 
 impl Memory {
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<String, SourceTopic>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.topics.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where tables were truncated, in the order noted.
+    pub(super) fn truncated(&self) -> Vec<(String, TruncatedAt)> {
+        self.truncated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn held(&self) -> Option<String> {
@@ -44,9 +52,13 @@ impl TopicStore for Memory {
         Ok(())
     }
 
-    fn keep_rows(&self, topic: &str, reason: &str) -> anyhow::Result<()> {
-        self.with(|topics| topics.get_mut(topic).map(|topic| topic.keeps_rows = Some(reason.to_owned())));
-        Ok(())
+    fn note_truncated(&self, topic: &str, at: &TruncatedAt) -> anyhow::Result<bool> {
+        let mut noted = self.truncated.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !noted.iter().any(|(of, known)| of == topic && known == at);
+        if is_new {
+            noted.push((topic.to_owned(), *at));
+        }
+        Ok(is_new)
     }
 
     fn wait(&self, topic: &str, reason: Option<&str>) -> anyhow::Result<()> {

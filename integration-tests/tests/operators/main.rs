@@ -1,5 +1,7 @@
 //! What operators ask and state, on a real Kafka and PostgreSQL: a decision that never was is not withdrawn, who has open findings is
-//! told one line a person, and a silent source is waived until a day.
+//! told one line a person, a silent source is waived until a day, and rows that a truncation would remove go when somebody confirms it.
+
+mod truncated;
 
 use anyhow::{Context, ensure};
 use domain::citizen_id::CitizenId;
@@ -32,7 +34,8 @@ async fn operators() -> anyhow::Result<String> {
     let _ = std::fs::remove_dir_all(&logs);
     let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
     let (register, employer): (Source, Source) = (SOURCE.parse()?, EMPLOYER.parse()?);
-    let tables = [(register, "czrk".to_owned()), (employer, "ac21".to_owned())];
+    truncated::dialects(&mut servers)?;
+    let tables = [(register, "czrk"), (employer, "ac21"), (employer, "ac02")].map(|(source, table)| (source, table.to_owned()));
     servers.begin(&BTreeSet::from(tables)).await?;
     let ran = run(&mut servers).await;
     let ended = servers.services.stop();
@@ -107,6 +110,7 @@ async fn run(servers: &mut Servers) -> anyhow::Result<()> {
     withdrawn(servers).await?;
     findings(servers)?;
     waived(servers).await?;
+    truncated::truncated(servers).await?;
     good(servers, &["verify", "--wait", "60"]).map(|_| ())
 }
 
