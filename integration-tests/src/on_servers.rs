@@ -111,7 +111,8 @@ fn adopt_policy(servers: &Servers) -> anyhow::Result<()> {
     let path = servers.services.logs().join("policy.toml");
     let file = path.to_str().context("a path that can be written down")?;
     let longer = toml::Table::from_iter([("never_enrolled.grace_days".to_owned(), 60.into())]);
-    for (version, set, is_taken) in [(1, longer, false), (2, toml::Table::new(), true)] {
+    let known = first.id().version;
+    for (version, set, is_taken) in [(known, longer, false), (known + 1, toml::Table::new(), true)] {
         std::fs::write(&path, policies::changed(&first, version, &set)?.text())?;
         let taken = servers.services.canbao(&["policy", "adopt", file])?;
         ensure!(

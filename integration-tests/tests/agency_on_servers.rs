@@ -44,7 +44,9 @@ fn folder() -> PathBuf {
 fn policy() -> anyhow::Result<Edition> {
     let text = Edition::embedded().text().to_owned();
     let (human, medical) = ("\"human-resources\"]", "\"human-resources\", \"medical-insurance\"]");
-    let newer = text.replacen("version = 2 ", "version = 3 ", 1).replace(human, medical);
+    let version = Edition::embedded().id().version;
+    let [known, next] = [version, version + 1].map(|version| format!("version = {version} "));
+    let newer = text.replacen(&known, &next, 1).replace(human, medical);
     Ok(Edition::parse(newer)?)
 }
 

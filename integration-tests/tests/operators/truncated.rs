@@ -103,7 +103,8 @@ pub async fn truncated(servers: &mut Servers) -> anyhow::Result<()> {
         ("release.removed_rows".to_owned(), 1.into()),
     ]);
     let path = servers.services.logs().join("few.toml");
-    std::fs::write(&path, policies::changed(&policies::embedded(), 2, &few)?.text())?;
+    let first = policies::embedded();
+    std::fs::write(&path, policies::changed(&first, first.id().version + 1, &few)?.text())?;
     good(servers, &["policy", "adopt", path.to_str().context("a path")?])?;
     load(servers, &ROWS)?;
     servers.flush()?;

@@ -45,7 +45,8 @@ impl Course<'_> {
             0 => toml::Table::from_iter([("never_enrolled.grace_days".to_owned(), 90.into())]),
             _ => toml::Table::new(),
         };
-        let edition = policies::changed(&policies::embedded(), 2 + nth as u32, &other)?;
+        let first = policies::embedded();
+        let edition = policies::changed(&first, first.id().version + 1 + nth as u32, &other)?;
         self.state(&Statement::Policy(Arc::new(edition))).await
     }
 
