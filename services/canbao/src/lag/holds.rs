@@ -1,8 +1,8 @@
 //! Which source holds back what: findings that may not be told before it is complete past the facts they rest on.
 
-use domain::division::City;
 use domain::finding::Rule;
-use domain::source::{Agency, Source};
+use domain::source::Source;
+use runtime::store::waivers;
 use serde::Serialize;
 use sqlx::{PgPool, Row};
 use std::collections::BTreeMap;
@@ -38,17 +38,10 @@ pub(super) async fn read(pool: &PgPool) -> anyhow::Result<BTreeMap<Source, Holds
     .await?;
     let mut held: BTreeMap<Source, Holds> = BTreeMap::new();
     for row in &rows {
-        let agency = u8::try_from(row.try_get::<i16, _>("agency")?)
-            .ok()
-            .and_then(Agency::from_code);
-        let city = u16::try_from(row.try_get::<i16, _>("city")?).ok().and_then(City::from_code);
+        let source = waivers::source(row.try_get("agency")?, row.try_get("city")?)?;
         let code = row.try_get::<i16, _>("rule")?;
         let rule = Rule::ALL.iter().find(|rule| i16::from(rule.code()) == code);
-        let (source, rule) = agency
-            .zip(city)
-            .map(|(agency, city)| Source { agency, city })
-            .zip(rule)
-            .ok_or_else(|| anyhow::anyhow!("a finding waits for a source, or is of a rule, that this program does not know"))?;
+        let rule = rule.ok_or_else(|| anyhow::anyhow!("a waiting finding is of a rule that this program does not know"))?;
         held.entry(source)
             .or_default()
             .0
