@@ -177,7 +177,7 @@ async fn keys_written_otherwise(servers: &mut Servers) -> anyhow::Result<()> {
 
 /// The topic is deleted and made again under the running normaliser, with fewer or more messages than it had read.
 async fn created_anew(servers: &mut Servers, city: u16, messages: u16) -> anyhow::Result<()> {
-    let register = Register::make(servers, city, 1).await?;
+    let mut register = Register::make(servers, city, 1).await?;
     for key in 0..5 {
         register.put(0, key, "old street")?;
     }

@@ -27,6 +27,12 @@ pub struct Register {
     producer: BaseProducer,
 }
 
+fn client(kafka: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka);
+    config
+}
+
 impl Register {
     /// Makes the topic. The normaliser finds it by itself.
     pub async fn make(_: &Servers, city: u16, partitions: i32) -> anyhow::Result<Self> {
@@ -36,11 +42,6 @@ impl Register {
     /// The same, with another schema and table in the topic's name.
     pub async fn named(city: u16, table: &str, partitions: i32) -> anyhow::Result<Self> {
         let kafka = std::env::var("CANBAO_KAFKA")?;
-        let client = |kafka: &str| {
-            let mut config = ClientConfig::new();
-            config.set("bootstrap.servers", kafka);
-            config
-        };
         let register = Self {
             source: format!("{SERVICE}.{city}"),
             topic: format!("{SERVICE}.{city}.{table}"),
@@ -84,14 +85,17 @@ impl Register {
     }
 
     /// Deletes the topic and makes it again.
-    pub async fn make_again(&self, partitions: i32) -> anyhow::Result<()> {
+    pub async fn make_again(&mut self, partitions: i32) -> anyhow::Result<()> {
         let deleted = self
             .admin
             .delete_topics(&[&self.topic], &AdminOptions::new())
             .await?
             .remove(0);
         deleted.map_err(|(topic, error)| anyhow::anyhow!("{topic}: {error}"))?;
-        self.create(partitions).await
+        self.create(partitions).await?;
+        // The old one may go on taking the topic for gone.
+        self.producer = client(&self.kafka).create()?;
+        Ok(())
     }
 
     /// Removes the messages below an offset.
@@ -107,11 +111,8 @@ impl Register {
     }
 
     fn group(&self) -> anyhow::Result<BaseConsumer> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", &self.kafka)
-            .set("group.id", format!("canbao.{}", self.source));
-        Ok(config.create()?)
+        let mut config = client(&self.kafka);
+        Ok(config.set("group.id", format!("canbao.{}", self.source)).create()?)
     }
 
     /// Commits an offset in the normaliser's stead, which must not run.
