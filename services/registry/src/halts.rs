@@ -17,6 +17,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often an entry is tried again unasked: its cause may have been mended, such as a missing privilege.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// How many shards of the process wait, over all its writers.
+const WAITING: &str = "canbao_registry_waiting_shards";
+
 /// Shards that the consumer is to read again, and from where. Shared by the writers and the consumer.
 #[derive(Debug, Clone, Default)]
 pub struct Rereads(Arc<Mutex<BTreeMap<Shard, i64>>>);
@@ -48,6 +51,8 @@ struct Halt {
 /// The shards of a writer that wait.
 pub struct Halts {
     standing: BTreeMap<Shard, Halt>,
+    /// How many of them the metric has.
+    counted: usize,
     /// Shards that go on, once the consumer has begun to read them again.
     rereading: BTreeSet<Shard>,
     look: Instant,
@@ -59,8 +64,11 @@ impl Halts {
     /// None wait. `check` shows those that do.
     pub fn new(rereads: Rereads, check: Check) -> Self {
         check.pass();
+        metrics::describe_gauge!(WAITING, "Shards that wait at an entry which cannot be applied");
+        metrics::gauge!(WAITING).increment(0.0);
         Self {
             standing: BTreeMap::new(),
+            counted: 0,
             rereading: BTreeSet::new(),
             look: Instant::now(),
             rereads,
@@ -153,7 +161,9 @@ impl Halts {
         self.show();
     }
 
-    fn show(&self) {
+    fn show(&mut self) {
+        metrics::gauge!(WAITING).increment(self.standing.len() as f64 - self.counted as f64);
+        self.counted = self.standing.len();
         let text = |(shard, halt): (&Shard, &Halt)| refused::explain(*shard, halt.entry.position, &halt.cause);
         let waiting: Vec<String> = self.standing.iter().map(text).collect();
         if waiting.is_empty() {
