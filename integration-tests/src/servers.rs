@@ -147,7 +147,8 @@ impl Servers {
         Ok(())
     }
 
-    fn partitions_of(&self, topic: &str) -> u16 {
+    /// How many partitions a topic has by now.
+    pub(crate) fn partitions_of(&self, topic: &str) -> u16 {
         self.grown.get(topic).copied().unwrap_or(self.partitions)
     }
 

@@ -191,7 +191,10 @@ async fn printed(servers: &mut Servers, probes: &Probes, shard: Shard) -> anyhow
     })
     .await?;
     let counted = probes.get("registry", "/metrics")?;
-    ensure!(counted.contains("\ncanbao_registry_waiting_shards 1\n"), "the metrics do not count it");
+    ensure!(
+        counted.contains("\ncanbao_registry_waiting_shards 1\n"),
+        "the metrics do not count it"
+    );
     let said = probes.problems("registry");
     let command = said.split('`').find(|part| part.starts_with(&begins));
     Ok(command.with_context(|| format!("no command in {said}"))?.to_owned())

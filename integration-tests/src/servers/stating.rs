@@ -110,7 +110,13 @@ impl Servers {
                     .fetch_optional(&self.pool)
                     .await?;
             let waits = waits.flatten().unwrap_or_else(|| "the clock says nothing".to_owned());
-            lines.push(format!("{source}: {waits}; {}", Broker::new(&self.kafka)?.standing(*source)?));
+            let held =
+                sqlx::query_scalar("select held from store.source_topic where held is not null and starts_with(topic, $1)");
+            let held: Vec<String> = held.bind(format!("{source}.")).fetch_all(&self.pool).await?;
+            lines.push(format!(
+                "{source}: {waits}; held: {held:?}; {}",
+                Broker::new(&self.kafka)?.standing(*source)?
+            ));
         }
         Ok(lines.join("; "))
     }

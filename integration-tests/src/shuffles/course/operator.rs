@@ -165,9 +165,14 @@ impl Course<'_> {
         Ok(())
     }
 
+    /// The operator accepts what is held again: every topic that has other partitions than the base put back has recorded.
     async fn accept_held(&mut self) -> anyhow::Result<()> {
-        // Long enough for a normaliser to look at its topics.
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(topic) = self.unnoticed().await? {
+            self.servers.services.check_alive()?;
+            ensure!(Instant::now() < deadline, "{topic} has grown, and is not held");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         for topic in source_topic::all(&self.servers.pool).await? {
             if let Some(held) = topic.held {
                 let command = held.split('`').nth(1).context("a hold names a command")?.to_owned();
@@ -179,6 +184,18 @@ impl Course<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A topic that its normaliser has yet to look at: not recorded, or recorded with other partitions than it has and not held.
+    async fn unnoticed(&self) -> anyhow::Result<Option<String>> {
+        let recorded = source_topic::all(&self.servers.pool).await?;
+        let is_noticed = |topic: &str| {
+            let now = u32::from(self.servers.partitions_of(topic));
+            let mut recorded = recorded.iter().filter(|recorded| recorded.topic == topic);
+            recorded.any(|recorded| recorded.held.is_some() || recorded.partitions == now)
+        };
+        let mut topics = self.tables.iter().map(|(source, table)| topic_of(*source, table));
+        Ok(topics.find(|topic| !is_noticed(topic)))
     }
 }
 
