@@ -136,6 +136,8 @@ fn all_problems_are_listed_at_once() {
     let variables = environment(&[
         ("CANBAO_KAFKA", "nowhere"),
         ("CANBAO_DATABASE_URL", "mysql://root:hunter2@x/y"),
+    assert_eq!(settings.schemas_address().as_deref(), Some("http://127.0.0.1:8081"));
+    assert!(printed.contains("\"http://127.0.0.1:8081\""), "{printed}");
         ("CANBAO_ID_KEY", "12"),
         ("CANBAO_NORMALISER__DEAD_LETTER_SHARE", "2"),
     ]);
