@@ -2,7 +2,7 @@
 //!
 //! It alone reads the wall clock; what follows from it enters the base as an input of every shard (ARCHITECTURE.md, Inputs). All
 //! it sends is idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
-//! The decisions are pure ([`scope`], [`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`], [`nameless`], [`removal`]), the loops around them are thin.
+//! The decisions are pure ([`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`], [`nameless`], [`removal`]), the loops around them are thin.
 
 mod completeness;
 mod date;
@@ -17,7 +17,6 @@ mod reader;
 pub mod removal;
 pub mod row;
 mod rows;
-pub mod scope;
 mod snapshots;
 mod statements;
 mod store;
@@ -87,7 +86,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
         let Some(policy) = policy(&store, &mut service.shutdown).await? else {
             break;
         };
-        let scope = scope::sources(&settings.clock.sources, policy.policy());
+        let scope = settings.clock.sources.under(policy.policy());
         anyhow::ensure!(
             !scope.is_empty(),
             "no source is in scope: see clock.sources and [scope] of policy version {}",
