@@ -82,6 +82,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let ends = ends::Ends::new(&settings, dialects.clone(), frames.clone())?;
     let date_check = service.health.check("business date");
     let removal_check = service.health.check("removals");
+    let topics_check = service.health.check("source topics");
     while !service.shutdown.requested() {
         let Some(policy) = policy(&store, &mut service.shutdown).await? else {
             break;
@@ -105,7 +106,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
             tolerance: i64::from(policy.policy().release.tolerance_millis),
             removal: removal::Unasked::of(policy.policy()),
         };
-        under_one_policy(shared, [&date_check, &removal_check], &mut service.shutdown).await?;
+        under_one_policy(shared, [&date_check, &removal_check, &topics_check], &mut service.shutdown).await?;
     }
     Ok(())
 }
@@ -123,7 +124,7 @@ async fn policy(store: &store::Store, shutdown: &mut Shutdown) -> anyhow::Result
 /// Runs the loops until shutdown, or until every shard stands under a newer policy.
 async fn under_one_policy(
     shared: Shared,
-    [date_check, removal_check]: [&Check; 2],
+    [date_check, removal_check, topics_check]: [&Check; 3],
     shutdown: &mut Shutdown,
 ) -> anyhow::Result<()> {
     let known = wait_out("reading the clock's tables", shutdown, session::is_passing, async || {
@@ -134,7 +135,13 @@ async fn under_one_policy(
     let (end, until) = Shutdown::manual();
     let rows = rows::start(&shared, &until)?;
     let mut loops = JoinSet::new();
-    loops.spawn(completeness::run(shared.clone(), progress, rows, until.clone()));
+    loops.spawn(completeness::run(
+        shared.clone(),
+        progress,
+        rows,
+        topics_check.clone(),
+        until.clone(),
+    ));
     loops.spawn(date::run(shared.clone(), date, date_check.clone(), until.clone()));
     loops.spawn(statements::run(shared.clone(), end.clone(), until.clone()));
     loops.spawn(truncations::run(shared.clone(), until.clone()));

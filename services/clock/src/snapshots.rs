@@ -10,6 +10,7 @@ use crate::truncations;
 use domain::date::Timestamp;
 use domain::source::Source;
 use rdkafka::message::{BorrowedMessage, Message};
+use runtime::kafka::NotificationNames;
 use runtime::normaliser::source_topic::SourceTopic;
 use runtime::shutdown::Shutdown;
 use runtime::statements::Statement;
@@ -160,20 +161,24 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
 }
 
 fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<mpsc::Receiver<anyhow::Result<Received>>> {
-    let is_wanted = |topic: &str| notification::source_of_topic(topic).is_some();
+    let names = shared.settings.topics.notifications.clone();
+    let is_wanted = {
+        let names = names.clone();
+        move |topic: &str| names.source_of(topic).is_some()
+    };
     let (receiver, _) = reader::start(
         &shared.settings,
         "canbao-clock-notifications",
         Begin::Beginning,
         is_wanted,
-        received,
+        move |message: &BorrowedMessage<'_>| received(&names, message),
         shutdown.clone(),
     )?;
     Ok(receiver)
 }
 
-fn received(message: &BorrowedMessage<'_>) -> Option<Received> {
-    let source = notification::source_of_topic(message.topic())?;
+fn received(names: &NotificationNames, message: &BorrowedMessage<'_>) -> Option<Received> {
+    let source = names.source_of(message.topic())?;
     let notification = message.payload().and_then(notification::parse)?;
     let position = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
     Some(Received {
