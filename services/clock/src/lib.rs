@@ -13,6 +13,7 @@ mod log;
 pub mod nameless;
 pub mod notification;
 pub mod pass;
+mod passed;
 mod reader;
 pub mod removal;
 pub mod row;

@@ -56,11 +56,11 @@ impl Why {
         match self {
             Self::Snapshot => format!(
                 "its completeness rows were read by a snapshot and prove nothing before that has ended; when it has, and no other row follows, \
-                 run `canbao source loaded {source}`"
+                 run `canbao source snapshot-passed {source}`"
             ),
             Self::Incremental => format!(
                 "its first load is an incremental snapshot, whose end no row shows; when every table is loaded, run \
-                 `canbao source loaded {source}`"
+                 `canbao source snapshot-passed {source}`"
             ),
             Self::Ahead => "its clock is ahead of ours by more than the policy tolerates: keep both in step by NTP".to_owned(),
             Self::UnreadTopics(topics) => format!(
@@ -152,7 +152,7 @@ mod tests {
         assert!(
             Why::Incremental
                 .text(source)
-                .contains("`canbao source loaded human-resources.3206`")
+                .contains("`canbao source snapshot-passed human-resources.3206`")
         );
     }
 }

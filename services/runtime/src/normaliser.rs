@@ -11,6 +11,7 @@
 pub mod accept;
 mod emit;
 mod events;
+pub mod floor;
 pub mod hold;
 mod letter;
 mod positions;

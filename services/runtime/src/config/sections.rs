@@ -227,7 +227,7 @@ pub enum BusinessDateSource {
 #[serde(rename_all = "kebab-case")]
 pub enum FirstSnapshot {
     /// A completeness row that was streamed shows it, since connectors stream after their initial snapshot. Where the first load is an
-    /// incremental snapshot no row does: the operator states it (`canbao source loaded`), or the connector's notification.
+    /// incremental snapshot no row does: the operator states it (`canbao source snapshot-passed`), or the connector's notification.
     #[default]
     Prove,
     /// It has, for sources whose connector reads no snapshot.
