@@ -275,6 +275,15 @@ impl Servers {
         self.producer.send(record).map_err(|(error, _)| error.into())
     }
 
+    /// The same with a row, as a message of a time: milliseconds since 1970.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn write_at(&self, topic: &str, key: &[u8], value: &[u8], at: i64) -> anyhow::Result<()> {
+        let record = BaseRecord::to(topic).key(key).partition(0).payload(value).timestamp(at);
+        self.producer.send(record).map_err(|(error, _)| error.into())
+    }
+
     /// Makes a topic anew with so many partitions and these messages of it.
     ///
     /// # Errors

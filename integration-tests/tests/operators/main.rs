@@ -1,6 +1,8 @@
 //! What operators ask and state, on a real Kafka and PostgreSQL: a decision that never was is not withdrawn, who has open findings is
-//! told one line a person, a silent source is waived until a day, and rows that a truncation would remove go when somebody confirms it.
+//! told one line a person, a silent source is waived until a day, rows that a truncation would remove go when somebody confirms it, and those
+//! that a snapshot did not repeat when somebody states that it has passed.
 
+mod passed;
 mod truncated;
 
 use anyhow::{Context, ensure};
@@ -35,7 +37,13 @@ async fn operators() -> anyhow::Result<String> {
     let mut servers = Servers::start(&logs, &"2a".repeat(32)).await?;
     let (register, employer): (Source, Source) = (SOURCE.parse()?, EMPLOYER.parse()?);
     truncated::dialects(&mut servers)?;
-    let tables = [(register, "czrk"), (employer, "ac21"), (employer, "ac02")].map(|(source, table)| (source, table.to_owned()));
+    let tables = [
+        (register, "czrk"),
+        (employer, "ac21"),
+        (employer, "ac02"),
+        (passed::SOURCE.parse()?, passed::TABLE),
+    ];
+    let tables = tables.map(|(source, table)| (source, table.to_owned()));
     servers.begin(&BTreeSet::from(tables)).await?;
     let ran = run(&mut servers).await;
     let ended = servers.services.stop();
@@ -111,6 +119,7 @@ async fn run(servers: &mut Servers) -> anyhow::Result<()> {
     findings(servers)?;
     waived(servers).await?;
     truncated::truncated(servers).await?;
+    passed::passed(servers).await?;
     good(servers, &["verify", "--wait", "60"]).map(|_| ())
 }
 
@@ -174,6 +183,14 @@ async fn waived(servers: &mut Servers) -> anyhow::Result<()> {
             "{text}"
         );
     }
+    // Who works on what was told without it sees so.
+    let text = good(servers, &["person", &number(3)?])?;
+    ensure!(
+        text.contains(&format!(
+            "claimed without the word of {silent}, which is waived until {today} by "
+        )),
+        "{text}"
+    );
     // What holds for as long as nobody takes it back ends by its day: as if that had come.
     sqlx::query("update store.completeness set waived_until = waived_until - 1 where waived_until is not null")
         .execute(&servers.pool)

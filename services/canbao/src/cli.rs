@@ -368,6 +368,23 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_of_a_table_is_stated_with_its_time_and_a_reason() {
+        let line =
+            |rest: &str| Cli::try_parse_from(format!("canbao source snapshot-passed human-resources.3201{rest}").split(' '));
+        assert!(line("").is_ok() && line(" --table ac02 --since 2026-12-01 --why lost").is_ok());
+        for rest in [
+            " --table ac02",
+            " --table ac02 --why lost",
+            " --since 2026-12-01",
+            " --why lost",
+            " --table ac02 --since noon --why lost",
+        ] {
+            assert!(line(rest).is_err(), "{rest}");
+        }
+        assert!(Cli::try_parse_from(["canbao", "source", "loaded", "human-resources.3201"]).is_err());
+    }
+
+    #[test]
     fn go_live_takes_a_city_or_all() {
         assert!(matches!(
             parse("canbao go-live --region all").command,

@@ -15,6 +15,7 @@ use domain::date::Timestamp;
 use domain::source::Source;
 use holds::Holds;
 use runtime::config::Settings;
+use runtime::store::policies;
 use runtime::store::refused::{self, Waiting};
 use serde::Serialize;
 use sqlx::{PgPool, Row};
@@ -36,6 +37,8 @@ pub struct SourceLag {
     pub behind: Option<i64>,
     /// Partitions that nobody reads: assigned to no normaliser, or of a topic that none subscribes to.
     pub unread: usize,
+    /// Claims of absence wait for it (`clock.sources`, or `[scope]` of the policy): otherwise it is never complete.
+    pub in_scope: bool,
     /// The first full snapshot has passed.
     pub snapshot_passed: bool,
     /// Complete up to this instant, ms; `None` before.
@@ -114,7 +117,7 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
         .context("reading positions: was `canbao migrate` run?")?;
     let (brokers, stored) = tokio::join!(
         tokio::task::spawn_blocking(move || Brokers::ask(&asked, &replaced)),
-        Stored::read(pool)
+        Stored::read(settings, pool)
     );
     let (brokers, stored) = (brokers.context("asking the brokers")??, stored?);
     let mut registry = RegistryLag {
@@ -131,7 +134,7 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
         registry.shards_without_owner += usize::from(row.try_get::<Option<i32>, _>("owner")?.is_none());
     }
     Ok(Lag {
-        sources: sources(&brokers.sources, &stored.held, &stored.completeness, now()),
+        sources: sources(&brokers.sources, &stored, now()),
         registry,
         messages: stored.messages,
         outbox: stored.outbox,
@@ -143,7 +146,10 @@ pub async fn measure(settings: &Settings, pool: &PgPool) -> anyhow::Result<Lag> 
 }
 
 /// What the store says.
+#[derive(Default)]
 struct Stored {
+    /// Sources in scope; `None` before the first policy.
+    scope: Option<BTreeSet<Source>>,
     completeness: BTreeMap<Source, Completeness>,
     /// Topics that are not read, and why.
     held: BTreeMap<String, String>,
@@ -156,7 +162,7 @@ struct Stored {
 }
 
 impl Stored {
-    async fn read(pool: &PgPool) -> anyhow::Result<Self> {
+    async fn read(settings: &Settings, pool: &PgPool) -> anyhow::Result<Self> {
         let completeness = completeness::read(pool).await?;
         let held: Vec<(String, String)> = sqlx::query_as(
             "select topic, coalesce(held, waits) from store.source_topic where coalesce(held, waits) is not null and replaced_by is null",
@@ -179,7 +185,9 @@ impl Stored {
         .context("reading which removals are held: was `canbao migrate` run?")?;
         let mut connection = pool.acquire().await.context("taking a connection")?;
         let waiting = refused::waiting(&mut connection).await.context("reading which shards wait")?;
+        let policy = policies::newest(&mut connection, None).await.context("reading the policy")?;
         Ok(Self {
+            scope: policy.map(|policy| settings.clock.sources.under(policy.policy()).into_iter().collect()),
             waiting,
             completeness,
             held: held.into_iter().collect(),
@@ -210,8 +218,12 @@ impl From<Waiting> for WaitingShard {
 
 fn sources(
     positions: &BTreeMap<Source, Position>,
-    held: &BTreeMap<String, String>,
-    completeness: &BTreeMap<Source, Completeness>,
+    Stored {
+        scope,
+        held,
+        completeness,
+        ..
+    }: &Stored,
     now: Timestamp,
 ) -> Vec<SourceLag> {
     let known: BTreeSet<Source> = positions.keys().chain(completeness.keys()).copied().collect();
@@ -230,6 +242,7 @@ fn sources(
                 held: position.topics.iter().filter(|topic| held.contains_key(*topic)).count(),
                 behind: position.behind,
                 unread: position.unread.len(),
+                in_scope: scope.as_ref().is_none_or(|scope| scope.contains(&source)),
                 snapshot_passed: state.passed,
                 complete_until: until,
                 age_seconds: until.map(|until| (now.0 - until).max(0) / 1000),
@@ -260,7 +273,6 @@ mod tests {
             behind: Some(7),
             ..Position::default()
         };
-        let held = BTreeMap::from([(partition("public.ac02").0, "why".to_owned())]);
         let state = Completeness {
             passed: true,
             until: 5_000,
@@ -268,12 +280,12 @@ mod tests {
             waived: Some("waived until then".to_owned()),
             ..Completeness::default()
         };
-        let lag = sources(
-            &BTreeMap::from([(source(), position)]),
-            &held,
-            &BTreeMap::from([(source(), state)]),
-            Timestamp(65_000),
-        );
+        let stored = Stored {
+            held: BTreeMap::from([(partition("public.ac02").0, "why".to_owned())]),
+            completeness: BTreeMap::from([(source(), state)]),
+            ..Stored::default()
+        };
+        let lag = sources(&BTreeMap::from([(source(), position)]), &stored, Timestamp(65_000));
         assert_eq!((lag[0].behind, lag[0].held, lag[0].age_seconds), (Some(7), 1, Some(60)));
         assert_eq!(lag[0].waits.as_deref(), Some("why"));
         assert_eq!(lag[0].waived.as_deref(), Some("waived until then"));
@@ -285,14 +297,37 @@ mod tests {
             unread: BTreeSet::from([partition("public.ac02")]),
             ..Position::default()
         };
-        let lag = sources(
-            &BTreeMap::from([(source(), alone)]),
-            &BTreeMap::new(),
-            &BTreeMap::new(),
-            Timestamp(0),
+        let lag = sources(&BTreeMap::from([(source(), alone)]), &Stored::default(), Timestamp(0));
+        let text = rendered(lag);
+        assert!(text.contains("unread") && text.contains("2 of 3 rows"), "{text}");
+        assert!(
+            text.contains("human-resources.3201 is not complete further on: nobody reads"),
+            "{text}"
         );
-        let text = render(&Lag {
-            sources: lag,
+    }
+
+    #[test]
+    fn a_source_that_nothing_waits_for_is_shown_as_such() {
+        let of = |scope: Option<&[Source]>| {
+            let stored = Stored {
+                scope: scope.map(|scope| scope.iter().copied().collect()),
+                ..Stored::default()
+            };
+            rendered(sources(
+                &BTreeMap::from([(source(), Position::default())]),
+                &stored,
+                Timestamp(0),
+            ))
+        };
+        assert!(of(Some(&[])).contains("not in scope"), "{}", of(Some(&[])));
+        for in_scope in [of(Some(&[source()])), of(None)] {
+            assert!(in_scope.contains("no full snapshot yet"), "{in_scope}");
+        }
+    }
+
+    fn rendered(sources: Vec<SourceLag>) -> String {
+        render(&Lag {
+            sources,
             registry: RegistryLag {
                 behind: 0,
                 shards_behind: 0,
@@ -304,11 +339,6 @@ mod tests {
             date_held: None,
             removals_held: vec!["2 of 3 rows".to_owned()],
             waiting: Vec::new(),
-        });
-        assert!(text.contains("unread") && text.contains("2 of 3 rows"), "{text}");
-        assert!(
-            text.contains("human-resources.3201 is not complete further on: nobody reads"),
-            "{text}"
-        );
+        })
     }
 }

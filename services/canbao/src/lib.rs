@@ -5,7 +5,7 @@
 //!
 //! [`verify`] is the proof of the one principle (ARCHITECTURE.md, The function): it recomputes the base from the source log with
 //! the function the registry uses and compares row by row, then checks the books against the brokers. Everything else is a
-//! window: [`alerts`], [`person`], [`lag`], [`dlq`], [`findings`]; or a statement: [`statements`], [`policy`], [`source`], [`skip`], [`register`]. `run` and `simulate` become
+//! window: [`alerts`], [`person`], [`lag`], [`dlq`], [`findings`]; or a statement: [`statements`], [`policy`], [`source`], [`passed`], [`skip`], [`register`]. `run` and `simulate` become
 //! the binary of that name beside this one.
 
 pub mod alerts;
@@ -19,6 +19,7 @@ pub mod findings;
 pub mod lag;
 mod operator;
 pub mod output;
+pub mod passed;
 pub mod person;
 pub mod policy;
 pub mod register;

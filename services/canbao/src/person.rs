@@ -10,6 +10,7 @@ pub use report::{Announcement, Enrolled, Field, Known, Member, OpenFinding};
 pub use text::render;
 
 use crate::policy;
+use crate::waivers::Unsettled;
 use anyhow::Context;
 use domain::base::describe;
 use domain::citizen_id::CitizenId;
@@ -82,6 +83,7 @@ pub async fn find(settings: &Settings, pool: &PgPool, who: &str) -> anyhow::Resu
     let mut search = Search {
         key,
         asked,
+        waivers: Unsettled::read(&mut connection).await?,
         found: Found {
             persons: Vec::new(),
             notes: Vec::new(),
@@ -95,6 +97,7 @@ pub async fn find(settings: &Settings, pool: &PgPool, who: &str) -> anyhow::Resu
 struct Search {
     key: IdKey,
     asked: Asked,
+    waivers: Unsettled,
     found: Found,
 }
 
@@ -153,7 +156,11 @@ impl Search {
             let described = describe(anchor, &members, &rulings, policy, today, &self.key);
             for person in described.persons.iter().filter(|person| self.asked.is(person)) {
                 let told = announcements(connection, shard, person.anchor, person.id).await?;
-                self.found.persons.push(Known::new(shard, person, &told, today, &self.key));
+                let mut known = Known::new(shard, person, &told, today, &self.key);
+                for (shown, finding) in known.findings.iter_mut().zip(&person.findings) {
+                    shown.claimed_without = self.waivers.under(finding, person.region, policy);
+                }
+                self.found.persons.push(known);
             }
             let concerned: Vec<Place> = members
                 .iter()

@@ -6,13 +6,14 @@ use crate::pass::{self, Next, Pass};
 use crate::rows::{Received, Rows};
 use crate::store::Progress;
 use crate::track::{Standing, Tracks};
-use crate::why::Why;
+use crate::why::{self, Why};
 use crate::{Shared, now};
 use domain::date::Timestamp;
 use domain::input::Control;
 use domain::source::Source;
 use loads::FirstLoad;
 use runtime::config::FirstSnapshot;
+use runtime::health::Check;
 use runtime::shutdown::Shutdown;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -28,11 +29,12 @@ const LAGGING_LOOK: Duration = Duration::from_secs(1);
 /// From then on a pass counts as stuck and is reported.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// Runs until shutdown, on from what is `known` of each source.
+/// Runs until shutdown, on from what is `known` of each source. Readiness says which topics nobody reads.
 pub(crate) async fn run(
     shared: Shared,
     known: BTreeMap<Source, Progress>,
     mut rows: Rows,
+    check: Check,
     mut shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     describe_metrics();
@@ -52,6 +54,10 @@ pub(crate) async fn run(
         if let Err(error) = completeness.step(&rows, &mut shutdown).await? {
             tracing::warn!(error = format!("{error:#}"), "completeness waits for a server");
             shutdown.sleep(Duration::from_millis(500)).await;
+        }
+        match why::unread(&completeness.waits) {
+            Some(unread) => check.fail(unread),
+            None => check.pass(),
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use rdkafka::message::Message;
 use runtime::config::Settings;
 use runtime::dialect::{Dialects, TableUse};
 use runtime::framed::{Closed, Frames, Opened};
-use runtime::kafka::offsets::{self, TopicPartition, all_topics, offsets_at};
+use runtime::kafka::offsets::{self, Since, TopicPartition, all_topics, offsets_at};
 use runtime::kafka::quiet::QuietEnd;
 
 use runtime::kafka::tail::{Stretch, first_visible, peek};
@@ -134,24 +134,19 @@ impl Ends {
         .await
     }
 
+    /// What each partition of a topic holds since a time. Empty when the topic does not exist.
+    pub(crate) async fn since(&self, topic: String, time: Timestamp) -> anyhow::Result<Vec<Since>> {
+        self.ask("asking for offsets by time", move |inner| {
+            Ok(offsets::since(&inner.consumer, &topic, time)?)
+        })
+        .await
+    }
+
     /// By partition of a topic, the first offset appended at a time or later; the end offset where there is none. Empty when the
     /// topic does not exist.
     pub(crate) async fn begin_offsets(&self, topic: String, time: Timestamp) -> anyhow::Result<Vec<u64>> {
-        self.ask("asking for offsets by time", move |inner| {
-            let partitions: Vec<(String, i32)> = offsets::partitions(&inner.consumer, &topic)?
-                .into_iter()
-                .map(|partition| (topic.clone(), partition))
-                .collect();
-            // The ends come first: a message that arrives between the two requests must not count as lying before the snapshot.
-            let ends = offsets_at(&inner.consumer, partitions.iter().cloned(), Offset::End)?;
-            let begins = offsets_at(&inner.consumer, partitions.iter().cloned(), Offset::Offset(time.0.max(0)))?;
-            let begin = |partition: &(String, i32)| {
-                let begin = begins.get(partition).or_else(|| ends.get(partition)).copied().unwrap_or(0);
-                begin.unsigned_abs()
-            };
-            Ok(partitions.iter().map(begin).collect())
-        })
-        .await
+        let held = self.since(topic, time).await?;
+        Ok(held.into_iter().map(|held| held.begin).collect())
     }
 
     /// How many rows at `begins` (by partition) or later in a source's topic went to its dead letters since a time, although not even

@@ -2,7 +2,7 @@
 //!
 //! It alone reads the wall clock; what follows from it enters the base as an input of every shard (ARCHITECTURE.md, Inputs). All
 //! it sends is idempotent and is sent again when in doubt, so that it can be restarted at any point, and two at once do no harm.
-//! The decisions are pure ([`scope`], [`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`], [`nameless`], [`removal`]), the loops around them are thin.
+//! The decisions are pure ([`row`], [`track`], [`why`], [`pass`], [`decide`], [`notification`], [`nameless`], [`removal`]), the loops around them are thin.
 
 mod completeness;
 mod date;
@@ -13,11 +13,11 @@ mod log;
 pub mod nameless;
 pub mod notification;
 pub mod pass;
+mod passed;
 mod reader;
 pub mod removal;
 pub mod row;
 mod rows;
-pub mod scope;
 mod snapshots;
 mod statements;
 mod store;
@@ -83,11 +83,12 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
     let ends = ends::Ends::new(&settings, dialects.clone(), frames.clone())?;
     let date_check = service.health.check("business date");
     let removal_check = service.health.check("removals");
+    let topics_check = service.health.check("source topics");
     while !service.shutdown.requested() {
         let Some(policy) = policy(&store, &mut service.shutdown).await? else {
             break;
         };
-        let scope = scope::sources(&settings.clock.sources, policy.policy());
+        let scope = settings.clock.sources.under(policy.policy());
         anyhow::ensure!(
             !scope.is_empty(),
             "no source is in scope: see clock.sources and [scope] of policy version {}",
@@ -106,7 +107,7 @@ pub async fn run(mut service: Service) -> anyhow::Result<()> {
             tolerance: i64::from(policy.policy().release.tolerance_millis),
             removal: removal::Unasked::of(policy.policy()),
         };
-        under_one_policy(shared, [&date_check, &removal_check], &mut service.shutdown).await?;
+        under_one_policy(shared, [&date_check, &removal_check, &topics_check], &mut service.shutdown).await?;
     }
     Ok(())
 }
@@ -124,7 +125,7 @@ async fn policy(store: &store::Store, shutdown: &mut Shutdown) -> anyhow::Result
 /// Runs the loops until shutdown, or until every shard stands under a newer policy.
 async fn under_one_policy(
     shared: Shared,
-    [date_check, removal_check]: [&Check; 2],
+    [date_check, removal_check, topics_check]: [&Check; 3],
     shutdown: &mut Shutdown,
 ) -> anyhow::Result<()> {
     let known = wait_out("reading the clock's tables", shutdown, session::is_passing, async || {
@@ -135,7 +136,13 @@ async fn under_one_policy(
     let (end, until) = Shutdown::manual();
     let rows = rows::start(&shared, &until)?;
     let mut loops = JoinSet::new();
-    loops.spawn(completeness::run(shared.clone(), progress, rows, until.clone()));
+    loops.spawn(completeness::run(
+        shared.clone(),
+        progress,
+        rows,
+        topics_check.clone(),
+        until.clone(),
+    ));
     loops.spawn(date::run(shared.clone(), date, date_check.clone(), until.clone()));
     loops.spawn(statements::run(shared.clone(), end.clone(), until.clone()));
     loops.spawn(truncations::run(shared.clone(), until.clone()));

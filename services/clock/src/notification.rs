@@ -7,18 +7,9 @@
 //! snapshot, cannot be told from a full one: a connector so configured must not be given a notifications topic, and such signals not be sent.
 
 use domain::date::Timestamp;
-use domain::source::Source;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The topic of a source's notifications (`notification.sink.topic.name` of its connector).
-pub const SUFFIX: &str = "notifications";
-
-/// The source of a notifications topic.
-pub fn source_of_topic(topic: &str) -> Option<Source> {
-    topic.strip_suffix(SUFFIX)?.strip_suffix('.')?.parse().ok()
-}
 
 /// A notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,18 +185,5 @@ mod tests {
         }
         let wrapped = r#"{"schema":{},"payload":{"aggregate_type":"Initial Snapshot","type":"STARTED","timestamp":5}}"#;
         assert_eq!(parse(wrapped.as_bytes()), Some(Notification::Started(Timestamp(5))));
-    }
-
-    #[test]
-    fn topics_name_their_source() {
-        let source = source_of_topic("human-resources.3201.notifications").expect("a source");
-        assert_eq!(source.to_string(), "human-resources.3201");
-        for topic in [
-            "human-resources.3201.public.notifications",
-            "notifications",
-            "x.3201.notifications",
-        ] {
-            assert_eq!(source_of_topic(topic), None, "{topic}");
-        }
     }
 }

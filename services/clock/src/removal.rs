@@ -7,18 +7,14 @@ use crate::pass::{Next, Pass};
 use crate::store::OpenFloor;
 use domain::input::SnapshotFloor;
 use domain::policy::Policy;
-use domain::record::SourceRecord;
-use domain::shard::{SHARDS, Shard};
 use runtime::dialect::Kind;
 use runtime::health::Check;
 use runtime::shutdown::Shutdown;
+use runtime::store::weight::Weight;
 use std::time::Duration;
 
 /// How often floors are looked for, and positions while one is to be weighed.
 const LOOK: Duration = Duration::from_millis(200);
-/// Rows of a table by which its share is known well enough: shards follow from birth dates, which a load knows nothing of, so that each is a
-/// fair sample.
-const ENOUGH: u64 = 20_000;
 
 /// What a floor may remove without being confirmed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,50 +35,21 @@ impl Unasked {
     }
 }
 
-/// What a floor would remove, as far as shards were looked through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Weight {
-    /// Rows of its table.
-    pub rows: u64,
-    /// Those that it would remove.
-    pub removed: u64,
-    /// Shards looked through.
-    pub shards: u8,
-}
-
-impl Weight {
-    /// Adds a record of a shard that was looked through.
-    pub fn add(&mut self, floor: &SnapshotFloor, kind: Kind, record: &SourceRecord) {
-        let of_table = floor.source == record.source && floor.table == record.table;
-        // What the images of a register's row stated is no row.
-        let is_row = kind == Kind::NumberCorrection || !record.is_statement();
-        if of_table && is_row {
-            self.rows += 1;
-            self.removed += u64::from(floor.retires(&record.version));
-        }
-    }
-
-    /// What it would be for all shards.
-    fn of_all(self, counted: u64) -> u64 {
-        counted * u64::from(SHARDS) / u64::from(self.shards.max(1))
-    }
-
-    /// Why a floor of this weight is held, with the command that confirms it; `None` when it may go unasked.
-    pub fn held(self, floor: &SnapshotFloor, unasked: Unasked) -> Option<String> {
-        let (rows, removed) = (self.of_all(self.rows), self.of_all(self.removed));
-        let share = self.removed as f64 / self.rows.max(1) as f64;
-        (share > unasked.share && removed > unasked.rows).then(|| {
-            let about = if self.shards < SHARDS { "about " } else { "" };
-            let (source, table) = (floor.source, floor.table.as_str());
-            format!(
-                "{about}{removed} of {about}{rows} rows of {source}.{table} were not loaded again or not in the last full snapshot, {:.0} % \
-                 where the policy lets {:.0} % go unasked: they stand. If the source has deleted them, run `canbao source confirm-removal \
-                 {source} {table} --why TEXT`; if its load broke off, let it load the table again, or the connector take a full snapshot",
-                share * 100.0,
-                unasked.share * 100.0
-            )
-        })
-    }
+/// Why a floor of this weight is held, with the command that confirms it; `None` when it may go unasked.
+pub fn held(weight: Weight, floor: &SnapshotFloor, unasked: Unasked) -> Option<String> {
+    let (rows, removed) = weight.of_all();
+    let share = weight.removed as f64 / weight.rows.max(1) as f64;
+    (share > unasked.share && removed > unasked.rows).then(|| {
+        let about = if weight.is_whole() { "" } else { "about " };
+        let (source, table) = (floor.source, floor.table.as_str());
+        format!(
+            "{about}{removed} of {about}{rows} rows of {source}.{table} were not loaded again or not in the last full snapshot, {:.0} % \
+             where the policy lets {:.0} % go unasked: they stand. If the source has deleted them, run `canbao source confirm-removal \
+             {source} {table} --why TEXT`; if its load broke off, let it load the table again, or the connector take a full snapshot",
+            share * 100.0,
+            unasked.share * 100.0
+        )
+    })
 }
 
 /// Runs until shutdown. Readiness says what is held.
@@ -149,29 +116,14 @@ async fn weigh(shared: &Shared, floors: &[&OpenFloor]) -> anyhow::Result<Vec<Wei
         table.map_or(Kind::Completeness, |table| table.kind)
     };
     let of: Vec<(&SnapshotFloor, Kind)> = floors.iter().map(|open| (&open.floor, kind(&open.floor))).collect();
-    let mut weights = vec![Weight::default(); floors.len()];
-    for shard in Shard::all() {
-        if weights.iter().all(|weight| weight.rows >= ENOUGH) {
-            break;
-        }
-        let homes = |record: &SourceRecord| {
-            for ((floor, kind), weight) in of.iter().zip(&mut weights) {
-                weight.add(floor, *kind, record);
-            }
-        };
-        shared.store.each_home(shard, homes).await?;
-        for weight in &mut weights {
-            weight.shards += 1;
-        }
-    }
-    Ok(weights)
+    Ok(shared.store.weigh(&of).await?)
 }
 
 /// Lets a floor be sent, or holds it. Of what was held before of its table, nothing is left where it says as much.
 async fn decide(shared: &Shared, open: &[OpenFloor], floor: &OpenFloor, weight: Weight) -> anyhow::Result<()> {
     let store = &shared.store;
     let (source, table) = (floor.floor.source, &floor.floor.table);
-    let held = weight.held(&floor.floor, shared.removal);
+    let held = held(weight, &floor.floor, shared.removal);
     for before in open.iter().filter(|before| before.held.is_some() && before.id < floor.id) {
         let of_table = (before.floor.source, &before.floor.table) == (source, table);
         if of_table && floor.floor.join(&before.floor) == floor.floor {
@@ -189,6 +141,7 @@ async fn decide(shared: &Shared, open: &[OpenFloor], floor: &OpenFloor, weight: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::shard::SHARDS;
     use domain::source::TableName;
 
     const UNASKED: Unasked = Unasked { share: 0.1, rows: 100 };
@@ -204,7 +157,7 @@ mod tests {
 
     #[test]
     fn many_rows_that_are_a_large_share_are_held() {
-        let held = |rows, removed, shards| Weight { rows, removed, shards }.held(&floor(), UNASKED).is_some();
+        let held = |rows, removed, shards| held(Weight { rows, removed, shards }, &floor(), UNASKED).is_some();
         assert!(held(1000, 101, SHARDS));
         assert!(!held(1000, 100, SHARDS), "no more rows than go unasked");
         assert!(!held(2000, 200, SHARDS), "no more than the share");
@@ -222,7 +175,7 @@ mod tests {
             removed: 250,
             shards,
         };
-        let said = weight(SHARDS).held(&floor(), UNASKED).expect("held");
+        let said = held(weight(SHARDS), &floor(), UNASKED).expect("held");
         for part in [
             "250 of 1000 rows of human-resources.3201.ac02",
             "25 %",
@@ -231,7 +184,7 @@ mod tests {
         ] {
             assert!(said.contains(part), "{said}");
         }
-        let said = weight(32).held(&floor(), UNASKED).expect("held");
+        let said = held(weight(32), &floor(), UNASKED).expect("held");
         assert!(said.starts_with("about 500 of about 2000 rows"), "{said}");
     }
 }

@@ -1,15 +1,15 @@
 //! The loop of snapshot notifications: a complete full snapshot becomes a recorded statement per table.
 
 use crate::Shared;
-use crate::floors::{self, MARGIN, RESTARTED};
+use crate::floors::{self, Floor};
 use crate::notification::{self, CompleteSnapshot, UnderWay};
 use crate::reader::{self, Begin};
 use crate::store::Store;
 use crate::track::{Offsets, Standing};
-use crate::truncations;
-use domain::date::Timestamp;
 use domain::source::Source;
 use rdkafka::message::{BorrowedMessage, Message};
+use runtime::kafka::NotificationNames;
+use runtime::normaliser::floor;
 use runtime::normaliser::source_topic::SourceTopic;
 use runtime::shutdown::Shutdown;
 use runtime::statements::Statement;
@@ -114,66 +114,46 @@ async fn record(shared: &Shared, waiting: &Waiting) -> anyhow::Result<()> {
     } = waiting;
     let store: &Store = &shared.store;
     let recorded = store.source_topics(*source).await?;
-    let mut statements = Vec::new();
-    let truncations = store.truncations().await?;
-    let mut settled = Vec::new();
+    let (mut statements, mut settled) = (Vec::new(), Vec::new());
     // A table that never had a row has no topic.
     for topic in topics_of(&snapshot.tables, &recorded) {
-        let Some(table) = floors::of_persons(&shared.dialects, *source, &topic.table) else {
+        let Some(table) = floor::of_persons(&shared.dialects, *source, &topic.table) else {
             continue;
         };
-        if store.is_restarted_since(&topic.topic, snapshot.started).await? {
-            store.keep_rows(&topic.topic, Some(RESTARTED)).await?;
-            tracing::warn!(topic = topic.topic, "{RESTARTED}");
-            continue;
+        if let Floor::Gone(floor, with_it) = floors::of_snapshot(shared, topic, table, snapshot.started).await? {
+            statements.push((table.name.as_str().to_owned(), Statement::Snapshot(floor)));
+            settled.extend(with_it);
         }
-        let begin = Timestamp(snapshot.started.0 - MARGIN);
-        let offsets = shared.ends.begin_offsets(topic.topic.clone(), begin).await?;
-        if offsets.is_empty() {
-            continue;
-        }
-        let floor = floors::places(topic, table, offsets);
-        let Some(mut floor) = floors::readable(shared, topic, floor, begin).await? else {
-            continue;
-        };
-        for truncation in truncations.iter().filter(|truncation| truncation.topic == topic.topic) {
-            if truncation.at.appended_at > snapshot.started {
-                // What was loaded again after it is not in the snapshot.
-                let said = truncations::said(truncation.at.appended_at, table.truncation);
-                store.keep_rows(&topic.topic, Some(&said)).await?;
-            } else if let Some(place) = truncations::place(shared, topic, table, truncation).await? {
-                // What the source had truncated before it began and has again is in it.
-                floor = floor.join(&place);
-                settled.push(truncation);
-            }
-        }
-        statements.push((table.name.as_str().to_owned(), Statement::Snapshot(floor)));
     }
     // Completeness rows that the snapshot read count from now on.
     store.note_snapshot_passed(*source).await?;
     tracing::info!(%source, tables = statements.len(), "a full snapshot is complete");
     store.notice(position, &statements).await?;
-    for truncation in settled {
+    for truncation in &settled {
         store.note_truncation(truncation, true).await?;
     }
     Ok(())
 }
 
 fn start(shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<mpsc::Receiver<anyhow::Result<Received>>> {
-    let is_wanted = |topic: &str| notification::source_of_topic(topic).is_some();
+    let names = shared.settings.topics.notifications.clone();
+    let is_wanted = {
+        let names = names.clone();
+        move |topic: &str| names.source_of(topic).is_some()
+    };
     let (receiver, _) = reader::start(
         &shared.settings,
         "canbao-clock-notifications",
         Begin::Beginning,
         is_wanted,
-        received,
+        move |message: &BorrowedMessage<'_>| received(&names, message),
         shutdown.clone(),
     )?;
     Ok(receiver)
 }
 
-fn received(message: &BorrowedMessage<'_>) -> Option<Received> {
-    let source = notification::source_of_topic(message.topic())?;
+fn received(names: &NotificationNames, message: &BorrowedMessage<'_>) -> Option<Received> {
+    let source = names.source_of(message.topic())?;
     let notification = message.payload().and_then(notification::parse)?;
     let position = format!("{}/{}/{}", message.topic(), message.partition(), message.offset());
     Some(Received {

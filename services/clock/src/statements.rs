@@ -2,7 +2,7 @@
 
 use crate::decide::{Decision, Situation, decide};
 use crate::store::{OpenStatement, Store};
-use crate::{Shared, now};
+use crate::{Shared, now, passed};
 use domain::date::Timestamp;
 use domain::input::Control;
 use domain::policy::PolicyId;
@@ -30,6 +30,8 @@ struct UnderWay {
     sent: Vec<Sent>,
     /// The newest policy among what was sent.
     policy: Option<PolicyId>,
+    /// Where topics ended when snapshots were stated to have passed.
+    passed: passed::Noted,
 }
 
 /// Runs until shutdown, or asks for it once every shard stands under a newer policy than the clock itself. Statements that were sent before
@@ -57,6 +59,7 @@ impl UnderWay {
             Err(error) => return Ok(Err(error.into())),
         };
         self.sent.retain(|sent| open.iter().any(|statement| statement.id == sent.id));
+        self.passed.retain(|id, _| open.iter().any(|statement| statement.id == *id));
         for statement in open {
             if self.sent.iter().any(|sent| sent.id == statement.id) {
                 continue;
@@ -66,7 +69,7 @@ impl UnderWay {
             if is_date && self.sent.iter().any(|sent| sent.is_date) {
                 break;
             }
-            match prepare(shared, &statement).await {
+            match prepare(shared, &mut self.passed, &statement).await {
                 Err(error) => return Ok(Err(error)),
                 Ok(None) => {}
                 Ok(Some((controls, day))) => {
@@ -117,8 +120,8 @@ impl UnderWay {
 
 type ToSend = (Vec<Control>, Option<domain::date::Day>);
 
-/// Decides on a statement; what is not to be sent is dealt with at once.
-async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option<ToSend>> {
+/// Decides on a statement; what is not to be sent is dealt with at once, or waits for rows that are on their way.
+async fn prepare(shared: &Shared, noted: &mut passed::Noted, open: &OpenStatement) -> anyhow::Result<Option<ToSend>> {
     let progress = shared.store.progress().await?;
     let is_complete = |source| progress.get(source).is_some_and(|progress| progress.until > Timestamp(0));
     let policy = match &open.statement {
@@ -137,6 +140,10 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
             Ok(Statement::ConfirmRemoval { .. }) => held(&shared.store).await?,
             _ => BTreeSet::new(),
         },
+        kept: match &open.statement {
+            Ok(Statement::SnapshotPassed { source, of: Some(of) }) => passed::kept(shared, *source, of).await?,
+            _ => None,
+        },
     };
     let decision = match &open.statement {
         Ok(statement) => decide(open.id as u64, statement.clone(), &situation),
@@ -148,6 +155,15 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
             shared.store.note_snapshot_passed(source).await?;
             shared.store.mark_sent(&[open.id]).await?;
         }
+        Decision::RemoveUnrepeated(source, of) => {
+            if !passed::has_arrived(shared, noted, open.id, (source, &of)).await? {
+                return Ok(None);
+            }
+            match passed::remove_unrepeated(shared, open.id, source, &of).await? {
+                Some(reason) => refuse(shared, open.id, &reason).await?,
+                None => shared.store.mark_sent(&[open.id]).await?,
+            }
+        }
         Decision::NoteWaiver(waiver) => {
             shared.store.note_waiver(&waiver).await?;
             shared.store.mark_sent(&[open.id]).await?;
@@ -156,12 +172,14 @@ async fn prepare(shared: &Shared, open: &OpenStatement) -> anyhow::Result<Option
             shared.store.confirm_removal(source, &table).await?;
             shared.store.mark_sent(&[open.id]).await?;
         }
-        Decision::Refuse(reason) => {
-            tracing::warn!(statement = open.id, reason, "a statement is refused");
-            shared.store.refuse(open.id, &reason).await?;
-        }
+        Decision::Refuse(reason) => refuse(shared, open.id, &reason).await?,
     }
     Ok(None)
+}
+
+async fn refuse(shared: &Shared, id: i64, reason: &str) -> anyhow::Result<()> {
+    tracing::warn!(statement = id, reason, "a statement is refused");
+    Ok(shared.store.refuse(id, reason).await?)
 }
 
 /// The tables of which a floor is held.

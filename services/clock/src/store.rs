@@ -80,8 +80,8 @@ impl Store {
         let Some(pool) = pool.context("connecting to PostgreSQL")? else {
             return Ok(None);
         };
-        agencies::agree(&pool).await?;
-        Ok(Some(Self { pool, check }))
+        let agreed = agencies::agree(&pool, shutdown).await?;
+        Ok(agreed.then_some(Self { pool, check }))
     }
 
     fn told<T>(&self, result: Result<T>) -> Result<T> {

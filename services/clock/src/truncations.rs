@@ -3,7 +3,7 @@
 //! Only the place of the message itself is exact. In other partitions a truncation stands where messages of its time do, taken low: a
 //! ghost that the next load removes is better than a lost person (ARCHITECTURE.md, Versions).
 
-use crate::floors::{self, MARGIN};
+use crate::floors;
 use crate::store::Truncation;
 use crate::track::{Offsets, Standing};
 use crate::{Shared, now};
@@ -11,6 +11,7 @@ use domain::date::Timestamp;
 use domain::input::SnapshotFloor;
 use domain::source::Source;
 use runtime::dialect::{Table, Truncation as Meaning};
+use runtime::normaliser::floor;
 use runtime::normaliser::source_topic::SourceTopic;
 use runtime::shutdown::Shutdown;
 use runtime::statements::Statement;
@@ -35,7 +36,7 @@ pub(crate) async fn run(shared: Shared, mut shutdown: Shutdown) -> anyhow::Resul
 async fn step(shared: &Shared, noted: &mut BTreeMap<String, Offsets>) -> anyhow::Result<()> {
     for truncation in shared.store.truncations().await? {
         let of = shared.settings.topics.sources.table_of(&truncation.topic);
-        let table = of.and_then(|(source, table)| Some((source, floors::of_persons(&shared.dialects, source, table)?)));
+        let table = of.and_then(|(source, table)| Some((source, floor::of_persons(&shared.dialects, source, table)?)));
         let Some((source, table)) = table else {
             // No rows of persons: nothing rests on them.
             shared.store.note_truncation(&truncation, true).await?;
@@ -96,7 +97,7 @@ pub(crate) async fn place(
     table: &Table,
     truncation: &Truncation,
 ) -> anyhow::Result<Option<SnapshotFloor>> {
-    let begin = Timestamp(truncation.at.appended_at.0 - MARGIN);
+    let begin = floor::before(truncation.at.appended_at);
     let mut offsets = shared.ends.begin_offsets(topic.topic.clone(), begin).await?;
     if offsets.is_empty() {
         return Ok(None);
@@ -104,7 +105,7 @@ pub(crate) async fn place(
     if let Some(own) = offsets.get_mut(usize::from(truncation.at.partition)) {
         *own = truncation.at.offset;
     }
-    Ok(Some(floors::places(topic, table, offsets)))
+    Ok(Some(floor::places(topic, table, offsets)))
 }
 
 /// Whether the load that followed a truncation is over, and all of it has passed the normaliser.
@@ -134,8 +135,8 @@ async fn settle(shared: &Shared, truncation: &Truncation, table: &Table) -> anyh
     if let Some(topic) = recorded(shared, truncation).await?
         && let Some(place) = place(shared, &topic, table, truncation).await?
     {
-        let since = Timestamp(truncation.at.appended_at.0 - MARGIN);
-        if let Some(floor) = floors::readable(shared, &topic, place, since).await? {
+        let since = floor::before(truncation.at.appended_at);
+        if let Ok(floor) = floors::readable(shared, &topic, place, since).await? {
             let statement = (table.name.as_str().to_owned(), Statement::Snapshot(floor));
             store.notice(&format!("{}/settled", truncation.name()), &[statement]).await?;
             tracing::info!(topic = topic.topic, "the load that followed a truncation is over");

@@ -2,7 +2,7 @@
 
 use crate::track::{Partitions, Standing, Topics};
 use domain::source::Source;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What keeps a source from being complete further on.
@@ -56,11 +56,11 @@ impl Why {
         match self {
             Self::Snapshot => format!(
                 "its completeness rows were read by a snapshot and prove nothing before that has ended; when it has, and no other row follows, \
-                 run `canbao source loaded {source}`"
+                 run `canbao source snapshot-passed {source}`"
             ),
             Self::Incremental => format!(
                 "its first load is an incremental snapshot, whose end no row shows; when every table is loaded, run \
-                 `canbao source loaded {source}`"
+                 `canbao source snapshot-passed {source}`"
             ),
             Self::Ahead => "its clock is ahead of ours by more than the policy tolerates: keep both in step by NTP".to_owned(),
             Self::UnreadTopics(topics) => format!(
@@ -83,6 +83,18 @@ impl Why {
             ),
         }
     }
+}
+
+/// Topics of known sources that no normaliser reads, in words for readiness; `None` when there are none. Those that a normaliser knows and
+/// does not read, its own readiness says.
+pub fn unread(waits: &BTreeMap<Source, Why>) -> Option<String> {
+    let mut unread = waits.iter().filter(|(_, why)| matches!(why, Why::UnreadTopics(_)));
+    let (source, why) = unread.next()?;
+    let first = format!("{source}: {}", why.text(*source));
+    Some(match unread.count() {
+        0 => first,
+        more => format!("{first}; and {more} more sources"),
+    })
 }
 
 fn names(partitions: &Partitions) -> Vec<String> {
@@ -124,6 +136,14 @@ mod tests {
             "{text}"
         );
         assert_eq!(Why::of_topics(&Topics::default()), None);
+        let [one, other, behind] = [3206, 3207, 3208].map(|city| format!("human-resources.{city}").parse().expect("a source"));
+        let why = Why::of_topics(&topics).expect("a reason");
+        let mut waits = BTreeMap::from([(behind, Why::Behind(Partitions::new()))]);
+        assert_eq!(super::unread(&waits), None);
+        waits.insert(one, why.clone());
+        assert_eq!(super::unread(&waits), Some(format!("{one}: {text}")));
+        waits.insert(other, why);
+        assert!(super::unread(&waits).expect("two").ends_with("; and 1 more sources"));
         let unread = Why::UnreadPartitions(Partitions::from([("t".to_owned(), 2)])).text(source);
         assert!(
             unread.contains("nobody reads t/2: is `canbao run human-resources`"),
@@ -132,7 +152,7 @@ mod tests {
         assert!(
             Why::Incremental
                 .text(source)
-                .contains("`canbao source loaded human-resources.3206`")
+                .contains("`canbao source snapshot-passed human-resources.3206`")
         );
     }
 }

@@ -130,8 +130,6 @@ pub struct ReleaseRules {
     pub waits: Waits,
     /// How far a source's clock may be ahead of ours, in milliseconds.
     pub tolerance_millis: u32,
-    /// Share of a source's rows (0 to 1) that may be dead letters before the source stops.
-    pub dead_letter_share: f64,
     /// Share of a table's rows (0 to 1) that a truncation or a full snapshot may remove without being confirmed.
     pub removed_share: f64,
     /// So many rows it may remove whatever their share.

@@ -60,7 +60,9 @@ pub async fn run(service: Service) -> anyhow::Result<()> {
         return Ok(());
     };
     session::watch(pool.clone(), postgres, service.shutdown.clone());
-    agencies::agree(&pool).await?;
+    if !agencies::agree(&pool, &mut shutdown).await? {
+        return Ok(());
+    }
     let topics = [kafka::topics::person_records(), runtime::outbox::positions::topic()];
     if !kafka::admin::ensure_topics_patiently(settings, &topics, &mut shutdown).await? {
         return Ok(());

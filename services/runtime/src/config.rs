@@ -269,10 +269,7 @@ impl Settings {
     /// Where subscribers ask for schemas, without a password; `None` when nobody said so.
     pub fn schemas_address(&self) -> Option<String> {
         let stated = self.schema_registry_url.as_deref().or(self.schema_registry.as_deref());
-        stated.map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-            _ => url.to_owned(),
-        })
+        stated.map(without_user)
     }
 
     /// The settings in force as TOML, secrets as `***`.
@@ -324,10 +321,10 @@ fn hide_user_info<S: Serializer>(url: &Option<String>, serializer: S) -> Result<
     url.as_deref().map(without_user).serialize(serializer)
 }
 
-/// An address as it may be shown.
+/// An address as it may be shown and handed on: without `user:password@`.
 pub(crate) fn without_user(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{HIDDEN}@{host}"),
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
         _ => url.to_owned(),
     }
 }

@@ -13,7 +13,7 @@ pub mod topics;
 pub mod trouble;
 
 pub use range::{ReadRangeError, read_range};
-pub use topic_names::{TemplateError, TopicNames};
+pub use topic_names::{NotificationNames, TemplateError, TopicNames};
 
 use crate::config::Settings;
 use crate::health::Check;

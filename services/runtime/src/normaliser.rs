@@ -11,6 +11,7 @@
 pub mod accept;
 mod emit;
 mod events;
+pub mod floor;
 pub mod hold;
 mod letter;
 mod positions;
@@ -142,8 +143,9 @@ pub async fn run(agencies: &[Agency], service: Service) -> anyhow::Result<()> {
         return Ok(());
     };
     session::watch(pool.clone(), postgres, shutdown.clone());
-    store::agencies::agree(&pool).await?;
-    mapping::record(&pool, &stated).await?;
+    if !store::agencies::agree(&pool, &mut shutdown).await? || !mapping::record(&pool, &stated, &mut shutdown).await? {
+        return Ok(());
+    }
     let letter_room = letter_room(&settings, &sources).await?;
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
 

@@ -3,15 +3,18 @@
 //! Who makes one inserts a row into `store.statement` and may wait; the clock sends it, or refuses it with a reason, and notes
 //! when every shard has applied it. `canbao` and the clock share these functions, since a service never imports a service.
 
+mod bodies;
+
+use bodies::{ConfirmationBody, DecisionBody, FloorBody, PassedBody, WaiverBody};
 use domain::citizen_id::CitizenId;
-use domain::date::Day;
+use domain::date::{Day, Timestamp};
 use domain::decision::Verdict;
 use domain::division::City;
 use domain::ids::RecordId;
 use domain::input::SnapshotFloor;
 use domain::policy::Edition;
 use domain::source::{Source, TableName};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{PgPool, Row};
@@ -96,8 +99,13 @@ pub enum Statement {
         /// Why, for whoever asks later.
         why: String,
     },
-    /// A source's first full snapshot has passed, though none of its rows can prove it.
-    SnapshotPassed(Source),
+    /// A snapshot has passed, though neither a row nor a notification can prove it.
+    SnapshotPassed {
+        /// The source.
+        source: Source,
+        /// The one table that it read; `None` for the source's first full load.
+        of: Option<PassedTable>,
+    },
     /// Claims of absence do not wait for a silent source (豁免).
     Waive {
         /// The source.
@@ -126,6 +134,26 @@ pub enum Statement {
     Policy(Arc<Edition>),
 }
 
+/// A table of which a full snapshot, or a load of the whole of it, is stated to have ended: rows that it did not repeat are gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedTable {
+    /// The table.
+    pub table: TableName,
+    /// When it began, or before.
+    pub since: Timestamp,
+    /// The operator's account.
+    pub who: String,
+    /// Why, for whoever asks later.
+    pub why: String,
+}
+
+impl PassedTable {
+    /// What the floor that follows from such a statement is known by, before its table.
+    pub fn noticed(id: i64) -> String {
+        format!("statement/{id}")
+    }
+}
+
 /// Why a row of `store.statement` states nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownStatement {
@@ -140,84 +168,6 @@ pub enum UnknownStatement {
     Body(&'static str),
 }
 
-#[derive(Serialize, Deserialize)]
-struct FloorBody {
-    source: String,
-    table: String,
-    epoch: u16,
-    offsets: Vec<u64>,
-}
-
-impl FloorBody {
-    fn read(body: &Value) -> Option<SnapshotFloor> {
-        let floor = Self::deserialize(body).ok()?;
-        Some(SnapshotFloor {
-            source: floor.source.parse().ok()?,
-            table: TableName::new(floor.table),
-            epoch: floor.epoch,
-            offsets: floor.offsets,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-struct ConfirmationBody {
-    source: String,
-    table: String,
-    who: String,
-    why: String,
-}
-
-impl ConfirmationBody {
-    fn read(self) -> Option<Statement> {
-        Some(Statement::ConfirmRemoval {
-            source: self.source.parse().ok()?,
-            table: TableName::new(self.table),
-            who: self.who,
-            why: self.why,
-        })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct DecisionBody {
-    verdict: String,
-    record: String,
-    other: String,
-    /// The 17 digits before the check character.
-    number: Option<u64>,
-}
-
-impl DecisionBody {
-    fn read(self) -> Option<Statement> {
-        Some(Statement::Decide {
-            verdict: Verdict::from_name(&self.verdict)?,
-            record: self.record.parse().ok()?,
-            other: self.other.parse().ok()?,
-            number: self.number.map(CitizenId::from_digits).transpose().ok()?,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-struct WaiverBody {
-    source: String,
-    until: Option<String>,
-    who: String,
-    why: String,
-}
-
-impl WaiverBody {
-    fn read(self) -> Option<Statement> {
-        Some(Statement::Waive {
-            source: self.source.parse().ok()?,
-            until: self.until.map(|day| day.parse()).transpose().ok()?,
-            who: self.who,
-            why: self.why,
-        })
-    }
-}
-
 impl Statement {
     /// The kind as stored.
     pub fn kind(&self) -> &'static str {
@@ -227,7 +177,7 @@ impl Statement {
             Self::Snapshot(_) => "snapshot",
             Self::Truncated(_) => "truncated",
             Self::ConfirmRemoval { .. } => "confirm-removal",
-            Self::SnapshotPassed(_) => "snapshot-passed",
+            Self::SnapshotPassed { .. } => "snapshot-passed",
             Self::Waive { .. } => "waive",
             Self::Decide { .. } => "decide",
             Self::Undecide(_) => "undecide",
@@ -249,7 +199,10 @@ impl Statement {
             Self::ConfirmRemoval { source, table, who, why } => serde_json::json!({
                 "source": source.to_string(), "table": table.as_str(), "who": who, "why": why,
             }),
-            Self::SnapshotPassed(source) => serde_json::json!({ "source": source.to_string() }),
+            Self::SnapshotPassed { source, of: None } => serde_json::json!({ "source": source.to_string() }),
+            Self::SnapshotPassed { source, of: Some(of) } => serde_json::json!({
+                "source": source.to_string(), "table": of.table.as_str(), "since": of.since.0, "who": of.who, "why": of.why,
+            }),
             Self::Waive { source, until, who, why } => serde_json::json!({
                 "source": source.to_string(), "until": until.map(|day| day.to_string()), "who": who, "why": why,
             }),
@@ -275,7 +228,6 @@ impl Statement {
     /// [`UnknownStatement`].
     pub fn parse(kind: &str, body: &Value) -> Result<Self, UnknownStatement> {
         let text = |key: &str| body.get(key).and_then(Value::as_str);
-        let source = |text: &str| text.parse::<Source>().ok();
         match kind {
             "business-date" => text("day")
                 .and_then(|day| day.parse().ok())
@@ -298,10 +250,12 @@ impl Statement {
                 .ok_or(UnknownStatement::Body(
                     r#"{"source": "human-resources.3201", "table": "ac02", "who": "account", "why": "text"}"#,
                 )),
-            "snapshot-passed" => text("source")
-                .and_then(source)
-                .map(Self::SnapshotPassed)
-                .ok_or(UnknownStatement::Body(r#"{"source": "human-resources.3201"}"#)),
+            "snapshot-passed" => PassedBody::deserialize(body)
+                .ok()
+                .and_then(PassedBody::read)
+                .ok_or(UnknownStatement::Body(
+                    r#"{"source": "human-resources.3201"}, of one table with "table": "ac02", "since": milliseconds, "who": "account", "why": "text""#,
+                )),
             "waive" => WaiverBody::deserialize(body)
                 .ok()
                 .and_then(WaiverBody::read)

@@ -3,7 +3,7 @@
 use super::dlq::DlqAction;
 use super::secret;
 use clap::Subcommand;
-use domain::date::Day;
+use domain::date::{Day, Timestamp};
 use domain::division::City;
 use domain::finding::AlertKind;
 use domain::ids::RecordId;
@@ -257,10 +257,22 @@ pub(super) enum SourceAction {
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,
     },
-    /// State that a source's first full load is through, where none of its completeness rows can show it
-    Loaded {
+    /// State that a snapshot has passed, where neither a row nor a notification can show it: the source's first full load, or with --table a
+    /// full snapshot (or a load of the whole) of that one table, after which its rows are gone that this did not repeat. Refused unless the
+    /// table's topic holds such rows since TIME and none has come for a while; exit code 1 when so much would go that it waits for
+    /// `canbao source confirm-removal`
+    SnapshotPassed {
         /// human-resources.3201
         source: Source,
+        /// The table, as `canbao source list` shows it
+        #[arg(long, requires_all = ["since", "why"])]
+        table: Option<String>,
+        /// When the snapshot of the table began, or a little before: 2026-12-01T08:00:00+08:00, or a day
+        #[arg(long, value_name = "TIME", value_parser = crate::dlq::time, requires = "table")]
+        since: Option<Timestamp>,
+        /// Why, for whoever asks later
+        #[arg(long, value_name = "TEXT", requires = "table")]
+        why: Option<String>,
         /// Seconds to wait for the clock
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,

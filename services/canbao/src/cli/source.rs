@@ -2,11 +2,11 @@
 
 use super::command::SourceAction;
 use crate::output::{Format, Verdict};
-use crate::{operator, source, statements};
+use crate::{operator, passed, source, statements};
 use domain::source::TableName;
 use runtime::config::Settings;
 use runtime::normaliser::accept::Acceptance;
-use runtime::statements::Statement;
+use runtime::statements::{PassedTable, Statement};
 use std::time::Duration;
 
 fn ensure_reason(why: &str) -> anyhow::Result<()> {
@@ -96,8 +96,27 @@ pub(super) async fn run(
             })?;
             Ok(Verdict::Good)
         }
-        SourceAction::Loaded { source, wait } => {
-            let stated = statements::state(pool, &Statement::SnapshotPassed(source), Duration::from_secs(wait)).await?;
+        SourceAction::SnapshotPassed {
+            source,
+            table: Some(table),
+            since: Some(since),
+            why: Some(why),
+            wait,
+        } => {
+            ensure_reason(&why)?;
+            let of = PassedTable {
+                table: TableName::new(table),
+                since,
+                who: operator::who(),
+                why,
+            };
+            let passed = passed::state(settings, pool, source, of, Duration::from_secs(wait)).await?;
+            format.print(&passed, passed::render)?;
+            Ok(passed.verdict())
+        }
+        SourceAction::SnapshotPassed { source, wait, .. } => {
+            let statement = Statement::SnapshotPassed { source, of: None };
+            let stated = statements::state(pool, &statement, Duration::from_secs(wait)).await?;
             format.print(&stated, statements::render)?;
             Ok(Verdict::Good)
         }

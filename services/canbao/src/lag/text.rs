@@ -18,6 +18,7 @@ pub fn render(lag: &Lag) -> String {
     ]);
     for source in &lag.sources {
         let until = match source.complete_until {
+            _ if !source.in_scope => "not in scope".to_owned(),
             Some(until) => local_time(Timestamp(until)),
             None if source.snapshot_passed => "snapshot passed".to_owned(),
             None => "no full snapshot yet".to_owned(),

@@ -113,6 +113,8 @@ pub struct OpenFinding {
     pub scope: Option<&'static str>,
     /// What subscribers were told; `None` when nothing.
     pub announced: Option<Announcement>,
+    /// Silent sources whose word it is claimed without, since an operator waived them: which, until when, by whom and why.
+    pub claimed_without: Vec<String>,
 }
 
 /// A person as known.
@@ -302,6 +304,7 @@ fn open_finding(finding: &Finding, person: &Person, told: &Told, key: &IdKey) ->
             .iter()
             .find(|(known, _)| *known == about)
             .map(|(_, told)| told.clone()),
+        claimed_without: Vec::new(),
     }
 }
 

@@ -149,6 +149,9 @@ fn render_finding(finding: &OpenFinding, person: &Known, text: &mut String) -> R
     for [role, source, record] in &finding.evidence {
         writeln!(text, "    {role}: {source} {record}")?;
     }
+    for source in &finding.claimed_without {
+        writeln!(text, "    claimed without the word of {source}")?;
+    }
     writeln!(text, "    cleared by: {}", finding.remedy)?;
     match &finding.announced {
         Some(Announcement {

@@ -160,8 +160,8 @@ fn is_logged(id: u64, statement: &Statement, agreed: &Agreed, live: &BTreeSet<Ci
         Statement::GoLive(region) => region.cities().iter().all(|city| live.contains(city)),
         Statement::Snapshot(floor) => agreed.floors.contains(floor),
         Statement::Truncated(truncation) => agreed.truncations.contains(truncation),
-        // The clock keeps these: it leaves a waived source out of what it sends, and sends a floor that was held.
-        Statement::SnapshotPassed(_) | Statement::Waive { .. } | Statement::ConfirmRemoval { .. } => true,
+        // The clock keeps these: it leaves a waived source out of what it sends, and sends a floor that was held or that follows.
+        Statement::SnapshotPassed { .. } | Statement::Waive { .. } | Statement::ConfirmRemoval { .. } => true,
         Statement::Decide {
             verdict,
             record,

@@ -3,12 +3,13 @@
 use super::{Result, Store};
 use domain::date::Timestamp;
 use domain::input::SnapshotFloor;
-use domain::record::SourceRecord;
-use domain::shard::Shard;
 use domain::source::{Source, TableName};
+use runtime::dialect::Kind;
 use runtime::normaliser::source_topic::{self, SourceTopic, TruncatedAt};
 use runtime::statements::Statement;
-use runtime::store::read::{self, ReadError};
+use runtime::store::read::ReadError;
+use runtime::store::session;
+use runtime::store::weight::{self, Weight};
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -178,27 +179,15 @@ impl Store {
     }
 }
 
-/// Neighbourhoods that are read at once.
-const SLICE: usize = 2000;
-
 impl Store {
-    /// Calls `look` with the record of every home copy of a shard, slice by slice beside live traffic: one that moves meanwhile may be missed or seen
-    /// twice.
-    pub(crate) async fn each_home(
-        &self,
-        shard: Shard,
-        mut look: impl FnMut(&SourceRecord),
-    ) -> std::result::Result<(), ReadError> {
-        let mut after = None;
-        loop {
-            let mut connection = self.told(self.pool.acquire().await)?;
-            let (rows, last) = read::slice(&mut connection, shard, after, SLICE).await?;
-            let members = rows.iter().flat_map(|row| &row.members).filter(|member| !member.is_guest());
-            members.for_each(|member| look(&member.record));
-            after = last;
-            if after.is_none() {
-                return Ok(());
-            }
+    /// What floors would remove, each with the kind of its table.
+    pub(crate) async fn weigh(&self, floors: &[(&SnapshotFloor, Kind)]) -> std::result::Result<Vec<Weight>, ReadError> {
+        let weighed = weight::weigh(&self.pool, floors).await;
+        match &weighed {
+            Ok(_) => self.check.pass(),
+            Err(ReadError::Database(error)) => self.check.fail(session::explain(error)),
+            Err(error) => self.check.fail(error.to_string()),
         }
+        weighed
     }
 }

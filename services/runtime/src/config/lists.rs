@@ -1,6 +1,7 @@
 //! Lists in settings: TOML gives an array, environment and flags one text with separators; both mean the same.
 
 use domain::division::City;
+use domain::policy::Policy;
 use domain::shard::{SHARDS, Shard};
 use domain::source::Source;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
@@ -190,6 +191,16 @@ pub enum SourceScope {
     Policy,
     /// These.
     Listed(Vec<Source>),
+}
+
+impl SourceScope {
+    /// The sources over which absence is claimed, in order: the listed ones, or those of the policy.
+    pub fn under(&self, policy: &Policy) -> Vec<Source> {
+        match self {
+            Self::Listed(sources) => sources.clone(),
+            Self::Policy => policy.scope(),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for SourceScope {

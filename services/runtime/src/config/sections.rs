@@ -1,7 +1,7 @@
 //! The settings of single services.
 
 use super::lists::{ShardSet, SourceScope};
-use crate::kafka::TopicNames;
+use crate::kafka::{NotificationNames, TopicNames};
 use domain::source::Agency;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ pub struct TopicSettings {
     /// `{table}`; what a name does not say stands beside it: `{ topic = "dc1.hr.*.{table}", agency = "human-resources", city = "3206" }`.
     /// In the environment templates separated by commas, or the array as in TOML. All services need the same.
     pub sources: TopicNames,
+    /// Templates of the topics that hold connectors' notifications (`notification.sink.topic.name`), written as those of `sources` and without
+    /// `{table}`; best names that no template of `sources` fits, else the dialect lists them under `ignored`.
+    pub notifications: NotificationNames,
     /// Replicas of every topic; with three or more, two must be in sync for a write.
     pub replication: u16,
     /// Partitions of each alert topic.
@@ -28,6 +31,7 @@ impl Default for TopicSettings {
     fn default() -> Self {
         Self {
             sources: TopicNames::default(),
+            notifications: NotificationNames::default(),
             replication: 1,
             alert_partitions: 1,
             state_partitions: 16,
@@ -223,7 +227,7 @@ pub enum BusinessDateSource {
 #[serde(rename_all = "kebab-case")]
 pub enum FirstSnapshot {
     /// A completeness row that was streamed shows it, since connectors stream after their initial snapshot. Where the first load is an
-    /// incremental snapshot no row does: the operator states it (`canbao source loaded`), or the connector's notification.
+    /// incremental snapshot no row does: the operator states it (`canbao source snapshot-passed`), or the connector's notification.
     #[default]
     Prove,
     /// It has, for sources whose connector reads no snapshot.

@@ -111,6 +111,16 @@ fn lists_come_as_arrays_or_texts() {
 }
 
 #[test]
+fn sources_in_scope_are_the_listed_ones_or_those_of_the_policy() {
+    let policy = domain::policy::Policy::embedded();
+    let all = SourceScope::Policy.under(&policy);
+    assert_eq!(all.len(), 13 + 13 + 14, "every city, and the province, once");
+    assert!(all.is_sorted());
+    let listed = vec!["civil-affairs.3200".parse().expect("a source")];
+    assert_eq!(SourceScope::Listed(listed.clone()).under(&policy), listed);
+}
+
+#[test]
 fn secrets_do_not_print() {
     let path = file("secrets", "[kafka_properties]\n'sasl.password' = 'hunter2'\n");
     let variables = environment(&[
@@ -126,6 +136,8 @@ fn secrets_do_not_print() {
         printed.contains("sasl.password") && printed.contains("batch_rows"),
         "{printed}"
     );
+    assert_eq!(settings.schemas_address().as_deref(), Some("http://127.0.0.1:8081"));
+    assert!(printed.contains("\"http://127.0.0.1:8081\""), "{printed}");
     for text in [printed, format!("{:?}", settings.database_url)] {
         assert!(!text.contains("hunter2") && !text.contains(KEY), "{text}");
     }

@@ -2,6 +2,7 @@
 
 use super::REQUEST_TIMEOUT;
 pub use super::trouble::is_transient;
+use domain::date::Timestamp;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
@@ -126,6 +127,41 @@ pub fn offsets_at<C: ConsumerContext>(
         }
     }
     Ok(offsets)
+}
+
+/// What a partition holds since a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// First offset still held.
+    pub low: u64,
+    /// The first one appended at the time or later; the end where there is none.
+    pub begin: u64,
+    /// End offset.
+    pub end: u64,
+}
+
+/// What each partition of a topic holds since a time, in order; empty when the topic does not exist.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub fn since<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, time: Timestamp) -> KafkaResult<Vec<Since>> {
+    let partitions: Vec<TopicPartition> = partitions(consumer, topic)?
+        .into_iter()
+        .map(|partition| (topic.to_owned(), partition))
+        .collect();
+    let at = |offset| patiently(|| offsets_at(consumer, partitions.iter().cloned(), offset));
+    // The ends come first: a message that arrives between two requests must not count as lying before the time.
+    let (ends, begins) = (at(Offset::End)?, at(Offset::Offset(time.0.max(0)))?);
+    let lows = at(Offset::Beginning)?;
+    let of = |partition: &TopicPartition| {
+        let end = ends.get(partition).copied().unwrap_or(0);
+        Since {
+            low: lows.get(partition).copied().unwrap_or(0).unsigned_abs(),
+            begin: begins.get(partition).copied().unwrap_or(end).unsigned_abs(),
+            end: end.unsigned_abs(),
+        }
+    };
+    Ok(partitions.iter().map(of).collect())
 }
 
 /// The end offset of every partition of the given topics.

@@ -5,10 +5,12 @@
 //!
 //! Topics that this system owns, and those that connectors make for themselves, never hold a table, whatever the templates say.
 
+mod notifications;
 mod written;
 
 use domain::limits::is_table;
 use domain::source::Source;
+pub use notifications::NotificationNames;
 use std::sync::LazyLock;
 use thiserror::Error;
 use written::Written;
@@ -17,6 +19,9 @@ use written::Written;
 /// database, SQL Server both.
 const STANDARD: [&str; 2] = ["{agency}.{city}.*.{table}", "{agency}.{city}.*.*.{table}"];
 
+/// The setting that states them.
+const KEY: &str = "topics.sources";
+
 /// Longest part of a template, in bytes: as long as a topic's name may be.
 const LONGEST: usize = 249;
 
@@ -24,8 +29,9 @@ static STANDARD_NAMES: LazyLock<TopicNames> = LazyLock::new(TopicNames::default)
 
 /// What is wrong with a template; the number is its place in the list, from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("topics.sources[{at}]: {problem}")]
+#[error("{key}[{at}]: {problem}")]
 pub struct TemplateError {
+    key: &'static str,
     at: usize,
     problem: String,
 }
@@ -79,7 +85,7 @@ impl Default for TopicNames {
             topic: topic.to_owned(),
             ..Written::default()
         });
-        Self::compile(written.into()).expect("the standard templates are right")
+        Self::compile(KEY, written.into()).expect("the standard templates are right")
     }
 }
 
@@ -89,13 +95,13 @@ impl TopicNames {
         &STANDARD_NAMES
     }
 
-    fn compile(written: Vec<Written>) -> Result<Self, TemplateError> {
+    fn compile(key: &'static str, written: Vec<Written>) -> Result<Self, TemplateError> {
         if written.is_empty() {
             let problem = "expected at least one template".to_owned();
-            return Err(TemplateError { at: 0, problem });
+            return Err(TemplateError { key, at: 0, problem });
         }
         let compile =
-            |(at, written): (usize, Written)| Template::compile(written).map_err(|problem| TemplateError { at, problem });
+            |(at, written): (usize, Written)| Template::compile(written).map_err(|problem| TemplateError { key, at, problem });
         written
             .into_iter()
             .enumerate()

@@ -28,7 +28,16 @@ fn statements_read_back() {
             who: "somebody".to_owned(),
             why: "they were moved to another system".to_owned(),
         },
-        Statement::SnapshotPassed(source),
+        Statement::SnapshotPassed { source, of: None },
+        Statement::SnapshotPassed {
+            source,
+            of: Some(PassedTable {
+                table: TableName::new("ac02"),
+                since: Timestamp(1_764_230_400_000),
+                who: "somebody".to_owned(),
+                why: "the connector sends no notifications".to_owned(),
+            }),
+        },
         Statement::Waive {
             source,
             until: "2026-12-01".parse().ok(),
@@ -57,6 +66,16 @@ fn statements_read_back() {
 }
 
 #[test]
+fn a_snapshot_that_was_stated_before_there_were_tables_is_the_first_load() {
+    let source = "human-resources.3201".parse().expect("a source");
+    let body = serde_json::json!({ "source": "human-resources.3201" });
+    assert_eq!(
+        Statement::parse("snapshot-passed", &body),
+        Ok(Statement::SnapshotPassed { source, of: None })
+    );
+}
+
+#[test]
 fn what_is_no_statement() {
     assert_eq!(Statement::parse("stop", &Value::Null), Err(UnknownStatement::Kind));
     for (kind, body) in [
@@ -72,6 +91,10 @@ fn what_is_no_statement() {
             serde_json::json!({ "source": "human-resources.3201", "table": "ac02" }),
         ),
         ("snapshot-passed", serde_json::json!([])),
+        (
+            "snapshot-passed",
+            serde_json::json!({ "source": "human-resources.3201", "table": "ac02" }),
+        ),
         (
             "waive",
             serde_json::json!({ "source": "human-resources.3201", "until": "soon", "who": "", "why": "" }),

@@ -1,14 +1,23 @@
 //! The agencies that a base knows: table `store.agency`.
 
+use super::session;
 use crate::config::ConfigError;
+use crate::patience::wait_out;
+use crate::shutdown::Shutdown;
 use domain::source::Agency;
 use sqlx::{PgConnection, PgPool};
 
-/// Registers the agencies of the process with the base, or says where the two differ.
+/// Registers the agencies of the process with the base, as soon as the database lets us; false when asked to end before that.
 ///
 /// # Errors
-/// [`ConfigError::Invalid`] with every difference and what to set; or the database does not answer.
-pub async fn agree(pool: &PgPool) -> anyhow::Result<()> {
+/// [`ConfigError::Invalid`] with every difference of the two and what to set; or no waiting helps.
+pub async fn agree(pool: &PgPool, shutdown: &mut Shutdown) -> anyhow::Result<bool> {
+    let passes = |error: &anyhow::Error| error.downcast_ref().is_some_and(session::is_passing);
+    let agreed = wait_out("registering the agencies", shutdown, passes, async || register(pool).await);
+    Ok(agreed.await?.is_some())
+}
+
+async fn register(pool: &PgPool) -> anyhow::Result<()> {
     let (codes, names, decides): (Vec<i16>, Vec<String>, Vec<String>) = Agency::all()
         .map(|agency| (i16::from(agency.code()), agency.to_string(), decides(agency)))
         .collect();

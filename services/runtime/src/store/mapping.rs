@@ -3,15 +3,27 @@
 //! The revision is part of every version that the dialect reads. Did one revision stand for two contents, the same row read twice would
 //! come out differently and count as a repeat of the same version: which of the two readings the base holds would depend on chance.
 
+use super::session;
 use crate::dialect::Stated;
+use crate::patience::wait_out;
+use crate::shutdown::Shutdown;
 use anyhow::Context;
 use sqlx::PgPool;
 
-/// Records the dialects of a process, or refuses one that says something else than when its revision was first used.
+/// Records the dialects of a process, as soon as the database lets us, or refuses one that says something else than when its revision was
+/// first used; false when asked to end before that.
 ///
 /// # Errors
-/// Names the file, what to change and the command to run then; or the database does not answer.
-pub async fn record(pool: &PgPool, stated: &[Stated]) -> anyhow::Result<()> {
+/// Names the file, what to change and the command to run then; or no waiting helps.
+pub async fn record(pool: &PgPool, stated: &[Stated], shutdown: &mut Shutdown) -> anyhow::Result<bool> {
+    let passes = |error: &anyhow::Error| error.downcast_ref().is_some_and(session::is_passing);
+    let recorded = wait_out("recording the dialects", shutdown, passes, async || {
+        record_once(pool, stated).await
+    });
+    Ok(recorded.await?.is_some())
+}
+
+async fn record_once(pool: &PgPool, stated: &[Stated]) -> anyhow::Result<()> {
     for dialect in stated {
         let Stated {
             agency,

@@ -14,6 +14,7 @@ pub mod refused;
 pub mod session;
 pub mod table;
 pub mod waivers;
+pub mod weight;
 
 pub use migrate::migrate;
 

@@ -6,7 +6,11 @@ use domain::source::{Agency, Source};
 use sqlx::PgExecutor;
 use std::collections::BTreeMap;
 
-/// A waiver that holds.
+/// Milliseconds of a day, and by how many a day begins earlier in China.
+const DAY: i64 = 86_400_000;
+const SHANGHAI: i64 = 8 * 3_600_000;
+
+/// A waiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
     /// The last day, by the wall clock in China.
@@ -35,11 +39,24 @@ pub fn source(agency: i16, city: i16) -> sqlx::Result<Source> {
 /// # Errors
 /// When the database does not answer, or names a source that there is not.
 pub async fn standing(executor: impl PgExecutor<'_>, today: Day) -> sqlx::Result<BTreeMap<Source, Waiver>> {
+    let mut waivers = unsettled(executor, today).await?;
+    waivers.retain(|_, waiver| waiver.until >= today);
+    Ok(waivers)
+}
+
+/// The waivers that hold on a day, and those that are over while their sources have not been complete past their last day: what was claimed
+/// under them still stands without their word.
+///
+/// # Errors
+/// When the database does not answer, or names a source that there is not.
+pub async fn unsettled(executor: impl PgExecutor<'_>, today: Day) -> sqlx::Result<BTreeMap<Source, Waiver>> {
     let rows: Vec<(i16, i16, i32, String, String)> = sqlx::query_as(
         "select agency, city, waived_until - date '1970-01-01', waived_by, waived_why from store.completeness
-         where waived_until >= date '1970-01-01' + $1::integer",
+         where waived_until >= date '1970-01-01' + $1::integer or until < ((waived_until - date '1970-01-01') + 1) * $2::bigint - $3::bigint",
     )
     .bind(today.0)
+    .bind(DAY)
+    .bind(SHANGHAI)
     .fetch_all(executor)
     .await?;
     let read = |(agency, city, until, who, why)| {

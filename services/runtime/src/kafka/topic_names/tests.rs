@@ -195,7 +195,7 @@ proptest! {
         let joined = |of: fn(&(String, String)) -> &String| pieces.iter().map(|piece| of(piece).as_str()).collect::<Vec<_>>().join(".");
         let (template, topic) = (joined(|piece| &piece.0), joined(|piece| &piece.1));
         let written = Written { topic: template, ..Written::default() };
-        let names = TopicNames::compile(vec![written]).expect("a template");
+        let names = TopicNames::compile(KEY, vec![written]).expect("a template");
         let expected = if is_never_a_table(&topic) { None } else { Some((source, table.as_str())) };
         prop_assert_eq!(names.table_of(&topic), expected);
         for agency in Agency::all() {
@@ -223,7 +223,7 @@ proptest! {
     #[test]
     fn patterns_use_what_posix_knows((source, (pieces, _)) in of().prop_flat_map(|source| (Just(source), pieces(source)))) {
         let template = pieces.iter().map(|piece| piece.0.as_str()).collect::<Vec<_>>().join(".");
-        let names = TopicNames::compile(vec![Written { topic: template, ..Written::default() }]).expect("a template");
+        let names = TopicNames::compile(KEY, vec![Written { topic: template, ..Written::default() }]).expect("a template");
         for pattern in names.patterns(source) {
             let inside = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')).expect("anchored");
             let literal = inside.replace("[^.]+", "x").replace(r"\.", "y");

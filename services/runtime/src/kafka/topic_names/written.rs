@@ -2,7 +2,7 @@
 //!
 //! TOML gives an array. The environment gives one text: templates separated by commas, or the same array as in TOML, in brackets.
 
-use super::{Holds, TopicNames};
+use super::{Holds, KEY, TopicNames};
 use domain::division::City;
 use domain::source::Agency;
 use serde::de::value::MapAccessDeserializer;
@@ -30,7 +30,7 @@ impl Written {
         }
     }
 
-    fn of(topic: &str) -> Self {
+    pub(super) fn of(topic: &str) -> Self {
         Self {
             topic: topic.trim().to_owned(),
             ..Self::default()
@@ -122,7 +122,7 @@ impl Serialize for Written {
     }
 }
 
-struct Templates;
+pub(super) struct Templates;
 
 impl<'de> Visitor<'de> for Templates {
     type Value = Vec<Written>;
@@ -158,9 +158,9 @@ impl<'de> Visitor<'de> for Templates {
 
 impl<'de> Deserialize<'de> for TopicNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let failed = |error| de::Error::custom(format!("topics.sources: {error}"));
+        let failed = |error| de::Error::custom(format!("{KEY}: {error}"));
         let written = deserializer.deserialize_any(Templates).map_err(failed)?;
-        Self::compile(written).map_err(de::Error::custom)
+        Self::compile(KEY, written).map_err(de::Error::custom)
     }
 }
 
