@@ -264,7 +264,7 @@ async fn mend(servers: &mut Servers) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let shipped = std::fs::read_to_string(services.join(SERVICE).join("dialects/ga.toml"))?;
     let mended = shipped
-        .replace("revision = 2", "revision = 3\ncharset = \"gb18030\"")
+        .replace("revision = 3", "revision = 4\ncharset = \"gb18030\"")
         .replace("6 = \"sentenced\"", "6 = \"sentenced\", 17 = \"registered\"")
         .replace(
             "kind = \"temporary-resident\"",
@@ -287,7 +287,7 @@ async fn mend(servers: &mut Servers) -> anyhow::Result<()> {
     servers.services.scale(SERVICE, 1)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let known: i64 = sqlx::query_scalar("select count(*) from store.mapping where dialect = 'ga' and revision = 3")
+        let known: i64 = sqlx::query_scalar("select count(*) from store.mapping where dialect = 'ga' and revision = 4")
             .fetch_one(&servers.pool)
             .await?;
         if known == 1 {

@@ -94,10 +94,10 @@ async fn a_dialect_changes(servers: &mut Servers) -> anyhow::Result<()> {
         .unwrap_or_default();
     let printed: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
     anyhow::ensure!(
-        printed == ["revision = 3", "canbao source accept public-security.<city> --reread"],
+        printed == ["revision = 4", "canbao source accept public-security.<city> --reread"],
         "{line}"
     );
-    std::fs::write(&file, changed.replace("revision = 2", printed[0]))?;
+    std::fs::write(&file, changed.replace("revision = 3", printed[0]))?;
     servers.services.start((SERVICE, 1))?;
     Register::run_printed(servers, &format!("`{}`", printed[1].replace("<city>", "3208")), "--reread")?;
     register.is(servers, &[(0, Some("no address"))]).await

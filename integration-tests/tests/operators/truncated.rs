@@ -21,10 +21,10 @@ pub fn dialects(servers: &mut Servers) -> anyhow::Result<()> {
     let shipped = services.join("human-resources/dialects");
     std::fs::copy(shipped.join("jinbao-suzhou.toml"), folder.join("jinbao-suzhou.toml"))?;
     let habit = std::fs::read_to_string(shipped.join("jinbao.toml"))?
-        .replace("revision = 2", "revision = 3")
+        .replace("revision = 3", "revision = 4")
         .replace("kind = \"enrolment\"", "kind = \"enrolment\"\ntruncation = \"reload\"");
     ensure!(
-        habit.contains("revision = 3") && habit.contains("reload"),
+        habit.contains("revision = 4") && habit.contains("reload"),
         "the dialect has changed"
     );
     std::fs::write(folder.join("jinbao.toml"), habit)?;

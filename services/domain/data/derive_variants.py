@@ -36,6 +36,8 @@ EXCHANGED = """
 邕雍 畅昶 咨谘 朝晁 洁絜 叠迭 璇璿 琅瑯 睿叡 麟麐 俊儁 浚濬 仙僊 乃迺 乃廼 柏栢 德悳 德惪 沾霑 强彊 炳昺 炳昞 皓皜 皓暠 皓晧 皎皦 涌湧 群羣
 峰峯 略畧 暖煖 暖煗 映暎 野埜 岩嵒 年秊 法灋 秋秌 春旾 时旹 是昰 惇敦 修脩 佑祐 照炤 照曌 只祇 彩綵 周週 志誌 溪谿 浣澣 弦絃 瑰瓌 管筦 姊姉
 萧肖 阎闫 傅付 戴代 蓝兰 钟锺 余馀 涂凃 勤懃 堂坣 萱蘐 翱翺 粦磷 衹祇 寿夀
+岩喦 岩巗 颖頴 飙飈 似佀 燕鷰 耽躭 胸胷 兜兠 叁叄 喜㐂 乘椉 蕊橤 宝珤 琴琹 明眀 范笵 花芲 耇耈 裤袴 攸逌 欢懽 启唘 参蓡 华崋 浩澔 雄䧺 雪䨮 源厵 雷靁 珏玨 勇勈 鼎鼑 泰𣳾 台坮 松柗 穆𥡾 昊昦
+道衜 津𣸁 最㝡
 """
 
 # What the sources call variants and is not, in a name: parts of characters, numerals, and signs of other meanings.
@@ -127,6 +129,10 @@ def main():
     exchanged = Classes()
     for one, other in [*pairs(EXCHANGED), *candidates()]:
         exchanged.unite(one_of(one), one_of(other))
+    # Of characters that few registers can write: their simplified forms that only later planes hold, which OpenCC leaves out (諟 𬤊).
+    for one, other in unihan(folder, "kSimplifiedVariant"):
+        if "\u4e00" <= one <= "\u9fff" < "\U00020000" <= other and not common(one_of(one)):
+            exchanged.unite(one_of(one), one_of(other))
     # A rare character goes to the one common character it is a variant of; where there are several, to the one Unihan names.
     semantic, listed = {}, json.loads((PACKAGES / "yitizi" / "yitizi.json").read_text(encoding="utf-8"))
     for one, other in unihan(folder, "kSemanticVariant"):

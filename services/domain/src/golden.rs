@@ -117,7 +117,7 @@ pub fn golden(members: &[&SourceRecord], number: Option<CitizenId>, first: &[Age
             .of_register(|row| row.hukou)
             .or_else(|| all.pick(|facts| temporary(facts).and_then(|row| row.hukou))),
         hukou_address: all.of_register(|row| row.hukou_address.clone()),
-        death: death(&all),
+        death: death(&all, &horizon),
         hukou_status: all.of_register(|row| Some(row.status)),
         marital: all.pick(|facts| match facts {
             Facts::Marriage(row) if row.status != MaritalStatus::Unstated => Some(row.status),
@@ -177,12 +177,17 @@ fn residence(golden: &mut Golden, all: &Survivors, horizon: &Horizon) {
     golden.residence = stay.value.residence.map(|value| Sourced { value, record });
 }
 
-/// The earliest confirmed death (RULES.md, Dirty data); withdrawn with the record that states it.
-fn death(all: &Survivors) -> Option<Sourced<Death>> {
+/// The earliest confirmed death (RULES.md, Dirty data); withdrawn with the record that states it. A day that has not come is nobody's
+/// day of death.
+fn death(all: &Survivors, horizon: &Horizon) -> Option<Sourced<Death>> {
+    let reached = |day: Option<Day>| day.filter(|day| horizon.reached(*day));
     let stated = |facts: &Facts| match facts {
-        Facts::Resident(row) if row.death.is_some() || row.status == HukouStatus::Dead => Some(Death { date: row.death }),
+        Facts::Resident(row) => {
+            let date = reached(row.death);
+            (date.is_some() || row.status == HukouStatus::Dead).then_some(Death { date })
+        }
         Facts::Funeral(row) => Some(Death {
-            date: row.death.or(row.cremation),
+            date: reached(row.death).or_else(|| reached(row.cremation)),
         }),
         _ => None,
     };

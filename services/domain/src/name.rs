@@ -1,11 +1,13 @@
 //! Names of persons.
 
 mod characters;
+mod escapes;
 mod parts;
 mod placeholder;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -85,12 +87,22 @@ impl Name {
         characters::fold(&self.canonical)
     }
 
+    /// What is compared: the key, with each character that came as a reference to it.
+    fn read(&self) -> String {
+        let key = self.key();
+        match escapes::resolved(&key) {
+            Cow::Borrowed(_) => key,
+            Cow::Owned(read) => read,
+        }
+    }
+
     /// The match keys: names that share one are [`NameMatch::Same`] or [`NameMatch::Exchanged`] unless they hold placeholders. One
     /// for every name; a second for the parts of a foreign name, whatever their order. Personal, like the name.
     #[must_use]
     pub fn match_keys(&self) -> (String, Option<String>) {
-        let joined = parts::joined(&self.key());
-        let key = if joined.is_empty() { self.key() } else { joined };
+        let key = self.read();
+        let joined = parts::joined(&key);
+        let key = if joined.is_empty() { key } else { joined };
         (key, parts::sorted(self.reveal_raw()).map(|parts| parts::classes(&parts)))
     }
 
@@ -111,7 +123,7 @@ impl Name {
         if characters::is_all_han(&self.canonical) && characters::is_all_han(&other.canonical) {
             return characters::relate_all(&self.canonical, &other.canonical);
         }
-        let [one, two] = [self, other].map(|name| placeholder::slots(&name.key()));
+        let [one, two] = [self, other].map(|name| placeholder::slots(&name.read()));
         let found = aligned(one.iter().copied(), two.iter().copied());
         if found != NameMatch::Different {
             return found;

@@ -209,7 +209,7 @@ fn old_mapping(logs: &Path) -> anyhow::Result<String> {
     for file in std::fs::read_dir(folder(Agency::HUMAN_RESOURCES))? {
         let file = file?.path();
         let text = std::fs::read_to_string(&file)?
-            .replace("revision = 2", "revision = 0")
+            .replace("revision = 3", "revision = 0")
             .replace("390 = \"resident-medical\"", "390 = \"supplement\"")
             .replace("2 = \"suspended\", 3 = \"ended\" }", "2 = \"suspended\" }");
         std::fs::write(old.join(file.file_name().context("a file")?), text)?;

@@ -96,6 +96,20 @@ fn death_is_the_earliest_confirmed_and_reversible() {
     assert_eq!(death(&withdrawn), None);
 }
 
+/// What a database writes for want of a date lies ahead, or somebody mistyped the year.
+#[test]
+fn a_death_that_has_not_come_is_none() {
+    let sample = Sample::man().registered(HukouStatus::Registered, Some("2099-12-31"));
+    let golden = sample.golden(day("2026-03-01"));
+    assert_eq!((golden.death, golden.changes_on), (None, Some(day("2099-12-31"))));
+    let buried = sample.buried("2099-12-31").golden(day("2026-03-01"));
+    assert_eq!(buried.death.map(|death| death.value), Some(Death { date: None }));
+    let dead = Sample::man()
+        .registered(HukouStatus::Dead, Some("2099-12-31"))
+        .golden(day("2026-03-01"));
+    assert_eq!(dead.death.map(|death| death.value), Some(Death { date: None }));
+}
+
 #[rstest]
 #[case::before_it_begins("2026-01-31", 320_115, Some("2026-02-01"))]
 #[case::while_it_lasts("2026-02-01", 320_506, Some("2026-07-01"))]

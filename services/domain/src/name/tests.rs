@@ -42,6 +42,13 @@ fn canonical_form(#[case] raw: &str, #[case] canonical: &str) {
 #[case("张三", "张四", Different)]
 #[case("张三", "张三丰", Different)]
 #[case("张乾", "张干", Exchanged)] // both are simplified
+#[case("陈玨", "陈珏", Exchanged)]
+#[case("聂喦", "聂岩", Exchanged)]
+#[case("周㐂", "周喜", Exchanged)]
+#[case("李昦", "李昊", Exchanged)]
+#[case("阿不都&middot;热合曼", "阿不都·热合曼", Same)]
+#[case("阿不都&#183;热合曼", "阿不都热合曼", Same)]
+#[case("陶&#21894;", "陶喆", Same)]
 #[case("张?", "张喆", Wildcard)]
 #[case("张？", "张喆", Wildcard)]
 #[case("张□丰", "张三丰", Wildcard)]

@@ -42,9 +42,10 @@ pub fn plain_integer(text: &str) -> Option<i64> {
     (is_plain && has_no_lead).then(|| text.parse().ok()).flatten()
 }
 
-/// The integer that a text of digits writes, also with leading zeros, or with a fraction of nothing but zeros.
+/// The integer that a text of digits writes, also with leading zeros, or with a fraction of nothing but zeros. What pads a fixed width
+/// around it, spaces or NUL, does not count.
 pub fn padded_integer(text: &str) -> Option<i64> {
-    let text = text.trim();
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     let whole = match text.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0') => whole,
         Some(_) => return None,
@@ -105,6 +106,7 @@ mod tests {
             ("-", None, None),
             ("9223372036854775808", None, None),
             ("A1", None, None),
+            (" 7\0\0", None, Some(7)),
         ] {
             assert_eq!((plain_integer(text), padded_integer(text)), (plain, padded), "{text}");
         }

@@ -3,13 +3,18 @@
 use super::cell::{Cell, Row};
 use super::decimal::{integer, padded_integer, plain_integer};
 use super::error::{ErrorClass, NormaliseError};
-use super::{BROKEN, parse_object, text_of};
+use super::{BROKEN, is_there, parse_object, text_of};
 use domain::limits::{LONGEST_KEY, has_control};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// Longest name of a column that is told, in bytes, and how many are.
+const LONGEST_SHOWN: usize = 63;
+const MOST_SHOWN: usize = 4;
 
 /// The type of a key column, so that one key has one text whatever a connector makes of it: a `NUMBER` comes as integer, as text, as a
 /// decimal with its scale or in base64, and changes with the connector's release and its `decimal.handling.mode`.
@@ -87,13 +92,11 @@ impl<'a> Key<'a> {
     /// [`ErrorClass::KeyMismatch`] when the key has other columns, or values that are neither text, integer nor boolean, with
     /// [`ErrorClass::Oversized`] when it is longer than anything a key is made of.
     pub fn parse(key: Option<&'a [u8]>, columns: &[KeyColumn]) -> Result<Self, NormaliseError> {
-        let row = parse_key(key, columns)?;
+        let row = Row::read(payload(key)?, columns).map_err(no_object)?;
         if row.unnamed > 0 {
-            return Err(NormaliseError::new(
-                ErrorClass::KeyMismatch,
-                None,
-                "no key columns but those the mapping names",
-            ));
+            let found = others(key, columns);
+            let expected = format!("no key columns but those the mapping names{found}");
+            return Err(NormaliseError::new(ErrorClass::KeyMismatch, None, expected));
         }
         Ok(Self {
             text: canonical_text(columns, &row.cells)?,
@@ -110,11 +113,8 @@ fn canonical_text(columns: &[KeyColumn], cells: &[Cell<'_>]) -> Result<String, N
         push_json(&mut text, &column.name);
         text.push(':');
         match column.kind.value(cell) {
-            // Two keys that were broken in one place would become one.
-            Some(Cell::Text(value)) if value.contains(BROKEN) => {
-                let expected = "whole characters, not half a surrogate pair or bytes that are no UTF-8";
-                return Err(NormaliseError::new(ErrorClass::KeyMismatch, Some(&column.name), expected));
-            }
+            // It names its row all the same: what stood in the broken place is spelled out.
+            Some(Cell::Text(value)) if value.contains(BROKEN) => push_json(&mut text, &value.replace(BROKEN, "\\u")),
             Some(Cell::Text(value)) => push_json(&mut text, &value),
             Some(Cell::Integer(value)) => text.push_str(&value.to_string()),
             Some(Cell::Boolean(value)) => text.push_str(if value { "true" } else { "false" }),
@@ -139,10 +139,13 @@ fn canonical_text(columns: &[KeyColumn], cells: &[Cell<'_>]) -> Result<String, N
     Ok(text)
 }
 
-fn parse_key<'a>(key: Option<&'a [u8]>, columns: &[KeyColumn]) -> Result<Row<'a>, NormaliseError> {
+/// The JSON text of the key's object, without what wraps it.
+fn payload(key: Option<&[u8]>) -> Result<&str, NormaliseError> {
     #[derive(Deserialize)]
     struct Wrapped<'a> {
-        schema: Option<IgnoredAny>,
+        /// There is a schema; where a key has none, a converter that wraps writes `null`.
+        #[serde(rename = "schema", default, deserialize_with = "is_there")]
+        is_wrapped: bool,
         #[serde(borrow)]
         payload: Option<&'a RawValue>,
     }
@@ -154,17 +157,42 @@ fn parse_key<'a>(key: Option<&'a [u8]>, columns: &[KeyColumn]) -> Result<Row<'a>
         )
     };
     let text = text_of(key, "key")?.ok_or_else(missing)?;
-    let text = match parse_object::<Wrapped>(text, "key")? {
+    Ok(match parse_object::<Wrapped>(text, "key")? {
         Wrapped {
-            schema: Some(_),
+            is_wrapped: true,
             payload: Some(payload),
         } => payload.get(),
         _ => text,
-    };
-    Row::read(text, columns).map_err(|error| match error.class {
+    })
+}
+
+fn no_object(error: NormaliseError) -> NormaliseError {
+    match error.class {
         ErrorClass::WrongEnvelope => NormaliseError::new(ErrorClass::KeyMismatch, None, "a JSON object with the key columns"),
         _ => error,
-    })
+    }
+}
+
+/// The names of a key's other columns, to be told: only those that look like a column's, since whoever writes keys by hand may put
+/// anything there.
+fn others(key: Option<&[u8]>, columns: &[KeyColumn]) -> String {
+    let is_name = |name: &str| {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        name.len() <= LONGEST_SHOWN && name.bytes().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let all: BTreeMap<Cow<'_, str>, IgnoredAny> = payload(key)
+        .ok()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let known = |name: &str| columns.iter().any(|column| column.name == name);
+    let shown: Vec<&str> = (all.keys().map(|name| &**name))
+        .filter(|name| is_name(name) && !known(name))
+        .take(MOST_SHOWN)
+        .collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    format!("; beside them it has {}", shown.join(", "))
 }
 
 fn push_json(text: &mut String, value: &str) {

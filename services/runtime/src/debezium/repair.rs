@@ -1,11 +1,13 @@
 //! Texts that were cut or converted in the midst of a character: what is whole around them is read all the same.
 //!
 //! Half a surrogate pair (`\ud842` alone), a VARCHAR cut at its last byte, CESU-8 (what Oracle calls UTF8), or a source that writes GB 18030
-//! make a whole message no JSON. Here each broken place becomes one [`BROKEN`], so that only the text that holds it cannot be read.
+//! make a whole message no JSON. Here each broken place becomes a [`BROKEN`] with the digits of what stood there behind it, so that only the text
+//! that holds it cannot be read, and two keys that were broken in one place stay two.
 
 use encoding_rs::GB18030;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// Stands where a character was broken: a code point that is no character and that no text holds.
 pub const BROKEN: char = '\u{ffff}';
@@ -42,9 +44,16 @@ fn marked(bytes: &[u8]) -> String {
     while !rest.is_empty() {
         if let Some((unit, behind)) = surrogate(rest) {
             let pair = surrogate(behind).and_then(|(low, behind)| Some((joined(unit, low)?, behind)));
-            let (c, behind) = pair.unwrap_or((BROKEN, behind));
-            text.push(c);
-            rest = behind;
+            match pair {
+                Some((c, behind)) => {
+                    text.push(c);
+                    rest = behind;
+                }
+                None => {
+                    write!(text, "{BROKEN}{unit:04x}").expect("a string");
+                    rest = behind;
+                }
+            }
             continue;
         }
         let valid = match std::str::from_utf8(rest) {
@@ -57,7 +66,9 @@ fn marked(bytes: &[u8]) -> String {
             text.push(BROKEN);
             // The rest of a cut character belongs to it.
             let continued = rest[1..].iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
-            rest = &rest[1 + continued..];
+            let (cut, behind) = rest.split_at(1 + continued);
+            cut.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a string"));
+            rest = behind;
         }
     }
     text
@@ -97,7 +108,7 @@ fn without_halves(json: &str) -> Option<String> {
         let is_pair = is_half && escaped_unit(&json[at + 6..]).is_some_and(|low| joined(unit, low).is_some());
         if is_half && !is_pair {
             text.push_str(&json[copied..at]);
-            text.push(BROKEN);
+            write!(text, "{BROKEN}{unit:04x}").expect("a string");
             copied = at + 6;
         }
         at += if is_pair { 12 } else { 6 };
@@ -124,10 +135,13 @@ mod tests {
     #[test]
     fn halves_of_pairs_are_marked_and_pairs_are_not() {
         for (json, expected) in [
-            (r#"{"a":"\ud842"}"#, Some("{\"a\":\"\u{ffff}\"}")),
-            (r#"{"a":"\udfb7\ud842"}"#, Some("{\"a\":\"\u{ffff}\u{ffff}\"}")),
-            (r#"{"a":"\ud842\ud842\udfb7"}"#, Some("{\"a\":\"\u{ffff}\\ud842\\udfb7\"}")),
-            (r#"{"a":"\ud842\u4e00"}"#, Some("{\"a\":\"\u{ffff}\\u4e00\"}")),
+            (r#"{"a":"\ud842"}"#, Some("{\"a\":\"\u{ffff}d842\"}")),
+            (r#"{"a":"\udfb7\ud842"}"#, Some("{\"a\":\"\u{ffff}dfb7\u{ffff}d842\"}")),
+            (
+                r#"{"a":"\ud842\ud842\udfb7"}"#,
+                Some("{\"a\":\"\u{ffff}d842\\ud842\\udfb7\"}"),
+            ),
+            (r#"{"a":"\ud842\u4e00"}"#, Some("{\"a\":\"\u{ffff}d842\\u4e00\"}")),
             (r#"{"a":"\\ud842"}"#, None),
             (r#"{"a":"\ud842\udfb7"}"#, None),
             (r#"{"a":"\u4e"#, None),
@@ -141,8 +155,8 @@ mod tests {
     fn bytes_that_are_no_utf8_are_marked_and_cesu8_is_joined() {
         // The second: 张 cut after its second byte; the last: U+20BB7 as two surrogates of three bytes each.
         for (bytes, expected) in [
-            (&b"{\"a\":\"\xed\xa1\x82\"}"[..], "{\"a\":\"\u{ffff}\"}"),
-            (b"{\"a\":\"x\xe5\xbc\"}", "{\"a\":\"x\u{ffff}\"}"),
+            (&b"{\"a\":\"\xed\xa1\x82\"}"[..], "{\"a\":\"\u{ffff}d842\"}"),
+            (b"{\"a\":\"x\xe5\xbc\"}", "{\"a\":\"x\u{ffff}e5bc\"}"),
             (b"\"\xed\xa1\x82\xed\xbe\xb7\"", "\"\u{20bb7}\""),
         ] {
             assert_eq!(utf8(bytes).as_deref(), Some(expected));

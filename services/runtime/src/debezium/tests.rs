@@ -28,6 +28,8 @@ fn keys_have_one_spelling() {
         r#"{"b":1,"a":"x"}"#,
         r#" { "a" : "\u0078", "b" : 1 } "#,
         r#"{"schema":{"type":"struct"},"payload":{"a":"x","b":1}}"#,
+        // What a converter that wraps makes of a key whose schema a transform took away.
+        r#"{"schema":null,"payload":{"a":"x","b":1}}"#,
     ] {
         assert_eq!(
             canonical_key(Some(key.as_bytes()), &names).as_deref(),
@@ -121,6 +123,7 @@ fn values_that_say_nothing() {
         // Before Kafka 2.3 (KAFKA-3832).
         Some(r#"{"schema":null,"payload":null}"#),
         Some(r#"{"payload":null,"schema":null}"#),
+        Some(r#" { "payload" : null } "#),
     ] {
         assert!(Envelope::parse(value.map(str::as_bytes)).expect("valid").is_none());
     }
@@ -137,6 +140,8 @@ fn values_that_are_no_envelope() {
         ("{}", ErrorClass::WrongEnvelope),
         (r#"{"baz001":1,"aac003":"x"}"#, ErrorClass::WrongEnvelope),
         (r#"{"op":"x","after":{}}"#, ErrorClass::WrongEnvelope),
+        // A row alone whose column has this name is no tombstone.
+        (r#"{"baz001":1,"payload":null}"#, ErrorClass::WrongEnvelope),
         (r#"{"op":"c","after":null}"#, ErrorClass::WrongEnvelope),
         (r#"{"op":7,"after":{}}"#, ErrorClass::WrongEnvelope),
     ] {
@@ -146,5 +151,45 @@ fn values_that_are_no_envelope() {
     assert_eq!(
         class(Envelope::parse(Some(&vec![b' '; LARGEST_MESSAGE + 1]))),
         ErrorClass::Oversized
+    );
+}
+
+#[test]
+fn other_columns_of_a_key_are_named_where_they_look_like_names() {
+    let said = |key: &str| {
+        let error = Key::parse(Some(key.as_bytes()), &columns(&["a"])).map(|key| key.text);
+        error.expect_err("other columns").to_string()
+    };
+    for (key, named) in [
+        (
+            r#"{"a":1,"__dbz__physicalTableIdentifier":"hr.public.t"}"#,
+            "; beside them it has __dbz__physicalTableIdentifier",
+        ),
+        (r#"{"schema":null,"payload":{"A":1}}"#, "; beside them it has A"),
+        (r#"{"b":1,"e":1,"d":1,"c":1,"f":1}"#, "; beside them it has b, c, d, e"),
+        (r#"{"a":1,"320102198706300056":1,"张三":2}"#, "mapping names"),
+    ] {
+        assert!(said(key).ends_with(named), "{}", said(key));
+    }
+}
+
+#[test]
+fn keys_that_were_broken_in_one_place_stay_two() {
+    let names = columns(&["a"]);
+    let texts = [
+        &br#"{"a":"x\ud842"}"#[..],
+        br#"{"a":"x\udfb7"}"#,
+        b"{\"a\":\"x\xe5\xbc\"}",
+        b"{\"a\":\"x\xe5\xbd\"}",
+    ]
+    .map(|key| canonical_key(repaired(key, Charset::Utf8).as_deref(), &names).expect("a key"));
+    assert_eq!(
+        texts,
+        [
+            r#"{"a":"x\\ud842"}"#,
+            r#"{"a":"x\\udfb7"}"#,
+            r#"{"a":"x\\ue5bc"}"#,
+            r#"{"a":"x\\ue5bd"}"#
+        ]
     );
 }

@@ -3,6 +3,7 @@
 //! Times without a zone are those of a wall clock in China, whatever unit they are counted in.
 
 use super::shape::Encoding;
+use chrono::Offset;
 use domain::date::{Day, Timestamp};
 use domain::limits;
 
@@ -25,24 +26,31 @@ pub(super) enum NoTime {
 }
 
 /// Units of an encoding that counts from 1970 in a day; `None` for those that do not count.
-fn units_of_day(encoding: Encoding) -> Option<i64> {
+pub(super) fn units_of_day(encoding: Encoding) -> Option<i64> {
     match encoding {
         Encoding::DateDays => Some(1),
-        Encoding::TimestampMillis => Some(MILLIS_OF_DAY),
-        Encoding::TimestampMicros => Some(MILLIS_OF_DAY * 1_000),
+        Encoding::TimestampMillis | Encoding::InstantMillis => Some(MILLIS_OF_DAY),
+        Encoding::TimestampMicros | Encoding::InstantMicros => Some(MILLIS_OF_DAY * 1_000),
         Encoding::TimestampNanos => Some(MILLIS_OF_DAY * 1_000_000),
         _ => None,
     }
 }
 
-/// PostgreSQL's `infinity` in a count: the ends of its types, as connectors convert them.
+/// PostgreSQL's `infinity` in a count: the ends of its types, as connectors convert them, be it to the unit of another column.
 fn is_infinity(units: i64, value: i64) -> bool {
     const SECONDS: u64 = 9_223_372_036;
-    match units {
-        1 => value == i64::from(i32::MAX) || value == i64::from(i32::MIN),
-        MILLIS_OF_DAY => value.unsigned_abs() / 1_000_000 == SECONDS,
-        _ => value.unsigned_abs() / 1_000_000_000 == SECONDS,
-    }
+    let is_end_of_days = units == 1 && (value == i64::from(i32::MAX) || value == i64::from(i32::MIN));
+    let is_end_in = |fraction: u64| value.unsigned_abs() / fraction == SECONDS;
+    is_end_of_days || [1_000, 1_000_000, 1_000_000_000].into_iter().any(is_end_in)
+}
+
+/// Whether a count near its zero is rather one of seconds, which no encoding counts but programs write: 1577836800 is midnight of
+/// 2020-01-01, and hardly the last millisecond of some minute of January 1970.
+fn counts_seconds(units: i64, value: i64) -> bool {
+    const YEAR: u64 = 365 * 86_400;
+    let is_likely = i32::try_from(value.div_euclid(86_400)).is_ok_and(|day| LIKELY.contains(&day));
+    let is_whole_minute = value % (units / 1_440).max(1) == 0;
+    value.unsigned_abs() >= YEAR && is_likely && (value % 86_400 == 0 || !is_whole_minute)
 }
 
 /// The day of a count, unless the count is hardly meant.
@@ -78,13 +86,29 @@ pub(super) fn wall_clock(encoding: Encoding, value: i64) -> Result<(Day, i64), N
     if is_infinity(units, value) {
         return Err(NoTime::Never);
     }
+    let is_instant = matches!(encoding, Encoding::InstantMillis | Encoding::InstantMicros);
+    let value = if is_instant { in_china(units, value) } else { value };
     let refused = || NoTime::Impossible {
         likely: likely(encoding, value),
     };
     // Near zero and not whole: taken as it is where nothing else is likelier.
-    let as_it_is = || limits::day(value.div_euclid(units)).filter(|_| likely(encoding, value).is_none());
+    let is_other = || counts_seconds(units, value) || likely(encoding, value).is_some();
+    let as_it_is = || limits::day(value.div_euclid(units)).filter(|_| !is_other());
     let day = counted(units, value).or_else(as_it_is).ok_or_else(refused)?;
     Ok((day, value.rem_euclid(units) / (units / MILLIS_OF_DAY).max(1)))
+}
+
+/// The count of the wall clock in China at an instant's count.
+fn in_china(units: i64, value: i64) -> i64 {
+    let per_second = units / 86_400;
+    let time = chrono::DateTime::from_timestamp(value.div_euclid(per_second), 0);
+    let offset = time.map(|time| {
+        time.with_timezone(&chrono_tz::Asia::Shanghai)
+            .offset()
+            .fix()
+            .local_minus_utc()
+    });
+    value.saturating_add(i64::from(offset.unwrap_or_default()) * per_second)
 }
 
 /// The instant of a wall clock in China.
@@ -92,11 +116,25 @@ pub(super) fn instant((day, millis): (Day, i64)) -> Timestamp {
     Timestamp(day.start_in_shanghai().0 + millis)
 }
 
-/// Whether a text is the database's way to say that there is no date: PostgreSQL's `infinity`, MySQL's `0000-00-00`.
+/// Whether a text is the database's way to say that there is no date: PostgreSQL's `infinity`, MySQL's `0000-00-00`, the ends of a type, as
+/// `+292278994-08-16T23:00:00Z`, and the last day of the calendar, which a zone may put behind it.
 pub(super) fn is_never(text: &str) -> bool {
-    let text = text.trim();
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    unsigned.eq_ignore_ascii_case("infinity") || text.starts_with("0000-00-00") || text == "00000000"
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let year = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    let is_beyond = year > 4 && unsigned[year..].starts_with('-');
+    let is_zeros = ["0000-00-00", "0000/00/00"].iter().any(|zeros| text.starts_with(zeros)) || text == "00000000";
+    unsigned.eq_ignore_ascii_case("infinity") || is_zeros || is_beyond || text.starts_with("9999-12-31")
+}
+
+/// What a day beyond all likely ones is: the database's way to say that there is no end (`2999-12-31`, `9999-01-01`), or hardly meant.
+pub(super) fn beyond(day: Day) -> Option<NoTime> {
+    let (_, month, of_month) = day.ymd();
+    let is_end = matches!((month, of_month), (12, 31) | (1, 1));
+    (day.0 > *LIKELY.end()).then_some(if is_end {
+        NoTime::Never
+    } else {
+        NoTime::Impossible { likely: None }
+    })
 }
 
 /// A day of `yyyy-mm-dd`, `yyyy/mm/dd` or `yyyymmdd`.
@@ -259,6 +297,45 @@ mod tests {
     }
 
     #[test]
+    fn a_count_of_an_instant_is_the_day_that_the_clocks_showed() {
+        for (text, day) in [
+            ("1988-04-30T15:00:00Z", (1988, 5, 1)),
+            ("1995-06-30T16:00:00Z", (1995, 7, 1)),
+            ("1940-06-30T15:00:00Z", (1940, 7, 1)),
+            ("1900-06-14T15:54:17Z", (1900, 6, 15)),
+            ("1970-01-04T16:00:00Z", (1970, 1, 5)),
+        ] {
+            let day = Day::from_ymd(day.0, day.1, day.2).expect("a day");
+            let millis = instant_of_text(text).expect("a time").0;
+            assert_eq!(wall_clock(Encoding::InstantMillis, millis), Ok((day, 0)), "{text}");
+            assert_eq!(wall_clock(Encoding::InstantMicros, millis * 1_000), Ok((day, 0)), "{text}");
+        }
+        assert_eq!(
+            wall_clock(Encoding::InstantMicros, 9_223_372_036_825_200_000),
+            Err(NoTime::Never)
+        );
+    }
+
+    #[test]
+    fn seconds_are_no_days_of_1970() {
+        for (declared, value) in [
+            (TimestampMillis, 1_577_836_800),
+            (TimestampMicros, 1_577_836_800),
+            (TimestampNanos, 1_577_836_800),
+            (TimestampMicros, 1_577_840_461),
+            (TimestampMicros, -1_577_836_800),
+        ] {
+            assert_eq!(
+                wall_clock(declared, value),
+                Err(NoTime::Impossible { likely: None }),
+                "{declared:?} {value}"
+            );
+        }
+        // Half past eight on 1970-01-10 is a time of birth.
+        assert!(wall_clock(TimestampMillis, 808_200_000).is_ok());
+    }
+
+    #[test]
     fn infinity_and_zeros_are_never() {
         for (encoding, value) in [
             (DateDays, 2_147_483_647),
@@ -267,6 +344,10 @@ mod tests {
             (TimestampMicros, 9_223_372_036_825_200_000),
             (TimestampMicros, -9_223_372_036_832_400_000),
             (TimestampNanos, i64::MAX),
+            // As another column's unit has it.
+            (TimestampMillis, 9_223_372_036_825_200_000),
+            (TimestampMicros, 9_223_372_036_854_775),
+            (DateDays, 9_223_372_036_825_200),
         ] {
             assert_eq!(wall_clock(encoding, value), Err(NoTime::Never), "{encoding:?} {value}");
         }
@@ -276,7 +357,12 @@ mod tests {
             "Infinity",
             "0000-00-00",
             "0000-00-00 00:00:00",
-            " 00000000 ",
+            "00000000",
+            "0000/00/00",
+            "+292278994-08-16T23:00:00Z",
+            "-292275055-05-16T23:00:00Z",
+            "294276-12-31",
+            "9999-12-31T23:59:59Z",
         ] {
             assert!(is_never(text), "{text}");
         }

@@ -152,7 +152,7 @@ impl<'t, 'a> Reader<'t, 'a> {
                 field,
                 "whole characters: half a surrogate pair, or bytes that are no UTF-8; of a source in GB 18030 the dialect says so",
             )),
-            Cell::Text(text) if text == UNAVAILABLE => Err(self.error(
+            Cell::Text(text) if is_unavailable(text) => Err(self.error(
                 ErrorClass::UnavailableValue,
                 field,
                 "the value: set replica identity FULL on the source table",
@@ -195,13 +195,13 @@ impl<'t, 'a> Reader<'t, 'a> {
         let text = match (mapping.encoding, cell) {
             (Encoding::Integer | Encoding::Base64 | Encoding::Division, Cell::Integer(number)) => digits(Some(*number))?,
             // Some connectors send numbers as text.
-            (Encoding::Integer, Cell::Text(text)) => digits(padded_integer(text))?,
-            (Encoding::Base64, Cell::Text(text)) => digits(integer(text, 0))?,
-            (Encoding::Bits, Cell::Text(text)) => digits(bits(text))?,
+            (Encoding::Integer, Cell::Text(text)) => digits(padded_integer(&readable(text)))?,
+            (Encoding::Base64, Cell::Text(text)) => digits(integer(&readable(text), 0))?,
+            (Encoding::Bits, Cell::Text(text)) => digits(bits(&readable(text)))?,
             (Encoding::Bits, Cell::Boolean(bit)) => Cow::Borrowed(if *bit { "1" } else { "0" }),
             (Encoding::Integer | Encoding::Base64 | Encoding::Bits, _) => return Err(no_integer()),
             (Encoding::Gb18030, Cell::Text(text)) => Cow::Owned(
-                gb18030(text)
+                gb18030(&readable(text))
                     .ok_or_else(|| self.error(ErrorClass::WrongEncoding, field, "text in GB 18030, its bytes in base64"))?,
             ),
             (_, Cell::Text(text)) => readable(text),
@@ -304,6 +304,13 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 }
 
+/// Whether a text is Debezium's placeholder, which in a column of bytes comes as these are written: in base64, or in hexadecimal.
+fn is_unavailable(text: &str) -> bool {
+    const IN_BASE64: &str = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
+    const IN_HEX: &str = "5f5f646562657a69756d5f756e617661696c61626c655f76616c7565";
+    text == UNAVAILABLE || text == IN_BASE64 || text.eq_ignore_ascii_case(IN_HEX)
+}
+
 /// The number of a bit string (`io.debezium.data.Bits`): its bytes in base64, the lowest first.
 fn bits(base64: &str) -> Option<i64> {
     let bytes = BASE64_STANDARD.decode(base64).ok()?;
@@ -341,6 +348,13 @@ fn readable(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_placeholder_is_known_in_bytes_too() {
+        let hex: String = UNAVAILABLE.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(is_unavailable(UNAVAILABLE) && is_unavailable(&BASE64_STANDARD.encode(UNAVAILABLE)) && is_unavailable(&hex));
+        assert!(!is_unavailable("") && !is_unavailable("__debezium"));
+    }
 
     #[test]
     fn control_characters_are_no_text() {

@@ -233,6 +233,11 @@ named! {
         TimestampMicros = "timestamp-micros",
         /// Nanoseconds of a wall clock in China since 1970-01-01T00:00 (`io.debezium.time.NanoTimestamp`: `TIMESTAMP(7)` to `(9)`).
         TimestampNanos = "timestamp-nanos",
+        /// Milliseconds of an instant since 1970-01-01T00:00Z: midnight in China where a program made a date of it, which was at 16:00 UTC, in
+        /// summer time at 15:00. No type of Debezium's; programs that publish by themselves write it.
+        InstantMillis = "instant-millis",
+        /// Microseconds of such an instant.
+        InstantMicros = "instant-micros",
         /// ISO 8601 text with its zone (`timestamptz`, `io.debezium.time.ZonedTimestamp`).
         TimestampText = "timestamp-text",
         /// Text of a wall clock in China without a zone: `yyyy-mm-dd hh:mm:ss`, also with `T` and with a fraction.
@@ -257,6 +262,8 @@ impl Content {
                 E::TimestampMillis,
                 E::TimestampMicros,
                 E::TimestampNanos,
+                E::InstantMillis,
+                E::InstantMicros,
                 E::TimestampText,
                 E::WallClockText,
             ],
@@ -267,6 +274,8 @@ impl Content {
                 E::TimestampMillis,
                 E::TimestampMicros,
                 E::TimestampNanos,
+                E::InstantMillis,
+                E::InstantMicros,
             ],
             Division => &[E::Division, E::Base64],
         }

@@ -1,4 +1,5 @@
 mod reading;
+mod sentinels;
 mod unread;
 
 use super::*;

@@ -4,11 +4,14 @@ use super::super::calendar::{self, NoTime};
 use super::super::field::Field;
 use super::super::sentinel::Sentinel;
 use super::super::shape::Encoding;
-use super::Reader;
+use super::{Reader, readable};
 use crate::debezium::decimal::integer;
 use crate::debezium::{Cell, ErrorClass, NormaliseError};
 use domain::date::{Day, Month, Timestamp};
 use std::borrow::Cow;
+
+/// What is written where there is no month, or no end, beside zeros.
+const NO_MONTH: i32 = 999_999;
 
 /// A day or time that was read.
 enum Time<T> {
@@ -23,8 +26,8 @@ fn expected_time(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::DateDays => "a calendar day as days since 1970-01-01",
         Encoding::DateText => "a calendar day as yyyy-mm-dd, yyyy/mm/dd or yyyymmdd",
-        Encoding::TimestampMillis => "a time as milliseconds since 1970-01-01",
-        Encoding::TimestampMicros => "a time as microseconds since 1970-01-01",
+        Encoding::TimestampMillis | Encoding::InstantMillis => "a time as milliseconds since 1970-01-01",
+        Encoding::TimestampMicros | Encoding::InstantMicros => "a time as microseconds since 1970-01-01",
         Encoding::TimestampNanos => "a time as nanoseconds since 1970-01-01",
         Encoding::WallClockText => "a time as yyyy-mm-dd hh:mm:ss",
         _ => "a time as ISO 8601 text with its zone",
@@ -46,7 +49,20 @@ impl Reader<'_, '_> {
             });
             day.filter(|day| !self.stands_for_none(field, &Sentinel::Day(*day)))
         });
+        let read = read.and_then(|day| self.within_reach(field, day));
         Ok(self.since_birth(field, self.kept(field, read)?))
+    }
+
+    /// A day, unless it lies beyond all that is likely: then there is none, or it is hardly meant.
+    fn within_reach(&self, field: Field, day: Option<Day>) -> Result<Option<Day>, NormaliseError> {
+        match day.and_then(calendar::beyond) {
+            None => Ok(day),
+            Some(NoTime::Never) => Ok(None),
+            Some(NoTime::Impossible { .. }) => {
+                let expected = "a day before 2101; what stands for no end is the first or last day of a year";
+                Err(self.error(ErrorClass::ImpossibleDate, field, expected))
+            }
+        }
     }
 
     /// An instant.
@@ -72,10 +88,7 @@ impl Reader<'_, '_> {
             return Ok(None);
         };
         let encoding = mapping.encoding;
-        let counts = matches!(
-            encoding,
-            Encoding::DateDays | Encoding::TimestampMillis | Encoding::TimestampMicros | Encoding::TimestampNanos
-        );
+        let counts = calendar::units_of_day(encoding).is_some();
         let expected = expected_time(encoding);
         let text = match cell {
             Cell::Integer(value) if counts => {
@@ -89,9 +102,9 @@ impl Reader<'_, '_> {
                     }
                 };
             }
-            Cell::Text(text) if calendar::is_never(text) => return Ok(None),
+            Cell::Text(text) if calendar::is_never(&readable(text)) => return Ok(None),
             _ if counts => return Err(self.error(ErrorClass::NotANumber, field, expected)),
-            Cell::Text(text) => Cow::Borrowed(text.trim()),
+            Cell::Text(text) => readable(text),
             // 20150701, also where it is a number.
             Cell::Integer(0) if encoding == Encoding::DateText => return Ok(None),
             Cell::Integer(number) if encoding == Encoding::DateText => Cow::Owned(number.to_string()),
@@ -101,7 +114,7 @@ impl Reader<'_, '_> {
         read.ok_or_else(|| self.error(ErrorClass::ImpossibleDate, field, expected))
     }
 
-    /// A month; a month of zeros is none.
+    /// A month; one of zeros or of nines is none.
     pub(in super::super) fn month(&self, field: Field) -> Result<Option<Month>, NormaliseError> {
         let read = self.month_of(field);
         let month = self.kept(field, read)?;
@@ -114,16 +127,22 @@ impl Reader<'_, '_> {
         };
         let expected = "a month as yyyymm";
         let number = match cell {
-            Cell::Integer(0) => return Ok(None),
             Cell::Integer(number) => i32::try_from(*number).ok(),
-            Cell::Text(text) if text.trim().bytes().all(|byte| matches!(byte, b'0' | b'-')) => return Ok(None),
-            Cell::Text(text) if mapping.encoding == Encoding::Base64 => match integer(text, 0) {
-                Some(0) => return Ok(None),
-                number => number.and_then(|number| i32::try_from(number).ok()),
-            },
-            Cell::Text(text) => calendar::year_month(text.trim()),
+            Cell::Text(text) => {
+                let text = readable(text);
+                if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+                    return Ok(None);
+                }
+                match mapping.encoding {
+                    Encoding::Base64 => integer(&text, 0).and_then(|number| i32::try_from(number).ok()),
+                    _ => calendar::year_month(&text),
+                }
+            }
             _ => return Err(self.error(ErrorClass::NotANumber, field, expected)),
         };
+        if matches!(number, Some(0 | NO_MONTH)) {
+            return Ok(None);
+        }
         let month = number.and_then(Month::from_yyyymm);
         month.map(Some).ok_or_else(|| match likely_month(mapping.encoding, cell) {
             // The column became a decimal, or the connector writes decimals otherwise (`decimal.handling.mode`).

@@ -188,6 +188,28 @@ fn a_renamed_column_is_read_under_the_names_it_had() {
     assert_eq!(error, Some((ErrorClass::AbsentColumn, "died".to_owned())));
 }
 
+/// As ByLogicalTableRouter adds it, which sends several tables to one topic.
+#[test]
+fn a_key_column_that_is_in_no_row_tells_rows_apart() {
+    let routed = under(&REGISTER.replace("key = [\"k\"]", "key = [\"k\", \"__dbz__physicalTableIdentifier\"]"));
+    let bytes = row(&[]);
+    let [one, other] = ["hr.public.t_2024", "hr.public.t_2025"].map(|table| {
+        let key = format!(r#"{{"k":"1","__dbz__physicalTableIdentifier":"{table}"}}"#);
+        let message = SourceMessage {
+            key: Some(key.as_bytes()),
+            ..message(&bytes)
+        };
+        match normalise(&routed, &IdKey::new(1, &[7; 32]), &message) {
+            Classified::Inputs(inputs) => match &inputs[..] {
+                [Input::Change(Change::Upsert(record))] => record.id,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_ne!(one, other);
+}
+
 #[test]
 fn a_sample_shows_what_the_mapping_does_not_fit() {
     let dialects = dialects();
