@@ -46,7 +46,8 @@ impl Reader<'_, '_> {
             });
             day.filter(|day| !self.stands_for_none(field, &Sentinel::Day(*day)))
         });
-        Ok(self.since_birth(field, self.kept(field, read)?))
+        let day = self.kept(field, read, |last| last.day(field).ok().flatten())?;
+        Ok(self.since_birth(field, day))
     }
 
     /// An instant.
@@ -104,7 +105,7 @@ impl Reader<'_, '_> {
     /// A month; a month of zeros is none.
     pub(in super::super) fn month(&self, field: Field) -> Result<Option<Month>, NormaliseError> {
         let read = self.month_of(field);
-        let month = self.kept(field, read)?;
+        let month = self.kept(field, read, |last| last.month(field).ok().flatten())?;
         Ok(month.filter(|month| !self.stands_for_none(field, &Sentinel::Month(*month))))
     }
 
