@@ -25,6 +25,8 @@ pub struct Seen {
     pub records: Vec<RecordId>,
     /// Enrolments.
     pub enrolled: usize,
+    /// Address of the residence, else of the household register.
+    pub address: Option<String>,
     /// Open findings, each as [`line`] writes it.
     pub findings: Vec<String>,
 }
@@ -109,12 +111,15 @@ pub fn seen(person: &Person) -> Seen {
     let mut records: Vec<RecordId> = rows.map(|record| record.id).collect();
     records.sort_unstable();
     records.dedup();
+    let golden = &person.golden;
+    let address = golden.residence_address.as_ref().or(golden.hukou_address.as_ref());
     Seen {
         id: person.id,
         standing: person.standing.as_str(),
         number: person.number,
         records,
         enrolled: person.enrolments.len(),
+        address: address.map(|address| address.value.reveal().to_owned()),
         findings: person.findings.iter().map(line).collect(),
     }
 }
@@ -213,6 +218,13 @@ pub fn persons(story: &Story, encoded: &Encoded, expectation: &Expectation, all:
             .sum();
         if found != *count {
             writeln!(wrong, "  {who} has {found} enrolments, not {count}")?;
+        }
+    }
+    for (who, address) in &expectation.addresses {
+        let known = all.iter().find(|seen| names.is(story, seen.id, who, key));
+        let known = known.and_then(|seen| seen.address.as_deref()).unwrap_or_default();
+        if known != address {
+            writeln!(wrong, "  {who} has the address {known:?}, not {address:?}")?;
         }
     }
     if !wrong.is_empty() {

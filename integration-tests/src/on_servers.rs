@@ -236,12 +236,13 @@ impl Run<'_> {
 /// The persons of the base: members and findings from the store, the rest from the views that others read. Both must agree.
 async fn persons(servers: &Servers) -> anyhow::Result<Vec<(Seen, Option<String>)>> {
     let mut connection = servers.pool.acquire().await?;
-    let mut viewed: BTreeMap<String, (String, Option<String>)> = BTreeMap::new();
-    for row in sqlx::query("select person_id, standing, number from base.person")
+    let mut viewed: BTreeMap<String, (String, Option<String>, Option<String>)> = BTreeMap::new();
+    for row in sqlx::query("select person_id, standing, number, address from base.person")
         .fetch_all(&mut *connection)
         .await?
     {
-        viewed.insert(row.try_get("person_id")?, (row.try_get("standing")?, row.try_get("number")?));
+        let shown = (row.try_get("standing")?, row.try_get("number")?, row.try_get("address")?);
+        viewed.insert(row.try_get("person_id")?, shown);
     }
     let mut enrolled: BTreeMap<String, usize> = BTreeMap::new();
     for row in sqlx::query("select person_id from base.enrolment")
@@ -266,7 +267,7 @@ async fn persons(servers: &Servers) -> anyhow::Result<Vec<(Seen, Option<String>)
     for shard in Shard::all() {
         for stored in read::slice(&mut connection, shard, None, i64::MAX as usize).await?.0 {
             let id = stored.person.to_string();
-            let Some((standing, number)) = viewed.remove(&id) else {
+            let Some((standing, number, address)) = viewed.remove(&id) else {
                 continue;
             };
             let number = number.map(|number| CitizenId::parse(&number)).transpose()?;
@@ -288,6 +289,7 @@ async fn persons(servers: &Servers) -> anyhow::Result<Vec<(Seen, Option<String>)
                 number,
                 records: records.into_iter().collect(),
                 enrolled: enrolled.remove(&id).unwrap_or(0),
+                address,
                 findings: stored.findings.iter().map(line).collect(),
             };
             persons.push((seen, stored.region.map(|city| city.to_string())));

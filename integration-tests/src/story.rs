@@ -154,6 +154,9 @@ pub struct Expectation {
     /// Enrolments by person.
     #[serde(default)]
     pub enrolled: BTreeMap<String, usize>,
+    /// Addresses by person: of the residence, else of the household register; empty where none is known.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, String>,
 }
 
 /// A person to expect.

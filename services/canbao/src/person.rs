@@ -3,6 +3,7 @@
 //! Shows personal data, because whoever asks for one person by name asked for it; nothing of it is logged. The person is described
 //! anew from the stored records by the function of the base, so that every field comes with the record that states it.
 
+mod likeness;
 mod report;
 mod text;
 

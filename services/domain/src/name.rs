@@ -145,6 +145,20 @@ impl Name {
         }
     }
 
+    /// Of two names that match as [`NameMatch::Exchanged`], the characters that stand for each other, place by place; empty where the names
+    /// have their parts in another order. Personal, like the names.
+    #[must_use]
+    pub fn exchanged(&self, other: &Self) -> Vec<(char, char)> {
+        let [one, two] = [self, other].map(|name| {
+            let written = name.canonical.chars().filter(|c| !characters::is_separator(*c));
+            written.collect::<Vec<char>>()
+        });
+        let pairs = || one.iter().copied().zip(two.iter().copied());
+        let exchanged = |(one, two): &(char, char)| characters::relate(*one, *two) == NameMatch::Exchanged;
+        let is_aligned = one.len() == two.len() && self.compare(other) == NameMatch::Exchanged;
+        pairs().filter(|pair| is_aligned && exchanged(pair)).collect()
+    }
+
     /// Whether two names are one but for a slip of the pen: one character written otherwise, left out or added. Says nothing by
     /// itself, twins' names are near too.
     #[must_use]

@@ -11,6 +11,7 @@ mod error;
 mod key;
 mod repair;
 mod rows;
+mod unavailable;
 
 pub use cell::{Cell, Row};
 pub(crate) use error::CUT;
@@ -18,6 +19,7 @@ pub use error::{ErrorClass, NormaliseError, Told};
 pub use key::{Key, KeyColumn, KeyType};
 pub use repair::{BROKEN, Charset, repaired};
 pub use rows::{Rows, looks_flattened};
+pub use unavailable::Unavailable;
 
 use crate::framed::framed;
 use crate::limits::LARGEST_MESSAGE;
@@ -26,9 +28,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::fmt;
-
-/// What Debezium writes instead of a large unchanged column when the replica identity is not FULL.
-pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +135,12 @@ impl<'a> Envelope<'a> {
             return Err(wrong_envelope("a row in `after`, as op c, u and r carry"));
         }
         Ok(Some(envelope))
+    }
+
+    /// The row that an update replaced, as the JSON text of its image.
+    pub fn replaced(&self) -> Option<&'a str> {
+        let before = self.before.filter(|_| self.operation == Operation::Update)?;
+        Some(before.get())
     }
 
     /// Where the event stands in a snapshot; what is missing or not understood is [`Snapshot::No`]. A row alone that may have been read

@@ -1,6 +1,7 @@
 //! A person as reported: every value with the source record that states it.
 
 use super::Told;
+use super::likeness::likeness;
 use domain::base::Person;
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
@@ -71,6 +72,8 @@ pub struct Member {
     pub unreadable: bool,
     /// Epoch, partition, offset and mapping revision of a newer version of which only the key could be read.
     pub unread: Option<[u64; 4]>,
+    /// How far the name it states agrees with the one the person is known by, where it is not the same.
+    pub likeness: Option<String>,
     /// The source record.
     pub record: String,
 }
@@ -180,7 +183,7 @@ impl Known {
                 .collect(),
             to_clear: to_clear.collect(),
             waiting: told.pending,
-            members: person.members.iter().map(member).collect(),
+            members: person.members.iter().map(|placed| member(placed, &person.golden)).collect(),
         }
     }
 }
@@ -317,8 +320,9 @@ fn parts(version: Version) -> [u64; 4] {
     ]
 }
 
-fn member(placed: &Placed) -> Member {
+fn member(placed: &Placed, golden: &Golden) -> Member {
     let record = &placed.record;
+    let names = golden.name.as_ref().zip(record.identity.name.as_ref());
     Member {
         source: format!("{} {}", record.source, record.table.as_str()),
         kind: record.facts.kind().as_str(),
@@ -327,6 +331,7 @@ fn member(placed: &Placed) -> Member {
         guest: placed.is_guest(),
         unreadable: matches!(record.facts, Facts::Unreadable(_)),
         unread: placed.unread.map(parts),
+        likeness: names.and_then(|(known, stated)| likeness(&known.value, stated)),
         record: record.id.to_string(),
     }
 }

@@ -1,6 +1,6 @@
 //! A person on a terminal.
 
-use super::{Announcement, Found, Known, OpenFinding};
+use super::{Announcement, Found, Known, Member, OpenFinding};
 use crate::output::{Table, or_dash};
 use std::fmt::{Result, Write as _};
 
@@ -121,7 +121,16 @@ fn render_person(person: &Known, text: &mut String) -> Result {
             member.record.clone(),
         ]);
     }
-    section("Source records", &members, person.members.is_empty(), text)
+    section("Source records", &members, person.members.is_empty(), text)?;
+    let alike = |member: &Member| {
+        let likeness = member.likeness.as_ref()?;
+        Some(format!("  {} {}: {likeness}", member.source, member.record))
+    };
+    let alike: Vec<String> = person.members.iter().filter_map(alike).collect();
+    if !alike.is_empty() {
+        writeln!(text, "\nNames to look at\n{}", alike.join("\n"))?;
+    }
+    Ok(())
 }
 
 fn section(title: &str, table: &Table, empty: bool, text: &mut String) -> Result {
@@ -147,7 +156,10 @@ fn render_finding(finding: &OpenFinding, person: &Known, text: &mut String) -> R
     }
     writeln!(text, "\n    finding {}", finding.finding_id)?;
     for [role, source, record] in &finding.evidence {
-        writeln!(text, "    {role}: {source} {record}")?;
+        let named = person.members.iter().find(|member| member.record == *record);
+        let likeness = named.and_then(|member| member.likeness.as_ref());
+        let likeness = likeness.map_or_else(String::new, |text| format!(", {text}"));
+        writeln!(text, "    {role}: {source} {record}{likeness}")?;
     }
     for source in &finding.claimed_without {
         writeln!(text, "    claimed without the word of {source}")?;

@@ -183,6 +183,20 @@ fn no_names(#[case] raw: &str, #[case] error: NameError) {
     assert_eq!(Name::parse(raw), Err(error));
 }
 
+#[rstest]
+#[case("赵锺昇", "赵钟升", &[('锺', '钟'), ('昇', '升')])]
+#[case("⻢·⻰昇", "马龙升", &[('昇', '升')])]
+#[case("JOSE MARÍA", "JOSE MARIA", &[('Í', 'I')])]
+#[case("MÜLLER, HANS", "Hans Muller", &[])]
+#[case("孙昇", "孫昇", &[])]
+#[case("孙昇", "李升", &[])]
+fn exchanged_characters(#[case] one: &str, #[case] two: &str, #[case] expected: &[(char, char)]) {
+    let [one, two] = [one, two].map(name);
+    assert_eq!(one.exchanged(&two), expected);
+    let back: Vec<(char, char)> = two.exchanged(&one).into_iter().map(|(one, two)| (two, one)).collect();
+    assert_eq!(back, expected);
+}
+
 #[test]
 fn prints_nothing_personal() {
     assert_eq!(format!("{:?}", name("张 三")), "***");

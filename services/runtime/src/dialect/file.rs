@@ -10,7 +10,7 @@ use super::sentinel::Sentinel;
 use super::shape::{Encoding, Need, Spec};
 use super::table::{Mapping, Table, Truncation};
 use super::{Dialect, DialectError, problem};
-use crate::debezium::{Charset, KeyColumn, Rows};
+use crate::debezium::{Charset, KeyColumn, Rows, Unavailable};
 use domain::division::City;
 use domain::document::DocumentKind;
 use domain::limits::{self, LARGEST_RANK};
@@ -34,6 +34,8 @@ struct DialectFile {
     /// How the source's messages write text.
     #[serde(default)]
     charset: Charset,
+    /// The connector's `unavailable.value.placeholder`, where it is not Debezium's own.
+    unavailable: Option<String>,
     /// Tables that the agency publishes and nobody needs: names, or beginnings of names with a `*` behind.
     #[serde(default)]
     ignored: Vec<String>,
@@ -97,6 +99,11 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
         let text = "a table is named as the last part of its topic: letters, digits, _ and -";
         return Err(problem(file, &format!("tables.{name}"), text));
     }
+    let unavailable = written.unavailable.as_deref().map(|text| {
+        let expected = "expected the connector's unavailable.value.placeholder: text, or hex: and hexadecimal digits";
+        Unavailable::parse(text).ok_or_else(|| problem(file, "unavailable", expected))
+    });
+    let unavailable = unavailable.transpose()?.unwrap_or_default();
     let cities = parse_cities(file, agency, &written.cities)?;
     let ignored = parse_ignored(file, &written.ignored)?;
     let mut used = Vec::new();
@@ -107,6 +114,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Dialect, DialectError> {
                 file,
                 agency,
                 dialect: &written,
+                unavailable: &unavailable,
                 table,
                 name,
                 used: &mut used,
@@ -164,6 +172,7 @@ struct Compiler<'a> {
     file: &'a Path,
     agency: Agency,
     dialect: &'a DialectFile,
+    unavailable: &'a Unavailable,
     table: &'a TableFile,
     name: &'a str,
     /// Code tables that some field has used.
@@ -235,6 +244,7 @@ impl Compiler<'_> {
             truncation: table.truncation.unwrap_or_default(),
             document,
             charset: self.dialect.charset,
+            unavailable: self.unavailable.clone(),
             key,
             columns,
             fields,

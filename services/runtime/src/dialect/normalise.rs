@@ -140,7 +140,8 @@ fn classify(dialects: &Dialects, id_key: &IdKey, message: &SourceMessage<'_>) ->
         Operation::Delete => (envelope.before, Image::Before),
         Operation::Create | Operation::Update | Operation::Read => (envelope.after, Image::Whole),
     };
-    let reader = row.map(|row| Reader::new(table, row.get(), image)).transpose()?;
+    let reader = row.map(|row| Reader::beside(table, row.get(), image, envelope.replaced()));
+    let reader = reader.transpose()?;
     if table.kind == Kind::Completeness {
         return match reader.filter(|_| envelope.operation != Operation::Delete) {
             None => ignored("completeness row deleted"),
@@ -357,8 +358,7 @@ impl<'a> Origin<'a> {
     /// What an update of a resident's row states by its images before and after.
     fn corrections(&self, envelope: &Envelope<'_>, after: &Identity, resident: &Resident, id_key: &IdKey) -> Vec<Statement> {
         let before = || {
-            let before = envelope.before.filter(|_| envelope.operation == Operation::Update)?;
-            let before = Reader::new(self.table, before.get(), Image::Before).ok()?;
+            let before = Reader::new(self.table, envelope.replaced()?, Image::Before).ok()?;
             Some(facts::identity(&before).ok()?.identity)
         };
         before().map_or_else(Vec::new, |before| {

@@ -2,15 +2,16 @@
 //!
 //! What cannot be read reaches as far as the field's rule says ([`Reach`]): the row, or the field alone, which is then noted as a flaw.
 
+mod last;
 mod times;
 
 use super::codes::{Coded, Meaning};
 use super::field::Field;
 use super::sentinel::Sentinel;
-use super::shape::{Encoding, Reach};
+use super::shape::Encoding;
 use super::table::{Mapping, Table};
 use crate::debezium::decimal::{integer, padded_integer};
-use crate::debezium::{BROKEN, Cell, ErrorClass, NormaliseError, Row, UNAVAILABLE};
+use crate::debezium::{BROKEN, Cell, ErrorClass, NormaliseError, Row};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use domain::citizen_id::CitizenId;
@@ -20,6 +21,7 @@ use domain::limits::{self, LONGEST_TEXT};
 use domain::personal::Personal;
 use domain::record::earliest_day;
 use encoding_rs::GB18030;
+use last::Last;
 use std::borrow::Cow;
 use std::cell::{Cell as Flag, RefCell};
 
@@ -57,19 +59,29 @@ pub(super) struct Reader<'t, 'a> {
     born: Flag<Option<Day>>,
     /// What could not be read, and concerns its field alone.
     flaws: RefCell<Vec<NormaliseError>>,
+    /// The image before of the same update.
+    last: Last<'t, 'a>,
 }
 
 impl<'t, 'a> Reader<'t, 'a> {
     /// Reads the table's columns from the JSON text of a row.
     pub(super) fn new(table: &'t Table, json: &'a str, image: Image) -> Result<Self, NormaliseError> {
-        let row = Row::read(json, &table.columns)?;
+        Self::beside(table, json, image, None)
+    }
+
+    /// As [`Reader::new`], where the JSON text of the row as it was stands beside it: what the connector did not know since it did not change
+    /// is read from there, and fields that keep their last value have it from there.
+    pub(super) fn beside(table: &'t Table, json: &'a str, image: Image, before: Option<&'a str>) -> Result<Self, NormaliseError> {
+        let mut cells = Row::read(json, &table.columns)?.cells;
+        last::complete(table, &mut cells, before);
         Ok(Self {
             table,
-            cells: row.cells,
+            cells,
             image,
             states_number: Flag::default(),
             born: Flag::default(),
             flaws: RefCell::default(),
+            last: Last::new(before),
         })
     }
 
@@ -82,24 +94,6 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// What could not be read so far, and concerns its field alone.
     pub(super) fn flaws(&self) -> Vec<NormaliseError> {
         self.flaws.borrow().clone()
-    }
-
-    /// What a field's rule makes of a value that cannot be read.
-    fn kept<T>(&self, field: Field, read: Result<Option<T>, NormaliseError>) -> Result<Option<T>, NormaliseError> {
-        let error = match read {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        let is_alone = match self.table.mapping(field).map_or(Reach::Row, |mapping| mapping.reach) {
-            Reach::Row => false,
-            Reach::Alone => true,
-            Reach::BesideNumber => self.states_number.get(),
-        };
-        if !is_alone {
-            return Err(error);
-        }
-        self.flaws.borrow_mut().push(error);
-        Ok(None)
     }
 
     /// A day, unless it contradicts the person's birth, see [`earliest_day`].
@@ -128,16 +122,19 @@ impl<'t, 'a> Reader<'t, 'a> {
         &self.cells[..self.table.key.len()]
     }
 
+    /// Where the row has a field: in its column, or in one that was the field's before.
+    fn column(&self, mapping: &Mapping) -> usize {
+        let named = |at: &usize| !matches!(self.cells[*at], Cell::Absent);
+        let mut columns = std::iter::once(mapping.column).chain(mapping.former.iter().copied());
+        columns.find(named).unwrap_or(mapping.column)
+    }
+
     /// A field's mapping and cell; `None` when it is not mapped, null, or text of nothing but spaces and control characters.
     fn cell(&self, field: Field) -> Result<Option<(&'t Mapping, &Cell<'a>)>, NormaliseError> {
         let Some(mapping) = self.table.mapping(field) else {
             return Ok(None);
         };
-        let named = |at: &usize| !matches!(self.cells[*at], Cell::Absent);
-        let at = std::iter::once(mapping.column)
-            .chain(mapping.former.iter().copied())
-            .find(named);
-        let cell = &self.cells[at.unwrap_or(mapping.column)];
+        let cell = &self.cells[self.column(mapping)];
         match cell {
             Cell::Null => Ok(None),
             Cell::Absent if self.image == Image::Before || mapping.is_optional => Ok(None),
@@ -152,7 +149,7 @@ impl<'t, 'a> Reader<'t, 'a> {
                 field,
                 "whole characters: half a surrogate pair, or bytes that are no UTF-8; of a source in GB 18030 the dialect says so",
             )),
-            Cell::Text(text) if is_unavailable(text) => Err(self.error(
+            Cell::Text(text) if self.table.unavailable.is(text) => Err(self.error(
                 ErrorClass::UnavailableValue,
                 field,
                 "the value: set replica identity FULL on the source table",
@@ -178,7 +175,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// Text without surrounding spaces and without control characters, or the digits of an integer.
     pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'_, str>>, NormaliseError> {
         let read = self.cell(field).and_then(|found| self.text_of(field, found));
-        self.kept(field, read)
+        self.kept(field, read, |last| last.text(field).ok().flatten())
     }
 
     /// The text of a cell; nothing where it stands for none.
@@ -227,7 +224,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// The value of a code.
     pub(super) fn code<T: Coded>(&self, field: Field) -> Result<Option<T>, Unread> {
         match self.code_of(field) {
-            Err(Unread::Error(error)) => Ok(self.kept(field, Err(error))?),
+            Err(Unread::Error(error)) => Ok(self.kept(field, Err(error), |last| last.code(field).ok().flatten())?),
             read => read,
         }
     }
@@ -286,29 +283,20 @@ impl<'t, 'a> Reader<'t, 'a> {
             division.map_err(|_| self.error(ErrorClass::UnknownCode, field, expected))
         };
         let read = self.cell(field).and_then(|found| self.text_of(field, found)).and_then(parsed);
-        self.kept(field, read)
+        self.kept(field, read, |last| last.division(field).ok().flatten())
     }
 
     /// The number of an ethnicity (GB/T 3304): 1 to 56, and 97 to 99 for the unrecognised, foreigners and unstated.
     pub(super) fn ethnicity(&self, field: Field) -> Result<Option<u8>, NormaliseError> {
-        let Some(code) = self.text(field)? else {
-            return Ok(None);
+        let expected = "a GB/T 3304 number: 01 to 56, 97 to 99";
+        let parsed = |text: Option<Cow<'_, str>>| match text.as_deref().map(|code| (code, code.parse())) {
+            None => Ok(None),
+            Some((_, Ok(number @ (1..=56 | 97..=99)))) => Ok(Some(number)),
+            Some((code, _)) => Err(self.error(ErrorClass::UnknownCode, field, expected).with_code(code)),
         };
-        let read = match code.parse() {
-            Ok(number @ (1..=56 | 97..=99)) => Ok(Some(number)),
-            _ => Err(self
-                .error(ErrorClass::UnknownCode, field, "a GB/T 3304 number: 01 to 56, 97 to 99")
-                .with_code(&code)),
-        };
-        self.kept(field, read)
+        let read = self.cell(field).and_then(|found| self.text_of(field, found)).and_then(parsed);
+        self.kept(field, read, |last| last.ethnicity(field).ok().flatten())
     }
-}
-
-/// Whether a text is Debezium's placeholder, which in a column of bytes comes as these are written: in base64, or in hexadecimal.
-fn is_unavailable(text: &str) -> bool {
-    const IN_BASE64: &str = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
-    const IN_HEX: &str = "5f5f646562657a69756d5f756e617661696c61626c655f76616c7565";
-    text == UNAVAILABLE || text == IN_BASE64 || text.eq_ignore_ascii_case(IN_HEX)
 }
 
 /// The number of a bit string (`io.debezium.data.Bits`): its bytes in base64, the lowest first.
@@ -348,13 +336,6 @@ fn readable(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_placeholder_is_known_in_bytes_too() {
-        let hex: String = UNAVAILABLE.bytes().map(|byte| format!("{byte:02x}")).collect();
-        assert!(is_unavailable(UNAVAILABLE) && is_unavailable(&BASE64_STANDARD.encode(UNAVAILABLE)) && is_unavailable(&hex));
-        assert!(!is_unavailable("") && !is_unavailable("__debezium"));
-    }
 
     #[test]
     fn control_characters_are_no_text() {

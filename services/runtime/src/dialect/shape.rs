@@ -46,13 +46,16 @@ pub(super) enum Reach {
     /// The field alone: it is shown and nothing follows from it. It is unknown, with its cause in the dead letters, and the row's other
     /// facts hold.
     Alone,
+    /// The field alone, which keeps its last value: that of the image before, if it is of the same person and the field named here, where
+    /// one is, was the same. An address says nothing of another place.
+    Keeps(Option<Field>),
     /// The field alone where the row states a usable citizen number, which says the same and wins over it; else the row.
     BesideNumber,
 }
 
 use Content::{Code, Day, Division, Ethnicity, Flag, Instant, Month, Text};
 use Need::{Mandatory, Optional};
-use Reach::{Alone, BesideNumber, Row};
+use Reach::{Alone, BesideNumber, Keeps, Row};
 
 /// A field of a kind: what it holds, whether it must be mapped, and how far it reaches that it cannot be read.
 pub(super) type Spec = (Field, Content, Need, Reach);
@@ -75,14 +78,14 @@ impl Kind {
                 const {
                     &[
                         (Field::FormerName, Text, Optional, Row),
-                        (Field::Ethnicity, Ethnicity, Optional, Alone),
+                        (Field::Ethnicity, Ethnicity, Optional, Keeps(None)),
                         (Field::Hukou, Division, Optional, Row),
-                        (Field::HukouAddress, Text, Optional, Alone),
+                        (Field::HukouAddress, Text, Optional, Keeps(Some(Field::Hukou))),
                         (Field::Residence, Division, Optional, Row),
-                        (Field::ResidenceAddress, Text, Optional, Alone),
+                        (Field::ResidenceAddress, Text, Optional, Keeps(Some(Field::Residence))),
                         (Field::Death, Day, Optional, Row),
                         (Field::Status, Code(Target::of::<HukouStatus>()), Mandatory, Row),
-                        (Field::Phone, Text, Optional, Alone),
+                        (Field::Phone, Text, Optional, Keeps(None)),
                     ]
                 }
             }
@@ -91,11 +94,11 @@ impl Kind {
                     &[
                         (Field::Hukou, Division, Optional, Row),
                         (Field::Residence, Division, Optional, Row),
-                        (Field::ResidenceAddress, Text, Optional, Alone),
+                        (Field::ResidenceAddress, Text, Optional, Keeps(Some(Field::Residence))),
                         (Field::From, Day, Optional, Row),
                         (Field::Until, Day, Optional, Row),
                         (Field::Cancelled, Day, Optional, Row),
-                        (Field::Phone, Text, Optional, Alone),
+                        (Field::Phone, Text, Optional, Keeps(None)),
                     ]
                 }
             }
@@ -122,12 +125,12 @@ impl Kind {
             Self::Person => {
                 const {
                     &[
-                        (Field::Ethnicity, Ethnicity, Optional, Alone),
+                        (Field::Ethnicity, Ethnicity, Optional, Keeps(None)),
                         (Field::Occupation, Code(Target::of::<Occupation>()), Optional, Row),
                         (Field::Post, Code(Target::of::<Post>()), Optional, Row),
                         (Field::Nationality, Text, Optional, Row),
-                        (Field::Phone, Text, Optional, Alone),
-                        (Field::Address, Text, Optional, Alone),
+                        (Field::Phone, Text, Optional, Keeps(None)),
+                        (Field::Address, Text, Optional, Keeps(None)),
                         (Field::Place, Division, Optional, Row),
                     ]
                 }
@@ -136,7 +139,7 @@ impl Kind {
                 const {
                     &[
                         (Field::Unit, Text, Optional, Row),
-                        (Field::UnitName, Text, Optional, Alone),
+                        (Field::UnitName, Text, Optional, Keeps(Some(Field::Unit))),
                         (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory, Row),
                         (Field::Form, Code(Target::of::<EmploymentForm>()), Mandatory, Row),
                         (Field::From, Day, Mandatory, Row),
@@ -186,7 +189,7 @@ impl Kind {
                     &[
                         (Field::Unit, Text, Mandatory, Row),
                         (Field::UnitName, Text, Mandatory, Row),
-                        (Field::UnitCode, Text, Optional, Alone),
+                        (Field::UnitCode, Text, Optional, Keeps(None)),
                         (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory, Row),
                         (Field::Place, Division, Optional, Row),
                     ]

@@ -4,7 +4,7 @@ use super::codes::Codes;
 use super::field::{Field, Kind};
 use super::sentinel::Sentinel;
 use super::shape::{Encoding, Reach};
-use crate::debezium::{Charset, Envelope, KeyColumn, NormaliseError, Rows};
+use crate::debezium::{Charset, Envelope, KeyColumn, NormaliseError, Rows, Unavailable};
 use domain::document::DocumentKind;
 use domain::source::TableName;
 use serde::Deserialize;
@@ -42,6 +42,8 @@ pub struct Table {
     pub(super) document: DocumentKind,
     /// How its messages write text.
     pub(super) charset: Charset,
+    /// What its connector writes for values that it does not know.
+    pub(super) unavailable: Unavailable,
     /// Key columns, ascending by name.
     pub(super) key: Vec<KeyColumn>,
     /// Every column that is read: the key columns first, then the mapped ones.

@@ -1,3 +1,4 @@
+mod last;
 mod reading;
 mod sentinels;
 mod unread;

@@ -50,7 +50,8 @@ impl Reader<'_, '_> {
             day.filter(|day| !self.stands_for_none(field, &Sentinel::Day(*day)))
         });
         let read = read.and_then(|day| self.within_reach(field, day));
-        Ok(self.since_birth(field, self.kept(field, read)?))
+        let day = self.kept(field, read, |last| last.day(field).ok().flatten())?;
+        Ok(self.since_birth(field, day))
     }
 
     /// A day, unless it lies beyond all that is likely: then there is none, or it is hardly meant.
@@ -117,7 +118,7 @@ impl Reader<'_, '_> {
     /// A month; one of zeros or of nines is none.
     pub(in super::super) fn month(&self, field: Field) -> Result<Option<Month>, NormaliseError> {
         let read = self.month_of(field);
-        let month = self.kept(field, read)?;
+        let month = self.kept(field, read, |last| last.month(field).ok().flatten())?;
         Ok(month.filter(|month| !self.stands_for_none(field, &Sentinel::Month(*month))))
     }
 

@@ -12,7 +12,7 @@ use encoding_rs::GB18030;
 use std::path::Path;
 use std::sync::Arc;
 
-const REGISTER: &str = r#"
+pub(super) const REGISTER: &str = r#"
 agency = "public-security"
 name = "test"
 revision = 1
@@ -42,13 +42,13 @@ fn dialects() -> Dialects {
     under(REGISTER)
 }
 
-fn under(dialect: &str) -> Dialects {
+pub(super) fn under(dialect: &str) -> Dialects {
     let mut dialects = Dialects::default();
     dialects.add(Path::new("test.toml"), dialect).expect("a dialect");
     dialects
 }
 
-fn message(bytes: &[u8]) -> SourceMessage<'_> {
+pub(super) fn message(bytes: &[u8]) -> SourceMessage<'_> {
     SourceMessage {
         source: source("public-security.3201"),
         table: "t",
