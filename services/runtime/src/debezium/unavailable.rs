@@ -13,7 +13,9 @@ const DEFAULT: &str = "__debezium_unavailable_value";
 /// A placeholder, in every form that a column of text, JSON or bytes may hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable {
-    forms: [String; 5],
+    forms: [String; 4],
+    /// The digits may be written large.
+    hexadecimal: String,
 }
 
 impl Default for Unavailable {
@@ -40,16 +42,16 @@ impl Unavailable {
             forms: [
                 BASE64_STANDARD.encode(bytes),
                 BASE64_URL_SAFE.encode(bytes),
-                bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
                 format!("{{{quoted}:{quoted}}}"),
                 text,
             ],
+            hexadecimal: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         }
     }
 
     /// Whether a text stands for a value that the connector does not know.
     pub fn is(&self, text: &str) -> bool {
-        self.forms.iter().any(|form| form == text)
+        self.forms.iter().any(|form| form == text) || self.hexadecimal.eq_ignore_ascii_case(text)
     }
 }
 
@@ -78,6 +80,7 @@ mod tests {
                 "__debezium_unavailable_value",
                 "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
                 "5f5f646562657a69756d5f756e617661696c61626c655f76616c7565",
+                "5F5F646562657A69756D5F756E617661696C61626C655F76616C7565",
                 r#"{"__debezium_unavailable_value":"__debezium_unavailable_value"}"#,
             ] {
                 assert!(placeholder.is(form), "{form}");
