@@ -35,12 +35,13 @@ impl Unavailable {
 
     fn of_bytes(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         let quoted = serde_json::Value::String(text.clone());
         Self {
             forms: [
                 BASE64_STANDARD.encode(bytes),
                 BASE64_URL_SAFE.encode(bytes),
-                bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+                digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect(),
                 format!("{{{quoted}:{quoted}}}"),
                 text,
             ],
