@@ -37,6 +37,7 @@ impl Unavailable {
 
     fn of_bytes(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         let quoted = serde_json::Value::String(text.clone());
         Self {
             forms: [
@@ -45,7 +46,7 @@ impl Unavailable {
                 format!("{{{quoted}:{quoted}}}"),
                 text,
             ],
-            hexadecimal: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hexadecimal: digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect(),
         }
     }
 

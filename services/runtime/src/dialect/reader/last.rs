@@ -41,7 +41,7 @@ pub(super) fn complete<'a>(table: &Table, cells: &mut [Cell<'a>], before: Option
     }
 }
 
-impl<'t, 'a> Reader<'t, 'a> {
+impl Reader<'_, '_> {
     /// What a field's rule makes of a value that cannot be read; `again` reads it of another image.
     pub(super) fn kept<'r, T>(
         &'r self,

@@ -143,13 +143,12 @@ proptest! {
     ) {
         let (mut known, mut sent) = (Vec::new(), Vec::new());
         for ((column, value, other), (unknown, changed)) in COLUMNS.iter().zip(unknown.into_iter().zip(changed)) {
-            match unknown {
-                Some(form) => sent.push((*column, PLACEHOLDERS[form])),
-                None => {
-                    let value = if changed { *other } else { *value };
-                    sent.push((*column, value));
-                    known.push((*column, value));
-                }
+            if let Some(form) = unknown {
+                sent.push((*column, PLACEHOLDERS[form]));
+            } else {
+                let value = if changed { *other } else { *value };
+                sent.push((*column, value));
+                known.push((*column, value));
             }
         }
         let before = row(&[]);
