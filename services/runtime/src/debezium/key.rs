@@ -6,7 +6,6 @@ use super::error::{ErrorClass, NormaliseError};
 use super::{BROKEN, is_there, parse_object, text_of};
 use domain::limits::{LONGEST_KEY, has_control};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -180,7 +179,7 @@ fn others(key: Option<&[u8]>, columns: &[KeyColumn]) -> String {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         name.len() <= LONGEST_SHOWN && name.bytes().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit())
     };
-    let all: BTreeMap<Cow<'_, str>, IgnoredAny> = payload(key)
+    let all: BTreeMap<Cow<'_, str>, &RawValue> = payload(key)
         .ok()
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();

@@ -44,15 +44,12 @@ fn marked(bytes: &[u8]) -> String {
     while !rest.is_empty() {
         if let Some((unit, behind)) = surrogate(rest) {
             let pair = surrogate(behind).and_then(|(low, behind)| Some((joined(unit, low)?, behind)));
-            match pair {
-                Some((c, behind)) => {
-                    text.push(c);
-                    rest = behind;
-                }
-                None => {
-                    write!(text, "{BROKEN}{unit:04x}").expect("a string");
-                    rest = behind;
-                }
+            if let Some((c, behind)) = pair {
+                text.push(c);
+                rest = behind;
+            } else {
+                write!(text, "{BROKEN}{unit:04x}").expect("a string");
+                rest = behind;
             }
             continue;
         }
@@ -67,7 +64,9 @@ fn marked(bytes: &[u8]) -> String {
             // The rest of a cut character belongs to it.
             let continued = rest[1..].iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
             let (cut, behind) = rest.split_at(1 + continued);
-            cut.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a string"));
+            for byte in cut {
+                write!(text, "{byte:02x}").expect("a string");
+            }
             rest = behind;
         }
     }
