@@ -273,13 +273,16 @@ pub fn render(passed: &Passed) -> String {
     let unreadable = (unreadable > 0).then(|| format!("{unreadable} messages cannot be read: see `canbao dlq list`\n"));
     text.extend(unsaid.into_iter().chain(unreadable));
     let statement = passed.statement;
-    text.push_str(&match &passed.fate {
+    let fate = match &passed.fate {
         Fate::Gone => format!("every shard knows that these are gone (statement {statement})\n"),
         Fate::Held(why) => format!("statement {statement} is held: {why}\n"),
         Fate::Weighed => {
-            format!("the clock is still weighing statement {statement}: `canbao source list` and `canbao lag` show what becomes of it\n")
+            format!(
+                "the clock is still weighing statement {statement}: `canbao source list` and `canbao lag` show what becomes of it\n"
+            )
         }
-    });
+    };
+    text.push_str(&fate);
     text
 }
 
