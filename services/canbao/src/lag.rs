@@ -16,6 +16,7 @@ use domain::source::Source;
 use holds::Holds;
 use runtime::config::Settings;
 use runtime::store::policies;
+use runtime::store::read::ReadError;
 use runtime::store::refused::{self, Waiting};
 use serde::Serialize;
 use sqlx::{PgPool, Row};
@@ -185,7 +186,11 @@ impl Stored {
         .context("reading which removals are held: was `canbao migrate` run?")?;
         let mut connection = pool.acquire().await.context("taking a connection")?;
         let waiting = refused::waiting(&mut connection).await.context("reading which shards wait")?;
-        let policy = policies::newest(&mut connection, None).await.context("reading the policy")?;
+        // Whoever looks when something is wrong sees the rest.
+        let policy = match policies::newest(&mut connection, None).await {
+            Err(error @ ReadError::Database(_)) => return Err(error).context("reading the policy"),
+            read => read.ok().flatten(),
+        };
         Ok(Self {
             scope: policy.map(|policy| settings.clock.sources.under(policy.policy()).into_iter().collect()),
             waiting,

@@ -73,6 +73,9 @@ pub struct Stretch {
     pub unsaid: u64,
     /// Messages that cannot be read.
     pub unreadable: u64,
+    /// Whether a snapshot read a row in the minute before.
+    #[serde(skip)]
+    began_before: bool,
     /// When the newest of the repeated rows was appended.
     #[serde(skip)]
     newest: Option<Timestamp>,
@@ -109,13 +112,12 @@ pub async fn state(
     let begin = floor::before(of.since);
     let (held, stretch) = tokio::task::block_in_place(|| {
         let consumer = topics::reader(settings)?;
-        let since = |time| offsets::since(&consumer, name, time).with_context(|| topics::unreachable_brokers(settings));
-        let held = since(begin)?;
+        let held = offsets::since(&consumer, name, begin).with_context(|| topics::unreachable_brokers(settings))?;
         if let Some(why) = floor::refused(name, of.since, now(), is_restarted, &held) {
             anyhow::bail!(why);
         }
         let frames = Frames::configured(settings, Handle::current())?;
-        let stretch = read(&consumer, &frames, (&dialects, source), (name, table), &since(of.since)?)?;
+        let stretch = read(&consumer, &frames, (&dialects, source), (name, table), (of.since, &held))?;
         Ok((held, stretch))
     })?;
     if let Some(why) = stretch.refused(name, of.since, now()) {
@@ -169,20 +171,20 @@ async fn fate(pool: &PgPool, key: &str, deadline: tokio::time::Instant) -> anyho
     }
 }
 
-/// Reads what a topic holds since a time.
+/// Reads what a topic holds since a time, and since a minute before.
 fn read(
     consumer: &topics::Reader,
     frames: &Frames,
     (dialects, source): (&Dialects, Source),
     (topic, table): (&str, &Table),
-    since: &[Since],
+    (since, held): (Timestamp, &[Since]),
 ) -> anyhow::Result<Stretch> {
     let wanted: Vec<Wanted<'_>> = (0..)
-        .zip(since)
-        .map(|(partition, since)| Wanted {
+        .zip(held)
+        .map(|(partition, held)| Wanted {
             topic,
             partition,
-            offsets: since.begin as i64..since.end as i64,
+            offsets: held.begin as i64..held.end as i64,
         })
         .collect();
     let (mut stretch, mut keys, mut away) = (Stretch::default(), HashSet::new(), None);
@@ -198,7 +200,7 @@ fn read(
             Ok(None) => (),
             Ok(Some(event)) => {
                 let appended = Timestamp(message.timestamp().to_millis().unwrap_or(0));
-                if stretch.see(&event, table.truncation, appended) {
+                if stretch.see(&event, table.truncation, (since, appended)) {
                     let row = dialects.row_of(source, table.name.as_str(), opened.key());
                     let row = row.as_deref().map_or(message.key().unwrap_or_default(), str::as_bytes);
                     keys.insert(hasher.hash_one(row));
@@ -216,10 +218,14 @@ fn read(
 
 impl Stretch {
     /// Counts an event; whether it repeats a row. Where the source empties the table by habit, what it inserts is its load.
-    fn see(&mut self, event: &Envelope<'_>, truncation: Truncation, appended: Timestamp) -> bool {
-        self.rows += u64::from(event.after.is_some());
+    fn see(&mut self, event: &Envelope<'_>, truncation: Truncation, (since, appended): (Timestamp, Timestamp)) -> bool {
         let is_loaded = event.operation == Operation::Create && truncation != Truncation::Snapshot;
         let is_read = event.operation == Operation::Read || event.snapshot() != Snapshot::No;
+        if appended < since {
+            self.began_before |= is_read && event.states_its_origin() && event.after.is_some();
+            return false;
+        }
+        self.rows += u64::from(event.after.is_some());
         let repeats = event.after.is_some() && (is_read || is_loaded);
         if repeats {
             self.repeated += 1;
@@ -239,6 +245,21 @@ impl Stretch {
                 floor::text(since)
             ));
         };
+        if self.began_before {
+            return Some(format!(
+                "a snapshot read rows of {topic} in the minute before {} too, so that it began earlier, and what it read first would go: state \
+                 when it began",
+                floor::text(since)
+            ));
+        }
+        if self.repeated == self.unsaid {
+            return Some(format!(
+                "none of the {} rows of {topic} since {} says whether a snapshot read it: let the connector add op or source.snapshot \
+                 (`add.fields`), and take a full snapshot of the table again",
+                self.repeated,
+                floor::text(since)
+            ));
+        }
         let age = now.0.saturating_sub(newest.0);
         (age < QUIET).then(|| {
             format!(
@@ -293,18 +314,19 @@ mod tests {
 
     const TOPIC: &str = "human-resources.3201.public.ac02";
     const NOW: Timestamp = Timestamp(1_764_230_400_000);
+    const SINCE: Timestamp = Timestamp(NOW.0 - 3_600_000);
 
     fn seen(truncation: Truncation, rows: Rows, events: &[(&str, i64)]) -> Stretch {
         let mut stretch = Stretch::default();
         for (event, ago) in events {
             let event = rows.parse(Some(event.as_bytes())).expect("an event").expect("no tombstone");
-            stretch.see(&event, truncation, Timestamp(NOW.0 - ago));
+            stretch.see(&event, truncation, (SINCE, Timestamp(NOW.0 - ago)));
         }
         stretch
     }
 
     fn refused(stretch: &Stretch) -> Option<String> {
-        stretch.refused(TOPIC, Timestamp(NOW.0 - 3_600_000), NOW)
+        stretch.refused(TOPIC, SINCE, NOW)
     }
 
     #[test]
@@ -336,6 +358,20 @@ mod tests {
         }
         let alone = seen(Truncation::Snapshot, Rows::Flattened, &[(r#"{"baz001":1}"#, 60_000)]);
         assert_eq!((alone.repeated, alone.unsaid), (1, 1));
+        let why = refused(&alone).expect("rows that do not say so show nothing");
+        assert!(why.contains("`add.fields`"), "{why}");
+    }
+
+    #[test]
+    fn a_snapshot_that_began_earlier_is_not_stated_from_its_middle() {
+        let read = r#"{"op":"r","after":{"baz001":1}}"#;
+        let before = |ago| seen(Truncation::Snapshot, Rows::Envelope, &[(read, ago), (read, 60_000)]);
+        assert_eq!(before(3_600_000).rows, 2);
+        assert_eq!(refused(&before(3_600_000)), None);
+        let stretch = before(3_600_001);
+        assert_eq!(stretch.rows, 1);
+        let why = refused(&stretch).expect("refused");
+        assert!(why.contains("state when it began"), "{why}");
     }
 
     #[test]

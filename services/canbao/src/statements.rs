@@ -34,8 +34,8 @@ pub async fn state(pool: &PgPool, statement: &Statement, patience: Duration) -> 
         }),
         Some(Outcome::Refused(reason)) => anyhow::bail!("{kind} was refused: {reason}"),
         None => anyhow::bail!(
-            "{kind} was recorded as statement {id}, but not every shard applied it within {} seconds: are clock and registry running? \
-             It takes effect once they are",
+            "{kind} was recorded as statement {id}, but not every shard applied it within {} seconds: are clock, registry and the source's \
+             normaliser running and caught up (`canbao lag`)? It takes effect once they are",
             patience.as_secs()
         ),
     }

@@ -181,6 +181,7 @@ impl Inner {
                 continue;
             };
             match self.names().table_of(&name) {
+                None if self.settings.topics.notifications.source_of(&name).is_some() => {}
                 None => drop(of_source.unread.insert(name)),
                 Some((source, table)) => {
                     if matches!(self.dialects.use_of(source, table), TableUse::Undeclared) {

@@ -7,18 +7,36 @@ use domain::source::Source;
 use runtime::normaliser::floor;
 use runtime::statements::{PassedTable, Statement};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-/// By statement, end offsets of its table's topic, noted when the clock first saw it: the snapshot lies before them.
-pub(crate) type Noted = BTreeMap<i64, Offsets>;
+/// How often a statement that waits is looked at: each look asks the brokers for several things.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Statements that wait, by number.
+pub(crate) type Waits = BTreeMap<i64, Wait>;
+
+/// A statement that waits for rows on their way.
+#[derive(Default)]
+pub(crate) struct Wait {
+    /// End offsets of its table's topic, noted when the clock first saw it: the snapshot lies before them.
+    ends: Option<Offsets>,
+    next: Option<Instant>,
+}
+
+impl Wait {
+    /// Whether it is time to look at it, which begins another pause.
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.next.is_none_or(|next| now >= next);
+        if is_due {
+            self.next = Some(now + AGAIN);
+        }
+        is_due
+    }
+}
 
 /// Whether everything that the table's topic held when the clock first saw the statement has passed the normaliser.
-pub(crate) async fn has_arrived(
-    shared: &Shared,
-    noted: &mut Noted,
-    id: i64,
-    (source, of): (Source, &PassedTable),
-) -> anyhow::Result<bool> {
-    let ends = if let Some(ends) = noted.get(&id) {
+pub(crate) async fn has_arrived(shared: &Shared, wait: &mut Wait, (source, of): (Source, &PassedTable)) -> anyhow::Result<bool> {
+    let ends = if let Some(ends) = &wait.ends {
         ends.clone()
     } else {
         let recorded = shared.store.source_topics(source).await?;
@@ -29,7 +47,7 @@ pub(crate) async fn has_arrived(
         // The other topics of the source, of which one may be held, say nothing of this table.
         let mut ends = floors::ends(shared, source).await?;
         ends.retain(|(name, _), _| *name == topic.topic);
-        noted.insert(id, ends.clone());
+        wait.ends = Some(ends.clone());
         ends
     };
     Ok(shared.ends.standing(source, ends, true).await? == Standing::Passed)

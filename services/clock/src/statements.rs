@@ -11,7 +11,7 @@ use runtime::config::BusinessDateSource;
 use runtime::shutdown::{Shutdown, ShutdownTrigger};
 use runtime::statements::Statement;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often new statements are looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -31,7 +31,7 @@ struct UnderWay {
     /// The newest policy among what was sent.
     policy: Option<PolicyId>,
     /// Where topics ended when snapshots were stated to have passed.
-    passed: passed::Noted,
+    passed: passed::Waits,
 }
 
 /// Runs until shutdown, or asks for it once every shard stands under a newer policy than the clock itself. Statements that were sent before
@@ -69,7 +69,14 @@ impl UnderWay {
             if is_date && self.sent.iter().any(|sent| sent.is_date) {
                 break;
             }
-            match prepare(shared, &mut self.passed, &statement).await {
+            let waits = matches!(statement.statement, Ok(Statement::SnapshotPassed { of: Some(_), .. }));
+            let wait = self.passed.entry(statement.id).or_default();
+            if waits && !wait.is_due(Instant::now()) {
+                continue;
+            }
+            match prepare(shared, wait, &statement).await {
+                // What brokers do not say of one topic holds no other statement up.
+                Err(error) if waits => tracing::warn!(statement = statement.id, "a snapshot is not looked at yet: {error:#}"),
                 Err(error) => return Ok(Err(error)),
                 Ok(None) => {}
                 Ok(Some((controls, day))) => {
@@ -121,7 +128,7 @@ impl UnderWay {
 type ToSend = (Vec<Control>, Option<domain::date::Day>);
 
 /// Decides on a statement; what is not to be sent is dealt with at once, or waits for rows that are on their way.
-async fn prepare(shared: &Shared, noted: &mut passed::Noted, open: &OpenStatement) -> anyhow::Result<Option<ToSend>> {
+async fn prepare(shared: &Shared, wait: &mut passed::Wait, open: &OpenStatement) -> anyhow::Result<Option<ToSend>> {
     let progress = shared.store.progress().await?;
     let is_complete = |source| progress.get(source).is_some_and(|progress| progress.until > Timestamp(0));
     let policy = match &open.statement {
@@ -156,7 +163,7 @@ async fn prepare(shared: &Shared, noted: &mut passed::Noted, open: &OpenStatemen
             shared.store.mark_sent(&[open.id]).await?;
         }
         Decision::RemoveUnrepeated(source, of) => {
-            if !passed::has_arrived(shared, noted, open.id, (source, &of)).await? {
+            if !passed::has_arrived(shared, wait, (source, &of)).await? {
                 return Ok(None);
             }
             match passed::remove_unrepeated(shared, open.id, source, &of).await? {

@@ -36,6 +36,9 @@ impl Brokers {
         let mut partitions: BTreeMap<Source, BTreeSet<TopicPartition>> = BTreeMap::new();
         let mut records = BTreeSet::new();
         for (name, numbers) in topics.iter().filter(|(name, _)| !replaced.contains(*name)) {
+            if names.table_of(name).is_none() && settings.topics.notifications.source_of(name).is_some() {
+                continue;
+            }
             let all = numbers.iter().map(|number| (name.clone(), *number));
             match names.named_in(name) {
                 Some(source) => partitions.entry(source).or_default().extend(all),

@@ -80,6 +80,15 @@ fn likely(declared: Encoding, value: i64) -> Option<Encoding> {
     of_digits.or_else(|| encodings.into_iter().find(fits))
 }
 
+/// The encoding of a column that holds instants, where its unit is that of another one.
+fn of_instants(encoding: Encoding) -> Encoding {
+    match encoding {
+        Encoding::TimestampMillis => Encoding::InstantMillis,
+        Encoding::TimestampMicros => Encoding::InstantMicros,
+        other => other,
+    }
+}
+
 /// The wall clock of a number under an encoding that counts: the day, and milliseconds since its midnight.
 pub(super) fn wall_clock(encoding: Encoding, value: i64) -> Result<(Day, i64), NoTime> {
     let units = units_of_day(encoding).unwrap_or(1);
@@ -87,12 +96,12 @@ pub(super) fn wall_clock(encoding: Encoding, value: i64) -> Result<(Day, i64), N
         return Err(NoTime::Never);
     }
     let is_instant = matches!(encoding, Encoding::InstantMillis | Encoding::InstantMicros);
+    let stated = value;
     let value = if is_instant { in_china(units, value) } else { value };
-    let refused = || NoTime::Impossible {
-        likely: likely(encoding, value),
-    };
+    let hint = || likely(encoding, stated).map(|likely| if is_instant { of_instants(likely) } else { likely });
+    let refused = || NoTime::Impossible { likely: hint() };
     // Near zero and not whole: taken as it is where nothing else is likelier.
-    let is_other = || counts_seconds(units, value) || likely(encoding, value).is_some();
+    let is_other = || counts_seconds(units, value) || hint().is_some();
     let as_it_is = || limits::day(value.div_euclid(units)).filter(|_| !is_other());
     let day = counted(units, value).or_else(as_it_is).ok_or_else(refused)?;
     Ok((day, value.rem_euclid(units) / (units / MILLIS_OF_DAY).max(1)))
@@ -121,7 +130,9 @@ pub(super) fn instant((day, millis): (Day, i64)) -> Timestamp {
 pub(super) fn is_never(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let year = unsigned.bytes().take_while(u8::is_ascii_digit).count();
-    let is_beyond = year > 4 && unsigned[year..].starts_with('-');
+    // A sign or six digits: a year of five without one is a slip of the hand.
+    let is_far = year > 5 || (year > 4 && unsigned.len() < text.len());
+    let is_beyond = is_far && unsigned[year..].starts_with('-');
     let is_zeros = ["0000-00-00", "0000/00/00"].iter().any(|zeros| text.starts_with(zeros)) || text == "00000000";
     unsigned.eq_ignore_ascii_case("infinity") || is_zeros || is_beyond || text.starts_with("9999-12-31")
 }
@@ -367,5 +378,6 @@ mod tests {
             assert!(is_never(text), "{text}");
         }
         assert!(!is_never("1900-01-01") && !is_never("") && !is_never("000"));
+        assert!(!is_never("20250-03-01"), "a slip of the hand");
     }
 }

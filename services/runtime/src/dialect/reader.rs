@@ -224,7 +224,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// The value of a code.
     pub(super) fn code<T: Coded>(&self, field: Field) -> Result<Option<T>, Unread> {
         match self.code_of(field) {
-            Err(Unread::Error(error)) => Ok(self.kept(field, Err(error), |last| last.code(field).ok().flatten())?),
+            Err(Unread::Error(error)) => Ok(self.kept(field, Err(error), |_| None)?),
             read => read,
         }
     }
@@ -283,7 +283,7 @@ impl<'t, 'a> Reader<'t, 'a> {
             division.map_err(|_| self.error(ErrorClass::UnknownCode, field, expected))
         };
         let read = self.cell(field).and_then(|found| self.text_of(field, found)).and_then(parsed);
-        self.kept(field, read, |last| last.division(field).ok().flatten())
+        self.kept(field, read, |_| None)
     }
 
     /// The number of an ethnicity (GB/T 3304): 1 to 56, and 97 to 99 for the unrecognised, foreigners and unstated.

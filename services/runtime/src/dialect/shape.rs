@@ -189,7 +189,7 @@ impl Kind {
                     &[
                         (Field::Unit, Text, Mandatory, Row),
                         (Field::UnitName, Text, Mandatory, Row),
-                        (Field::UnitCode, Text, Optional, Keeps(None)),
+                        (Field::UnitCode, Text, Optional, Keeps(Some(Field::Unit))),
                         (Field::Employer, Code(Target::of::<EmployerKind>()), Mandatory, Row),
                         (Field::Place, Division, Optional, Row),
                     ]

@@ -35,14 +35,16 @@ pub(super) fn complete<'a>(table: &Table, cells: &mut [Cell<'a>], before: Option
         return;
     };
     for (cell, known) in cells.iter_mut().zip(known) {
-        if is_unknown(cell) && known != Cell::Absent {
+        // What was not logged because it is large is not null: an image that says so has its key alone.
+        if is_unknown(cell) && !matches!(known, Cell::Absent | Cell::Null) {
             *cell = known;
         }
     }
 }
 
 impl Reader<'_, '_> {
-    /// What a field's rule makes of a value that cannot be read; `again` reads it of another image.
+    /// What a field's rule makes of a value that cannot be read; `again` reads it of another image, and finds nothing where no rule keeps
+    /// a value of its kind.
     pub(super) fn kept<'r, T>(
         &'r self,
         field: Field,

@@ -50,17 +50,21 @@ impl Reader<'_, '_> {
             day.filter(|day| !self.stands_for_none(field, &Sentinel::Day(*day)))
         });
         let read = read.and_then(|day| self.within_reach(field, day));
-        let day = self.kept(field, read, |last| last.day(field).ok().flatten())?;
+        let day = self.kept(field, read, |_| None)?;
         Ok(self.since_birth(field, day))
     }
 
     /// A day, unless it lies beyond all that is likely: then there is none, or it is hardly meant.
     fn within_reach(&self, field: Field, day: Option<Day>) -> Result<Option<Day>, NormaliseError> {
-        match day.and_then(calendar::beyond) {
+        // A load that names a day to come is complete up to its loading at most: whoever counts it knows.
+        let beyond = day.filter(|_| field != Field::DataDate).and_then(calendar::beyond);
+        match beyond {
             None => Ok(day),
             Some(NoTime::Never) => Ok(None),
+            // An end so far off is none, whichever day it names.
+            Some(NoTime::Impossible { .. }) if field == Field::Until => Ok(None),
             Some(NoTime::Impossible { .. }) => {
-                let expected = "a day before 2101; what stands for no end is the first or last day of a year";
+                let expected = "a day before 2101; what stands for none is the first or last day of a year, or listed in the dialect under `none`";
                 Err(self.error(ErrorClass::ImpossibleDate, field, expected))
             }
         }
@@ -118,7 +122,7 @@ impl Reader<'_, '_> {
     /// A month; one of zeros or of nines is none.
     pub(in super::super) fn month(&self, field: Field) -> Result<Option<Month>, NormaliseError> {
         let read = self.month_of(field);
-        let month = self.kept(field, read, |last| last.month(field).ok().flatten())?;
+        let month = self.kept(field, read, |_| None)?;
         Ok(month.filter(|month| !self.stands_for_none(field, &Sentinel::Month(*month))))
     }
 
