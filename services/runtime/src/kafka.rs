@@ -139,9 +139,9 @@ pub fn transactional_producer(settings: &Settings, client_id: &str, transactiona
 /// # Errors
 /// When the client cannot be created, as when a property is unknown to librdkafka.
 pub fn watch_brokers(settings: &Settings, check: Check, mut shutdown: Shutdown) -> anyhow::Result<()> {
-    let consumer: BaseConsumer<quiet::QuietEnd> =
-        plain_consumer(settings, "canbao-health").create_with_context(quiet::QuietEnd)?;
-    let consumer = std::sync::Arc::new(consumer);
+    let config = plain_consumer(settings, "canbao-health");
+    let make = move || config.create_with_context::<_, BaseConsumer<quiet::QuietEnd>>(quiet::QuietEnd);
+    let mut consumer = std::sync::Arc::new(make()?);
     tokio::spawn(async move {
         loop {
             let probe = consumer.clone();
@@ -152,9 +152,15 @@ pub fn watch_brokers(settings: &Settings, check: Check, mut shutdown: Shutdown) 
                     "{count} partitions of {} have no leader: are all brokers running?",
                     topics::PERSON_RECORDS
                 )),
-                Ok(Err(error)) => check.fail(format!(
-                    "the brokers do not answer: {error}; are they running, and does CANBAO_KAFKA name them?"
-                )),
+                Ok(Err(error)) => {
+                    check.fail(format!(
+                        "the brokers do not answer: {error}; are they running, and does CANBAO_KAFKA name them?"
+                    ));
+                    // A client that was starved for minutes may never find the brokers again, and would say so for ever.
+                    if let Ok(anew) = make() {
+                        consumer = std::sync::Arc::new(anew);
+                    }
+                }
                 Err(error) => check.fail(format!("the probe ended: {error}")),
             }
             if shutdown.sleep(Duration::from_secs(5)).await {

@@ -79,7 +79,9 @@ impl ErrorClass {
                 "map the table as it now is, a renamed column with its old name under `former`, and raise the revision; or say `optional = true`"
             }
             Self::Contradiction => "correct the row; list a value that stands for none under `none`",
-            Self::BrokenText => "correct the row; where all texts are so, state `charset`",
+            Self::BrokenText => {
+                "correct the row; where all texts are so, state `charset`, accept with `--reread` and take a full snapshot: what broken keys named stays until one has passed"
+            }
             Self::UnavailableValue => "`ALTER TABLE … REPLICA IDENTITY FULL`",
             Self::UnknownCode => "correct the row, or add the code and raise the revision",
             Self::NotANumber => "correct the encoding or the row",

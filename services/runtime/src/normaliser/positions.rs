@@ -10,6 +10,7 @@
 
 mod recorded;
 
+use super::joining::Joining;
 use super::source_topic::{SourceTopic, TopicStore};
 use super::start::{ReadUnder, Start, start};
 use super::wait::Tables;
@@ -27,12 +28,14 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 #[derive(Default)]
 struct State {
     topics: BTreeMap<String, SourceTopic>,
     /// What this consumer has been given.
     assigned: BTreeSet<TopicPartition>,
+    joining: Joining,
     /// What went wrong inside a callback, where nothing can be returned.
     failed: Option<anyhow::Error>,
 }
@@ -103,6 +106,15 @@ impl Positions {
     /// That.
     pub(super) fn take_failure(&self) -> anyhow::Result<()> {
         self.state().failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Whether the group has taken this consumer in, or may yet.
+    ///
+    /// # Errors
+    /// When it has waited too long for that.
+    pub(super) fn joined(&self) -> anyhow::Result<()> {
+        let joining = self.state().joining;
+        joining.check(Instant::now())
     }
 
     /// The source.
@@ -336,6 +348,7 @@ impl ClientContext for Positions {
         statistics.topics.retain(|topic, _| is_counted(topic));
         drop(state);
         let member = membership(&statistics, lag::From::Committed);
+        self.state().joining.note(member.joining, Instant::now());
         self.show_lag(member.lag);
         self.watch.wait(match member {
             lag::Membership { joining: true, .. } => Some("joining its group"),

@@ -152,6 +152,7 @@ impl Region {
 
     fn turn(&mut self) -> anyhow::Result<()> {
         self.follow_operator()?;
+        self.consumer.context().joined()?;
         let mut batch = self.fill()?;
         self.take_up(&mut batch)?;
         if !batch.next.is_empty() {
