@@ -245,6 +245,15 @@ impl Stretch {
                 floor::text(since)
             ));
         };
+        let age = now.0.saturating_sub(newest.0);
+        if age < QUIET {
+            return Some(format!(
+                "rows of the snapshot are still coming to {topic}, the newest {} seconds ago: when the connector has ended it, and none has \
+                 come for {} seconds, run the command again",
+                age.max(0) / 1000,
+                QUIET / 1000
+            ));
+        }
         if self.began_before {
             return Some(format!(
                 "a snapshot read rows of {topic} in the minute before {} too, so that it began earlier, and what it read first would go: state \
@@ -252,21 +261,12 @@ impl Stretch {
                 floor::text(since)
             ));
         }
-        if self.repeated == self.unsaid {
-            return Some(format!(
+        (self.repeated == self.unsaid).then(|| {
+            format!(
                 "none of the {} rows of {topic} since {} says whether a snapshot read it: let the connector add op or source.snapshot \
                  (`add.fields`), and take a full snapshot of the table again",
                 self.repeated,
                 floor::text(since)
-            ));
-        }
-        let age = now.0.saturating_sub(newest.0);
-        (age < QUIET).then(|| {
-            format!(
-                "rows of the snapshot are still coming to {topic}, the newest {} seconds ago: when the connector has ended it, and none has \
-                 come for {} seconds, run the command again",
-                age.max(0) / 1000,
-                QUIET / 1000
             )
         })
     }
