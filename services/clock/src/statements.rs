@@ -30,7 +30,7 @@ struct UnderWay {
     sent: Vec<Sent>,
     /// The newest policy among what was sent.
     policy: Option<PolicyId>,
-    /// Where topics ended when snapshots were stated to have passed.
+    /// Statements of passed snapshots, which wait for rows on their way.
     passed: passed::Waits,
 }
 
