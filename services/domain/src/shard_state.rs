@@ -192,10 +192,29 @@ impl ShardState {
         }
     }
 
-    /// The first pass has come through the shard.
-    pub(crate) fn finish_pass(&mut self) {
-        if let PassWork::GoLive(region) = self.passes.remove(0).work {
-            self.baselines.insert(region);
+    /// How many of the oldest passes go through the shard together: those of one kind that have come equally far. The baselines of all
+    /// regions, or the ends of all first snapshots, are one way through it and not dozens.
+    pub(crate) fn passes_together(&self) -> usize {
+        let with_first = |pass: &&Pass| {
+            let first = &self.passes[0];
+            pass.after == first.after && std::mem::discriminant(&pass.work) == std::mem::discriminant(&first.work)
+        };
+        self.passes.iter().take_while(with_first).count()
+    }
+
+    /// The oldest passes, that many of them, have come to a neighbourhood; `None`: through the shard.
+    pub(crate) fn advance_passes(&mut self, together: usize, last: Option<AnchorId>, done: u64) {
+        let Some(last) = last else {
+            let regions = self.passes.drain(..together).filter_map(|pass| match pass.work {
+                PassWork::GoLive(region) => Some(region),
+                _ => None,
+            });
+            self.baselines.extend(regions);
+            return;
+        };
+        for pass in &mut self.passes[..together] {
+            pass.after = Some(last);
+            pass.done += done;
         }
     }
 
@@ -320,7 +339,7 @@ mod tests {
         let mut unfinished = state.anew();
         unfinished.go_live(region);
         assert!(!unfinished.passes.is_empty(), "what was not told to its end is told again");
-        state.finish_pass();
+        state.advance_passes(1, None, 0);
         assert!(state.is_live(region, AnchorId([1; 16])));
         let mut anew = state.anew();
         assert!(!anew.live.contains(&region), "the log says when it went live");
@@ -329,6 +348,34 @@ mod tests {
             anew.passes.is_empty() && anew.is_live(region, AnchorId([1; 16])),
             "what is open and was not told is news"
         );
+    }
+
+    #[test]
+    fn passes_of_one_kind_go_through_the_shard_together() {
+        let regions: [City; 3] = ["3201", "3202", "3203"].map(|code| code.parse().expect("a city"));
+        let (near, far) = (AnchorId([1; 16]), AnchorId([2; 16]));
+        let mut state = ShardState::default();
+        state.go_live(regions[0]);
+        state.go_live(regions[1]);
+        state.passes.push(PassWork::Publish.pass());
+        assert_eq!(state.passes_together(), 2, "another kind keeps its place behind them");
+        state.advance_passes(2, Some(near), 7);
+        assert!(
+            state.passes[..2]
+                .iter()
+                .all(|pass| pass.after == Some(near) && pass.done == 7)
+        );
+        assert!(
+            regions[..2]
+                .iter()
+                .all(|of| state.is_live(*of, near) && !state.is_live(*of, far))
+        );
+        state.passes.pop();
+        state.go_live(regions[2]);
+        assert_eq!(state.passes_together(), 2, "who comes later begins at the beginning");
+        state.advance_passes(2, None, 3);
+        assert_eq!(state.baselines.iter().copied().collect::<Vec<_>>(), regions[..2]);
+        assert_eq!(state.passes, [PassWork::GoLive(regions[2]).pass()]);
     }
 
     #[test]

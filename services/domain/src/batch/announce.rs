@@ -109,7 +109,11 @@ impl Batch {
             }
         }
         let mut places: BTreeSet<Place> = self.wanted_places();
-        places.extend(self.baseline_persons().map(|(place, ..)| place));
+        places.extend(
+            self.baseline_persons(&self.rows, &self.differences)
+                .into_iter()
+                .map(|(place, ..)| place),
+        );
         places.extend(self.lost().map(super::Difference::place));
         Step::Ask(Need::Told(places), Phase::Carried)
     }
@@ -155,15 +159,11 @@ impl Batch {
     }
 
     fn tell_baseline(&mut self) {
-        let Some((region, _)) = self.behind.baseline else { return };
         let rows = std::mem::take(&mut self.rows);
         let differences = std::mem::take(&mut self.differences);
-        let persons: Vec<PersonKey> = self
-            .baseline_keys(&rows, &differences)
-            .map(|((shard, anchor), person)| (shard, anchor, person))
-            .collect();
         let none = BTreeSet::new();
-        for key in persons {
+        for ((shard, anchor), person, region) in self.baseline_persons(&rows, &differences) {
+            let key = (shard, anchor, person);
             let subject = subject(&rows, &differences, &self.touched, key).unwrap_or_default();
             let sources = sources(subject.members);
             let open = subject.open_side(key, (&sources, &none, &none), &[], false);
@@ -253,24 +253,20 @@ impl Batch {
         self.desk.wanted.keys().map(|(shard, anchor, _)| (*shard, *anchor)).collect()
     }
 
-    fn baseline_persons(&self) -> impl Iterator<Item = (Place, PersonId)> {
-        self.baseline_keys(&self.rows, &self.differences)
-    }
-
-    /// Persons of a go-live's slice who have open findings and count in its region.
-    fn baseline_keys(&self, rows: &Rows, differences: &[super::Difference]) -> impl Iterator<Item = (Place, PersonId)> + use<> {
-        let mut keys = Vec::new();
-        if let Some((region, places)) = &self.behind.baseline {
-            for place in places {
-                let (stored, put) = self.persons(*place, rows, differences);
-                let stored = stored.iter().map(|row| (row.person, row.region, row.findings.is_empty()));
-                let put = put.iter().map(|put| &put.person);
-                let put = put.map(|person| (person.id, person.region, person.findings.is_empty()));
-                let here = stored.chain(put).filter(|(_, of, none)| *of == Some(*region) && !none);
-                keys.extend(here.map(|(person, ..)| (*place, person)));
-            }
+    /// Persons of a go-live's slice who have open findings and count in one of its regions.
+    fn baseline_persons(&self, rows: &Rows, differences: &[super::Difference]) -> Vec<(Place, PersonId, City)> {
+        let (regions, places) = &self.behind.baseline;
+        let mut persons = Vec::new();
+        for place in places {
+            let (stored, put) = self.persons(*place, rows, differences);
+            let stored = stored.iter().map(|row| (row.person, row.region, row.findings.is_empty()));
+            let put = put.iter().map(|put| &put.person);
+            let put = put.map(|person| (person.id, person.region, person.findings.is_empty()));
+            let open = stored.chain(put).filter(|(.., none)| !none);
+            let here = open.filter_map(|(person, region, _)| Some((person, region.filter(|region| regions.contains(region))?)));
+            persons.extend(here.map(|(person, region)| (*place, person, region)));
         }
-        keys.into_iter()
+        persons
     }
 
     fn publish(&mut self, shard: Shard, publication: Publication) {

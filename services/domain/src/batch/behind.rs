@@ -4,6 +4,7 @@
 use super::difference::differences;
 use super::{Batch, Need, Phase, Place, Step};
 use crate::base::describe;
+use crate::division::City;
 use crate::engine::Missing;
 use crate::ids::{AnchorId, RecordId};
 use crate::release::facts_at_start_of;
@@ -25,8 +26,8 @@ pub(super) struct Behind {
     pub(super) still_due: BTreeSet<Shard>,
     /// A slice: its neighbourhoods, and the last of them unless the shard ends there.
     slice: (BTreeSet<Place>, Option<AnchorId>),
-    /// Neighbourhoods whose baseline is to be told.
-    pub(super) baseline: Option<(crate::division::City, BTreeSet<Place>)>,
+    /// Neighbourhoods whose baseline is to be told, in these regions.
+    pub(super) baseline: (BTreeSet<City>, BTreeSet<Place>),
     /// Neighbourhoods whose persons are published again.
     pub(super) republished: BTreeSet<Place>,
 }
@@ -117,28 +118,12 @@ impl Batch {
         let shard = self.order.pass.expect("a slice is of a shard");
         let state = &self.workspace.shards[&shard].state;
         let today = facts_at_start_of(state.business_date());
-        let work = state.passes.first().expect("a slice is of a pass").work.clone();
-        match work {
-            PassWork::Snapshot(floor, at) => {
-                let mut gone: Vec<(AnchorId, RecordId)> = Vec::new();
-                for (_, anchor) in &self.behind.slice.0 {
-                    let loaded = &self.workspace.shards[&shard].neighbourhoods[anchor];
-                    let homes = loaded.members.iter().filter(|member| !member.is_guest());
-                    let retired = homes.filter(|member| floor.retires_record(&member.record, &self.key));
-                    gone.extend(retired.map(|member| (*anchor, member.record.id)));
-                }
-                // Together: one by one, each would be a round trip.
-                let unknown: BTreeSet<RecordId> = gone
-                    .iter()
-                    .map(|(_, record)| *record)
-                    .filter(|record| !self.workspace.directory.contains_key(record))
-                    .collect();
-                if !unknown.is_empty() {
+        let together = state.passes_together();
+        let works: Vec<PassWork> = state.passes[..together].iter().map(|pass| pass.work.clone()).collect();
+        match &works[0] {
+            PassWork::Snapshot(..) => {
+                if let Some(unknown) = self.retire(shard, &works) {
                     return Step::Ask(Need::Directory(unknown), Phase::SliceGiven);
-                }
-                for (anchor, record) in gone {
-                    let retired = self.workspace.retire(shard, anchor, record, &floor, at, &self.key);
-                    retired.expect("neighbourhood and directory entry were given");
                 }
             }
             PassWork::Policy(_) => {
@@ -146,7 +131,13 @@ impl Batch {
                     self.touch(place, today);
                 }
             }
-            PassWork::GoLive(region) => self.behind.baseline = Some((region, self.behind.slice.0.clone())),
+            PassWork::GoLive(_) => {
+                let regions = works.iter().filter_map(|work| match work {
+                    PassWork::GoLive(region) => Some(*region),
+                    _ => None,
+                });
+                self.behind.baseline = (regions.collect(), self.behind.slice.0.clone());
+            }
             PassWork::Publish => {
                 for place in self.behind.slice.0.clone() {
                     self.touch(place, today);
@@ -156,15 +147,37 @@ impl Batch {
         }
         let (places, last) = std::mem::take(&mut self.behind.slice);
         let state = &mut self.workspace.shards.get_mut(&shard).expect("the shard is open").state;
-        match last {
-            Some(last) => {
-                let pass = &mut state.passes[0];
-                pass.after = Some(last);
-                pass.done += places.len() as u64;
-            }
-            None => state.finish_pass(),
-        }
+        state.advance_passes(together, last, places.len() as u64);
         Step::Go(Phase::Settle)
+    }
+
+    /// Removes the slice's rows that complete snapshots no longer have; or says which directory entries it has to know first.
+    fn retire(&mut self, shard: Shard, works: &[PassWork]) -> Option<BTreeSet<RecordId>> {
+        let mut gone = Vec::new();
+        for (_, anchor) in &self.behind.slice.0 {
+            let loaded = &self.workspace.shards[&shard].neighbourhoods[anchor];
+            for member in loaded.members.iter().filter(|member| !member.is_guest()) {
+                let retires = works.iter().find_map(|work| match work {
+                    PassWork::Snapshot(floor, at) if floor.retires_record(&member.record, &self.key) => Some((floor, *at)),
+                    _ => None,
+                });
+                gone.extend(retires.map(|by| (*anchor, member.record.id, by)));
+            }
+        }
+        // Together: one by one, each would be a round trip.
+        let unknown: BTreeSet<RecordId> = gone
+            .iter()
+            .map(|(_, record, _)| *record)
+            .filter(|record| !self.workspace.directory.contains_key(record))
+            .collect();
+        if !unknown.is_empty() {
+            return Some(unknown);
+        }
+        for (anchor, record, (floor, at)) in gone {
+            let retired = self.workspace.retire(shard, anchor, record, floor, at, &self.key);
+            retired.expect("neighbourhood and directory entry were given");
+        }
+        None
     }
 
     /// Settles guests, then describes what was touched.

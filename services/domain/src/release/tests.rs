@@ -24,7 +24,7 @@ fn live() -> ([City; 2], ShardState) {
     state.complete(&[("human-resources.3204".parse().expect("a source"), Timestamp(9))]);
     for city in cities {
         state.go_live(city);
-        state.finish_pass();
+        state.advance_passes(1, None, 0);
     }
     (cities, state)
 }
