@@ -83,5 +83,5 @@ fn send_all(producer: &Producer, values: &[Vec<u8>]) -> Result<(), DeliveryError
             producer.send(&flight, message)?;
         }
     }
-    flight.wait()
+    producer.wait(&flight)
 }

@@ -170,7 +170,7 @@ fn read(settings: &Settings, from: &Positions, sent: &AtomicI64, read_all: &Atom
             open.remove(&at);
         }
     }
-    flight.wait()?;
+    producer.wait(&flight)?;
     read_all.store(true, Ordering::Release);
     Ok((messages, ends))
 }

@@ -204,7 +204,7 @@ pub async fn replay(settings: &Settings, pool: &PgPool, filter: &Filter, why: Op
         let sent = pass(settings, filter, &reading, |inputs| {
             Ok(apply(&producer, &flight, Codec::current(), inputs)?)
         })?;
-        flight.wait()?;
+        producer.wait(&flight)?;
         anyhow::Ok(sent)
     })?;
     act.end(pool, tally.sent).await?;

@@ -3,9 +3,11 @@
 //! One producer serves many senders (regions, writers). Each sender counts its own messages in a [`Flight`], so that it waits for
 //! its own batch only; the delivery reports arrive on the producer's own thread.
 
+mod aside;
 mod lanes;
 
 use super::IN_FLIGHT;
+use aside::Aside;
 use lanes::Lanes;
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
@@ -60,6 +62,7 @@ struct Tally {
 /// The messages of one sender that are on their way.
 #[derive(Debug, Default)]
 pub struct Flight {
+    aside: Mutex<Aside>,
     tally: Mutex<Tally>,
     landed: Condvar,
 }
@@ -83,12 +86,11 @@ impl Flight {
         }
     }
 
-    /// Waits until every message sent so far is delivered or failed, for as long as the brokers do not take them: a message is not given
-    /// up, unless the operator's properties say when (`delivery.timeout.ms`). Says in the log that it waits.
-    ///
-    /// # Errors
-    /// The first failure, also of a message sent before an earlier wait.
-    pub fn wait(&self) -> Result<(), DeliveryError> {
+    fn aside(&self) -> MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) -> Result<(), DeliveryError> {
         let started = Instant::now();
         let mut tally = self.tally();
         while tally.in_flight > 0 {
@@ -178,12 +180,47 @@ impl Producer {
         Ok(Self { inner, lanes })
     }
 
-    /// Puts a message on its way; waits while the producer's queue is full, and while the first message to its partition is under way.
+    /// Puts a message on its way, or aside while the first one to its partition is under way; waits while the producer's queue is full.
     ///
     /// # Errors
-    /// When the producer refuses the message; it is not on its way then.
+    /// When the producer refuses a message; it is not on its way then.
     pub fn send(&self, flight: &Arc<Flight>, message: Outgoing<'_>) -> Result<(), DeliveryError> {
-        let is_first = self.lanes.enter(message.topic, message.partition);
+        let mut aside = flight.aside();
+        let entered = if aside.holds(message.topic, message.partition) {
+            None
+        } else {
+            self.lanes.try_enter(message.topic, message.partition)
+        };
+        if let Some(is_first) = entered {
+            drop(aside);
+            return self.put(flight, message, is_first);
+        }
+        if aside.keep(message) {
+            return Ok(());
+        }
+        drop(aside);
+        self.send_aside(flight)
+    }
+
+    /// Sends what was put aside, and waits until every message sent so far is delivered or failed, for as long as the brokers do not take
+    /// them: a message is not given up, unless the operator's properties say when (`delivery.timeout.ms`). Says in the log that it waits.
+    ///
+    /// # Errors
+    /// The first failure, also of a message sent before an earlier wait.
+    pub fn wait(&self, flight: &Arc<Flight>) -> Result<(), DeliveryError> {
+        self.send_aside(flight)?;
+        flight.wait()
+    }
+
+    fn send_aside(&self, flight: &Arc<Flight>) -> Result<(), DeliveryError> {
+        let mut aside = std::mem::take(&mut *flight.aside());
+        aside.each(|message| {
+            let is_first = self.lanes.enter(message.topic, message.partition);
+            self.put(flight, message, is_first)
+        })
+    }
+
+    fn put(&self, flight: &Arc<Flight>, message: Outgoing<'_>, is_first: bool) -> Result<(), DeliveryError> {
         let sent = Box::new(Sent {
             flight: flight.clone(),
             is_first,
@@ -255,7 +292,7 @@ mod tests {
             };
             producer.send(&flight, message).expect("queued");
         }
-        flight.wait().expect("delivered");
+        producer.wait(&flight).expect("delivered");
         let mut reading = ClientConfig::new();
         reading.set("bootstrap.servers", &settings.kafka).set("group.id", "test");
         let consumer: BaseConsumer = reading.create().expect("a consumer");

@@ -134,6 +134,6 @@ impl Emitter {
 
     /// Waits until everything sent so far is delivered.
     pub(super) fn delivered(&self) -> Result<(), DeliveryError> {
-        self.flight.wait()
+        self.producer().wait(&self.flight)
     }
 }

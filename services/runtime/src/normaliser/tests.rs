@@ -117,7 +117,7 @@ impl World {
             };
             producer.send(&flight, outgoing).expect("queued");
         }
-        flight.wait().expect("delivered");
+        producer.wait(&flight).expect("delivered");
     }
 
     /// Runs the region until `done` holds, or it ends by itself.

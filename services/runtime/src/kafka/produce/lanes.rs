@@ -37,28 +37,16 @@ impl Lanes {
     pub(super) fn enter(&self, topic: &str, partition: i32) -> bool {
         let mut topics = self.topics();
         loop {
-            if !topics.contains_key(topic) {
-                topics.insert(topic.to_owned(), HashMap::new());
-            }
-            let now = Instant::now();
-            let lane = topics.get_mut(topic).and_then(|lanes| lanes.get_mut(&partition));
-            match lane {
-                Some(Lane::Open(last)) if now.duration_since(*last) < REMEMBERED => {
-                    *last = now;
-                    return false;
-                }
-                Some(Lane::Opening) => topics = self.changed.wait(topics).unwrap_or_else(PoisonError::into_inner),
-                Some(lane) => {
-                    *lane = Lane::Opening;
-                    return true;
-                }
-                None => {
-                    let lanes = topics.get_mut(topic).expect("made above");
-                    lanes.insert(partition, Lane::Opening);
-                    return true;
-                }
+            match try_enter(&mut topics, topic, partition) {
+                Some(is_first) => return is_first,
+                None => topics = self.changed.wait(topics).unwrap_or_else(PoisonError::into_inner),
             }
         }
+    }
+
+    /// Whether the next message to a partition is a first one; `None` while one is under way.
+    pub(super) fn try_enter(&self, topic: &str, partition: i32) -> Option<bool> {
+        try_enter(&mut self.topics(), topic, partition)
     }
 
     /// The first message to a partition was delivered, or it failed and the next one is the first.
@@ -73,4 +61,24 @@ impl Lanes {
         }
         self.changed.notify_all();
     }
+}
+
+fn try_enter(topics: &mut HashMap<String, HashMap<i32, Lane>>, topic: &str, partition: i32) -> Option<bool> {
+    if !topics.contains_key(topic) {
+        topics.insert(topic.to_owned(), HashMap::new());
+    }
+    let lanes = topics.get_mut(topic).expect("made above");
+    let now = Instant::now();
+    match lanes.get_mut(&partition) {
+        Some(Lane::Open(last)) if now.duration_since(*last) < REMEMBERED => {
+            *last = now;
+            return Some(false);
+        }
+        Some(Lane::Opening) => return None,
+        Some(lane) => *lane = Lane::Opening,
+        None => {
+            lanes.insert(partition, Lane::Opening);
+        }
+    }
+    Some(true)
 }

@@ -107,7 +107,7 @@ async fn what_a_pattern_brings_besides_is_neither_read_nor_recorded() {
         };
         producer.send(&flight, outgoing).expect("queued");
     }
-    flight.wait().expect("delivered");
+    producer.wait(&flight).expect("delivered");
     let ran = world.run(|world| world.end(topics::PERSON_RECORDS) == 1);
     ran.await.expect("an orderly end");
     assert_eq!(world.end("human-resources.3201.dlq"), 1);
