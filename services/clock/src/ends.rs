@@ -203,7 +203,10 @@ impl Inner {
     }
 
     fn standing(&self, source: Source, ends: &Offsets, look: bool) -> anyhow::Result<Standing> {
-        let mut committed = offsets::committed(&*self.group(source)?, ends.keys().cloned())?;
+        let mut committed = offsets::committed(&*self.group(source)?, ends.keys().cloned()).inspect_err(|_| {
+            // A client that was starved for minutes may look for the group's coordinator for ever: the next question is another's.
+            self.groups.lock().unwrap_or_else(PoisonError::into_inner).remove(&source);
+        })?;
         {
             let invisible = self.invisible.lock().unwrap_or_else(PoisonError::into_inner);
             for partition in ends.keys() {

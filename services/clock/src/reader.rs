@@ -4,12 +4,13 @@
 //! outage would hold completeness back for as long as its sessions take to expire.
 
 use anyhow::Context;
-use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::{ClientConfig, Offset};
 use runtime::config::Settings;
+use runtime::kafka::joining::Coordination;
 use runtime::kafka::offsets::is_transient;
 use runtime::kafka::{REQUEST_TIMEOUT, plain_consumer};
 use runtime::shutdown::Shutdown;
@@ -17,6 +18,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+
+/// The reader's client.
+pub(crate) type Client = BaseConsumer<Coordination>;
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +40,27 @@ pub(crate) fn start<T: Send + 'static>(
     is_wanted: impl Fn(&str) -> bool + Send + 'static,
     take: impl Fn(&BorrowedMessage<'_>) -> Option<T> + Send + 'static,
     shutdown: Shutdown,
-) -> anyhow::Result<(mpsc::Receiver<anyhow::Result<T>>, Arc<BaseConsumer>)> {
+) -> anyhow::Result<(mpsc::Receiver<anyhow::Result<T>>, Arc<Client>)> {
     let mut config = plain_consumer(settings, name);
     // What expired while nobody read is made good by what comes next.
     config.set("auto.offset.reset", "earliest");
     if let Begin::Resume(group) = begin {
-        config.set("group.id", group).set("enable.auto.commit", "true");
+        let positions = [
+            ("group.id", group),
+            ("enable.auto.commit", "true"),
+            ("statistics.interval.ms", "5000"),
+        ];
+        positions.into_iter().for_each(|(name, value)| {
+            config.set(name, value);
+        });
     }
-    let consumer: Arc<BaseConsumer> = Arc::new(config.create().context("making a consumer")?);
+    let made = config.create_with_context(Coordination::default());
+    let consumer: Arc<Client> = Arc::new(made.context("making a consumer")?);
     let (sender, receiver) = mpsc::channel(1024);
     let refresh = Duration::from_millis(settings.normaliser.topic_refresh_millis.into());
     let reader = Reader {
         consumer: consumer.clone(),
+        config,
         assigned: BTreeSet::new(),
         begin,
     };
@@ -58,7 +71,8 @@ pub(crate) fn start<T: Send + 'static>(
 }
 
 struct Reader {
-    consumer: Arc<BaseConsumer>,
+    consumer: Arc<Client>,
+    config: ClientConfig,
     assigned: BTreeSet<(String, i32)>,
     begin: Begin,
 }
@@ -77,6 +91,11 @@ impl Reader {
             if Instant::now() >= next_refresh {
                 if let Err(error) = self.assign_new(is_wanted) {
                     tracing::warn!(%error, "new topics cannot be looked for, trying again");
+                }
+                if let Err(error) = self.consumer.context().check(&self.config) {
+                    // Gone, when nobody is left to tell.
+                    let _ = sender.blocking_send(Err(error));
+                    return;
                 }
                 next_refresh = Instant::now() + refresh;
             }

@@ -4,7 +4,7 @@ use crate::Shared;
 use crate::reader::{self, Begin};
 use crate::row::{self, CompletenessRow};
 use domain::date::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::message::{BorrowedMessage, Message};
 use runtime::config::Settings;
 use runtime::dialect::{Dialects, Kind};
@@ -35,7 +35,7 @@ impl Received {
 /// Messages as they arrive.
 pub(crate) struct Rows {
     pub(crate) receiver: mpsc::Receiver<anyhow::Result<Received>>,
-    consumer: Arc<BaseConsumer>,
+    consumer: Arc<reader::Client>,
 }
 
 impl Rows {

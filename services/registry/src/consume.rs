@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 use runtime::health::Watch;
 use runtime::kafka::admin;
+use runtime::kafka::joining::Coordination;
 use runtime::kafka::lag::{self, membership};
 use runtime::kafka::trouble::is_transient;
 use runtime::patience::Attempts;
@@ -50,6 +51,7 @@ struct Ownership {
     stands: Mutex<BTreeMap<Shard, i64>>,
     rereads: Rereads,
     watch: Watch,
+    coordination: Coordination,
     stop: watch::Receiver<bool>,
 }
 
@@ -62,6 +64,7 @@ impl ClientContext for Ownership {
     fn stats(&self, statistics: Statistics) {
         let member = membership(&statistics, lag::From::Taken);
         show_lag(member.lag);
+        self.coordination.note(member.joining);
         self.watch.wait(match member {
             lag::Membership { joining: true, .. } => Some("joining its group"),
             lag::Membership { unread: true, .. } => Some("entries wait to be read"),
@@ -211,6 +214,7 @@ pub fn consume(
         stands: Mutex::new(BTreeMap::new()),
         rereads,
         watch: progress.clone(),
+        coordination: Coordination::default(),
         stop: stop.clone(),
     };
     let consumer: BaseConsumer<Ownership> = config
@@ -227,6 +231,7 @@ pub fn consume(
         if let Some(error) = consumer.context().failure.lock().expect("no panic holds this lock").take() {
             return Err(error);
         }
+        consumer.context().coordination.check(&servers)?;
         let Some(message) = polled else { continue };
         progress.begin("an entry is handed to its writer");
         let message = match message {

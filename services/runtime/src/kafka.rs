@@ -1,6 +1,7 @@
 //! Kafka clients: how each kind is configured, which topics exist, and how positions are read.
 
 pub mod admin;
+pub mod joining;
 pub mod lag;
 pub mod members;
 pub mod offsets;

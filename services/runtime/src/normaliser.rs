@@ -13,7 +13,6 @@ mod emit;
 mod events;
 pub mod floor;
 pub mod hold;
-mod joining;
 mod letter;
 mod positions;
 mod region;

@@ -10,11 +10,11 @@
 
 mod recorded;
 
-use super::joining::Joining;
 use super::source_topic::{SourceTopic, TopicStore};
 use super::start::{ReadUnder, Start, start};
 use super::wait::Tables;
 use crate::health::{Check, Watch};
+use crate::kafka::joining::Joining;
 use crate::kafka::lag::{self, membership};
 use crate::kafka::offsets::{Commit, TopicPartition, all_topics, commits, patiently, watermarks_of};
 use crate::telemetry::UNKNOWN;
