@@ -45,14 +45,10 @@ pub(crate) fn start<T: Send + 'static>(
     // What expired while nobody read is made good by what comes next.
     config.set("auto.offset.reset", "earliest");
     if let Begin::Resume(group) = begin {
-        let positions = [
-            ("group.id", group),
-            ("enable.auto.commit", "true"),
-            ("statistics.interval.ms", "5000"),
-        ];
-        positions.into_iter().for_each(|(name, value)| {
-            config.set(name, value);
-        });
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "true")
+            .set("statistics.interval.ms", "5000");
     }
     let made = config.create_with_context(Coordination::default());
     let consumer: Arc<Client> = Arc::new(made.context("making a consumer")?);
