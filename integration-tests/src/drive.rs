@@ -114,7 +114,8 @@ pub fn check_in_order(rules: &Rules, story: &Story, daily: bool) -> anyhow::Resu
     let mut registry = Registry::new(rules.key.clone());
     let first = encoded.steps.iter().filter(|step| Some(&step.on()) < dates.first());
     first.for_each(|step| tell_policy(&mut traffic, step, Timestamp(0)));
-    let mut complete: BTreeMap<Source, Timestamp> = sources().into_iter().map(|source| (source, Timestamp(0))).collect();
+    let heard = sources().into_iter().chain(story.events.iter().map(|event| event.source));
+    let mut complete: BTreeMap<Source, Timestamp> = heard.map(|source| (source, Timestamp(0))).collect();
     let mut silent = BTreeSet::new();
     for day in dates {
         let mut tell_complete = |traffic: &mut Traffic, silent: &BTreeSet<Source>, at: Timestamp| {

@@ -380,7 +380,7 @@ pub fn identity_columns(table: &str) -> Option<[&'static str; 2]> {
     Some(match table {
         "czrk" | "ldrk" => ["gmsfhm", "xm"],
         "sfhbg" => ["gmsfhm_new", "xm"],
-        "funeral" | "marriage" | "hardship" => ["sfzh", "xm"],
+        "funeral" | "marriage" | "hardship" | "fxry" => ["sfzh", "xm"],
         "ac01" | "ac21" | "ac60" | "az01" => ["aac147", "aac003"],
         "ac02" => ["aac002", "aac003"],
         "cb_grcbxx" => ["shbzh", "xm"],

@@ -11,10 +11,7 @@ use std::process::Command;
 const LINES: usize = 400;
 
 /// Files that were longer when the limit came, and how long they may be. An entry goes when its file keeps the limit; none is added.
-const LONGER: [(&str, usize); 2] = [
-    ("services/domain/src/facts.rs", 449),
-    ("services/domain/src/neighbourhood/tests.rs", 462),
-];
+const LONGER: [(&str, usize); 1] = [("services/domain/src/neighbourhood/tests.rs", 462)];
 
 /// Pages whose sections comments point at, as in `(ARCHITECTURE.md, Versions)`.
 const PAGES: [&str; 2] = ["ARCHITECTURE.md", "services/domain/RULES.md"];

@@ -136,7 +136,7 @@ pub struct SchemaVersion {
 
 /// Kind, version, id and file: append only.
 const SHIPPED: &[(Kind, u32, u32, &str)] = &[
-    (Kind::PersonRecord, 1, 1, include_str!("../avro/person-record.avsc")),
+    (Kind::PersonRecord, 1, 1, include_str!("../avro/person-record.v1.avsc")),
     (Kind::EntityRecord, 1, 2, include_str!("../avro/entity-record.avsc")),
     (Kind::ShardMessage, 1, 3, include_str!("../avro/shard-message.v1.avsc")),
     (Kind::Control, 1, 4, include_str!("../avro/control.avsc")),
@@ -150,6 +150,9 @@ const SHIPPED: &[(Kind, u32, u32, &str)] = &[
     (Kind::UnreadRecord, 1, 12, include_str!("../avro/unread-record.avsc")),
     (Kind::UnreadNotice, 1, 13, include_str!("../avro/unread-notice.avsc")),
     (Kind::Truncation, 1, 14, include_str!("../avro/truncation.avsc")),
+    // No version 2: a record has the number of the message that nests it.
+    (Kind::PersonRecord, 3, 15, include_str!("../avro/person-record.avsc")),
+    (Kind::ShardMessage, 3, 16, include_str!("../avro/shard-message.avsc")),
 ];
 
 static VERSIONS: LazyLock<Vec<SchemaVersion>> = LazyLock::new(|| {

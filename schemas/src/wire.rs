@@ -11,8 +11,8 @@ use domain::decision::Verdict;
 use domain::division::{City, Division};
 use domain::document::DocumentKind;
 use domain::facts::{
-    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, FactsKind, HardshipKind,
-    HukouStatus, MaritalStatus, Occupation, Post,
+    BenefitKind, BenefitStatus, CardStatus, CircumstanceKind, ContributionStatus, EmployerKind, EmploymentForm, FactsKind,
+    HardshipKind, HukouStatus, MaritalStatus, Occupation, Post,
 };
 use domain::finding::{AlertKind, EvidenceRole, FormReason, Overlap, Rule};
 use domain::ids::{AnchorId, RecordId};
@@ -171,6 +171,8 @@ pub mod hex_list {
     }
 }
 
+/// A circumstance stands in a row of another kind.
+pub const CIRCUMSTANCE: &str = "kind of a row with a circumstance";
 const IDENTIFIER: &str = "identifier";
 const KEY: &str = "key of a record";
 const LIST: &str = "list: it is too long";
@@ -191,7 +193,7 @@ macro_rules! wire {
         })*
 
         /// What can be wrong with a value that follows the schema: the only texts an error may carry.
-        pub const REFUSED: &[&str] = &[IDENTIFIER, KEY, LIST, RANK, $($what),*];
+        pub const REFUSED: &[&str] = &[CIRCUMSTANCE, IDENTIFIER, KEY, LIST, RANK, $($what),*];
     };
 }
 
@@ -201,6 +203,7 @@ wire! {
     BenefitKind, "benefit kind", String, |value| value.as_str(), |text| Self::from_name(&text);
     BenefitStatus, "benefit status", String, |value| value.as_str(), |text| Self::from_name(&text);
     CardStatus, "card status", String, |value| value.as_str(), |text| Self::from_name(&text);
+    CircumstanceKind, "circumstance kind", String, |value| value.as_str(), |text| Self::from_name(&text);
     ContributionStatus, "contribution status", String, |value| value.as_str(), |text| Self::from_name(&text);
     DocumentKind, "document kind", String, |value| value.as_str(), |text| text.parse().ok();
     EmployerKind, "employer kind", String, |value| value.as_str(), |text| Self::from_name(&text);

@@ -5,8 +5,8 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use domain::decision::Verdict;
 use domain::document::DocumentKind;
 use domain::facts::{
-    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, FactsKind, HardshipKind,
-    HukouStatus, MaritalStatus, Occupation, Post,
+    BenefitKind, BenefitStatus, CardStatus, CircumstanceKind, ContributionStatus, EmployerKind, EmploymentForm, FactsKind,
+    HardshipKind, HukouStatus, MaritalStatus, Occupation, Post,
 };
 use domain::finding::{AlertKind, EvidenceRole, FormReason, Overlap, Rule};
 use domain::person::Standing;
@@ -33,6 +33,8 @@ const STORED: &[(u32, &str, u32, &str)] = &[
     (12, "cn.canbao.UnreadRecord", 1, "92543b8258b9096c"),
     (13, "cn.canbao.UnreadNotice", 1, "12cddf1036a852e4"),
     (14, "cn.canbao.Truncation", 1, "c2b575650cf5dd92"),
+    (15, "cn.canbao.PersonRecord", 3, "08472a21265cc158"),
+    (16, "cn.canbao.ShardMessage", 3, "49332fa157ec803f"),
 ];
 
 #[test]
@@ -158,7 +160,15 @@ fn code_sets(field: &str) -> Vec<Vec<&'static str>> {
         "cause" => sets!(Cause),
         "employer" => sets!(EmployerKind),
         "form" => sets!(EmploymentForm),
-        "kind" => sets!(AlertKind, BenefitKind, DocumentKind, EmployerKind, FactsKind, HardshipKind),
+        "kind" => sets!(
+            AlertKind,
+            BenefitKind,
+            CircumstanceKind,
+            DocumentKind,
+            EmployerKind,
+            FactsKind,
+            HardshipKind
+        ),
         "occupation" => sets!(Occupation),
         "overlap" => sets!(Overlap),
         "post" => sets!(Post),

@@ -1,26 +1,27 @@
 //! Facts and identity as `person-record.avsc` has them: each mirror repeats the fields of its domain type, which the compiler compares.
 
-use crate::wire::{opt, plain, remote};
+use crate::wire::{CIRCUMSTANCE, Wire, opt, plain, remote};
 use domain::citizen_id::CitizenId;
 use domain::date::{Day, Month};
 use domain::division::Division;
 use domain::document::{Document, DocumentKind, DocumentNumber};
 use domain::facts::{
-    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, ContributionStatus, Correction, EmployerKind, Employment,
-    EmploymentForm, Enrolment, Facts, FactsKind, Funeral, Hardship, HardshipKind, HukouStatus, MaritalStatus, Marriage,
-    Occupation, PersonFacts, Post, Resident, TemporaryResident,
+    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, Circumstance, CircumstanceKind, ContributionStatus, Correction,
+    EmployerKind, Employment, EmploymentForm, Enrolment, Facts, FactsKind, Funeral, Hardship, HardshipKind, HukouStatus,
+    MaritalStatus, Marriage, Occupation, PersonFacts, Post, Resident, TemporaryResident,
 };
 use domain::name::Name;
 use domain::personal::Personal;
 use domain::record::Identity;
 use domain::scheme::Scheme;
 use domain::sex::Sex;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 remote! {
     Document => DocumentMirror,
     Identity => IdentityMirror,
-    Facts => FactsMirror,
     Resident => ResidentMirror,
     TemporaryResident => TemporaryResidentMirror,
     Correction => CorrectionMirror,
@@ -32,6 +33,7 @@ remote! {
     Enrolment => EnrolmentMirror,
     Benefit => BenefitMirror,
     Card => CardMirror,
+    Circumstance => CircumstanceMirror,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,22 +58,79 @@ struct IdentityMirror {
     sex: Option<Sex>,
 }
 
-/// In the order of the union.
+/// In the order of the union, which had no room for further kinds: readers of before know its branches.
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Facts")]
-enum FactsMirror {
-    Resident(#[serde(with = "plain")] Resident),
-    TemporaryResident(#[serde(with = "plain")] TemporaryResident),
-    Correction(#[serde(with = "plain")] Correction),
-    Funeral(#[serde(with = "plain")] Funeral),
-    Marriage(#[serde(with = "plain")] Marriage),
-    Hardship(#[serde(with = "plain")] Hardship),
-    Person(#[serde(with = "plain")] PersonFacts),
-    Employment(#[serde(with = "plain")] Employment),
-    Enrolment(#[serde(with = "plain")] Enrolment),
-    Benefit(#[serde(with = "plain")] Benefit),
-    Card(#[serde(with = "plain")] Card),
-    Unreadable(#[serde(with = "unreadable")] FactsKind),
+#[serde(rename = "Facts")]
+enum FactsUnion<'a> {
+    Resident(#[serde(with = "plain")] Cow<'a, Resident>),
+    TemporaryResident(#[serde(with = "plain")] Cow<'a, TemporaryResident>),
+    Correction(#[serde(with = "plain")] Cow<'a, Correction>),
+    Funeral(#[serde(with = "plain")] Cow<'a, Funeral>),
+    Marriage(#[serde(with = "plain")] Cow<'a, Marriage>),
+    Hardship(#[serde(with = "plain")] Cow<'a, Hardship>),
+    Person(#[serde(with = "plain")] Cow<'a, PersonFacts>),
+    Employment(#[serde(with = "plain")] Cow<'a, Employment>),
+    Enrolment(#[serde(with = "plain")] Cow<'a, Enrolment>),
+    Benefit(#[serde(with = "plain")] Cow<'a, Benefit>),
+    Card(#[serde(with = "plain")] Cow<'a, Card>),
+    Unreadable(Unreadable<'a>),
+}
+
+/// A row that cannot be read, or one of a kind that came after the union.
+#[derive(Serialize, Deserialize)]
+struct Unreadable<'a> {
+    #[serde(with = "plain")]
+    kind: FactsKind,
+    #[serde(with = "opt", default)]
+    circumstance: Option<Cow<'a, Circumstance>>,
+}
+
+impl Wire for Facts {
+    fn put<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let unreadable = |circumstance| {
+            FactsUnion::Unreadable(Unreadable {
+                kind: self.kind(),
+                circumstance,
+            })
+        };
+        let union = match self {
+            Self::Resident(row) => FactsUnion::Resident(Cow::Borrowed(row)),
+            Self::TemporaryResident(row) => FactsUnion::TemporaryResident(Cow::Borrowed(row)),
+            Self::Correction(row) => FactsUnion::Correction(Cow::Borrowed(row)),
+            Self::Funeral(row) => FactsUnion::Funeral(Cow::Borrowed(row)),
+            Self::Marriage(row) => FactsUnion::Marriage(Cow::Borrowed(row)),
+            Self::Hardship(row) => FactsUnion::Hardship(Cow::Borrowed(row)),
+            Self::Person(row) => FactsUnion::Person(Cow::Borrowed(row)),
+            Self::Employment(row) => FactsUnion::Employment(Cow::Borrowed(row)),
+            Self::Enrolment(row) => FactsUnion::Enrolment(Cow::Borrowed(row)),
+            Self::Benefit(row) => FactsUnion::Benefit(Cow::Borrowed(row)),
+            Self::Card(row) => FactsUnion::Card(Cow::Borrowed(row)),
+            Self::Unreadable(_) => unreadable(None),
+            Self::Circumstance(row) => unreadable(Some(Cow::Borrowed(row))),
+        };
+        union.serialize(serializer)
+    }
+
+    fn take<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match FactsUnion::deserialize(deserializer)? {
+            FactsUnion::Resident(row) => Self::Resident(row.into_owned()),
+            FactsUnion::TemporaryResident(row) => Self::TemporaryResident(row.into_owned()),
+            FactsUnion::Correction(row) => Self::Correction(row.into_owned()),
+            FactsUnion::Funeral(row) => Self::Funeral(row.into_owned()),
+            FactsUnion::Marriage(row) => Self::Marriage(row.into_owned()),
+            FactsUnion::Hardship(row) => Self::Hardship(row.into_owned()),
+            FactsUnion::Person(row) => Self::Person(row.into_owned()),
+            FactsUnion::Employment(row) => Self::Employment(row.into_owned()),
+            FactsUnion::Enrolment(row) => Self::Enrolment(row.into_owned()),
+            FactsUnion::Benefit(row) => Self::Benefit(row.into_owned()),
+            FactsUnion::Card(row) => Self::Card(row.into_owned()),
+            FactsUnion::Unreadable(Unreadable { kind, circumstance }) => match (kind, circumstance) {
+                (kind, None) => Self::Unreadable(kind),
+                (FactsKind::Circumstance, Some(row)) => Self::Circumstance(row.into_owned()),
+                (_, Some(_)) => return Err(D::Error::custom(CIRCUMSTANCE)),
+            },
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -242,22 +301,15 @@ struct CardMirror {
     issued: Option<Day>,
 }
 
-/// A record of its own in the union, around the kind.
-mod unreadable {
-    use super::{Deserialize, Deserializer, FactsKind, Serialize, Serializer, plain};
-
-    #[derive(Serialize, Deserialize)]
-    struct Unreadable {
-        #[serde(with = "plain")]
-        kind: FactsKind,
-    }
-
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
-    pub fn serialize<S: Serializer>(kind: &FactsKind, serializer: S) -> Result<S::Ok, S::Error> {
-        Unreadable { kind: *kind }.serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FactsKind, D::Error> {
-        Unreadable::deserialize(deserializer).map(|read| read.kind)
-    }
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Circumstance", rename = "Circumstance")]
+struct CircumstanceMirror {
+    #[serde(with = "plain")]
+    kind: CircumstanceKind,
+    #[serde(with = "opt")]
+    from: Option<Day>,
+    #[serde(with = "opt")]
+    until: Option<Day>,
+    #[serde(with = "opt")]
+    place: Option<Division>,
 }

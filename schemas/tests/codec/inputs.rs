@@ -6,9 +6,9 @@ use domain::decision::{Decision, Verdict};
 use domain::division::{City, Division};
 use domain::document::{Document, DocumentKind};
 use domain::facts::{
-    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, ContributionStatus, Correction, EmployerKind, Employment,
-    EmploymentForm, Enrolment, Facts, FactsKind, Funeral, Hardship, HardshipKind, HukouStatus, MaritalStatus, Marriage,
-    Occupation, PersonFacts, Post, Resident, TemporaryResident,
+    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, Circumstance, CircumstanceKind, ContributionStatus, Correction,
+    EmployerKind, Employment, EmploymentForm, Enrolment, Facts, FactsKind, Funeral, Hardship, HardshipKind, HukouStatus,
+    MaritalStatus, Marriage, Occupation, PersonFacts, Post, Resident, TemporaryResident,
 };
 use domain::finding::Rule;
 use domain::ids::{AnchorId, RecordId};
@@ -131,6 +131,14 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    pub fn circumstance()(
+        kind in select(CircumstanceKind::ALL), from in of(day()), until in of(day()), place in of(division()),
+    ) -> Facts {
+        Facts::Circumstance(Circumstance { kind, from, until, place })
+    }
+}
+
 fn facts() -> impl Strategy<Value = Facts> {
     prop_oneof![
         resident(),
@@ -151,6 +159,7 @@ fn facts() -> impl Strategy<Value = Facts> {
         enrolment(),
         benefit(),
         (select(CardStatus::ALL), of(day())).prop_map(|(status, issued)| Facts::Card(Card { status, issued })),
+        circumstance(),
         select(FactsKind::ALL).prop_map(Facts::Unreadable),
     ]
 }

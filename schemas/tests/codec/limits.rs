@@ -90,6 +90,7 @@ impl Edges {
             Facts::Enrolment(facts) if self.at(4) => (facts.from, facts.unit) = (day(), Some(self.text.clone())),
             Facts::Benefit(facts) if self.at(4) => (facts.from, facts.until) = (day(), day()),
             Facts::Card(facts) if self.at(4) => facts.issued = day(),
+            Facts::Circumstance(facts) if self.at(4) => (facts.from, facts.until) = (day(), day()),
             _ => (),
         }
     }

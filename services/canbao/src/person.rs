@@ -3,11 +3,13 @@
 //! Shows personal data, because whoever asks for one person by name asked for it; nothing of it is logged. The person is described
 //! anew from the stored records by the function of the base, so that every field comes with the record that states it.
 
+mod fields;
 mod likeness;
 mod report;
 mod text;
 
-pub use report::{Announcement, Enrolled, Field, Known, Member, OpenFinding};
+pub use fields::Field;
+pub use report::{Announcement, Enrolled, Known, Member, OpenFinding};
 pub use text::render;
 
 use crate::policy;

@@ -1,14 +1,19 @@
 //! What a source row says about its person, kind by kind.
 
+mod circumstance;
+mod insurance;
+
+pub use circumstance::{Circumstance, CircumstanceKind};
+pub use insurance::{Benefit, BenefitKind, BenefitStatus, Card, CardStatus, ContributionStatus, Enrolment};
+
 use crate::citizen_id::CitizenId;
-use crate::date::{Day, Month};
+use crate::date::Day;
 use crate::division::Division;
 use crate::name::Name;
 use crate::personal::Personal;
-use crate::scheme::Scheme;
 use serde::{Deserialize, Serialize};
 
-/// The facts (事实) of one row.
+/// The facts (事实) of one row. Stored by the order of the variants: a new one comes last.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Facts {
     /// Public security: resident register (常住人口).
@@ -35,6 +40,8 @@ pub enum Facts {
     Card(Card),
     /// The row could not be read, but its person could: what it would have said is unknown (ARCHITECTURE.md, Versions).
     Unreadable(FactsKind),
+    /// Any agency: a personal circumstance (个人状况).
+    Circumstance(Circumstance),
 }
 
 impl Facts {
@@ -53,6 +60,7 @@ impl Facts {
             Self::Benefit(_) => FactsKind::Benefit,
             Self::Card(_) => FactsKind::Card,
             Self::Unreadable(kind) => *kind,
+            Self::Circumstance(_) => FactsKind::Circumstance,
         }
     }
 }
@@ -111,6 +119,8 @@ coded! {
         Benefit = 10 "benefit",
         /// Card.
         Card = 11 "card",
+        /// Personal circumstance.
+        Circumstance = 12 "circumstance",
     }
 }
 
@@ -345,105 +355,4 @@ pub struct Employment {
     pub until: Option<Day>,
     /// Where.
     pub place: Option<Division>,
-}
-
-coded! {
-    /// Contribution status (缴费状态, AAC031).
-    ContributionStatus {
-        /// Paying (参保缴费).
-        Paying = 1 "paying",
-        /// Suspended (暂停缴费).
-        Suspended = 2 "suspended",
-        /// Ended (终止).
-        Ended = 3 "ended",
-    }
-}
-
-/// An enrolment in one scheme at one place (参保).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Enrolment {
-    /// The scheme.
-    pub scheme: Scheme,
-    /// Contribution status.
-    pub status: ContributionStatus,
-    /// First day of the relation (参保日期).
-    pub from: Option<Day>,
-    /// Last day, if it has ended or is suspended.
-    pub until: Option<Day>,
-    /// Month of the first contribution (首次参保年月).
-    pub first_month: Option<Month>,
-    /// Paid through this month (缴费至).
-    pub paid_through: Option<Month>,
-    /// Contributions deferred with approval until this month (缓缴): no lapse.
-    pub deferred_until: Option<Month>,
-    /// A transfer of the relation to another place is under way (转移接续).
-    pub transferring: bool,
-    /// Internal unit number of the paying unit.
-    pub unit: Option<String>,
-    /// Place of enrolment (参保地).
-    pub place: Division,
-}
-
-coded! {
-    /// Kind of benefit (待遇类别).
-    BenefitKind {
-        /// Pension (养老待遇).
-        Pension = 1 "pension",
-        /// Unemployment benefit (失业保险金).
-        Unemployment = 2 "unemployment",
-        /// Work injury benefit (工伤待遇).
-        Injury = 3 "injury",
-        /// Maternity benefit (生育待遇).
-        Maternity = 4 "maternity",
-    }
-}
-
-coded! {
-    /// State of a benefit (待遇状态).
-    BenefitStatus {
-        /// Being drawn (正常领取).
-        Drawing = 1 "drawing",
-        /// Suspended (暂停).
-        Suspended = 2 "suspended",
-        /// Ended (终止).
-        Ended = 3 "ended",
-    }
-}
-
-/// A benefit (待遇).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Benefit {
-    /// The scheme that pays.
-    pub scheme: Scheme,
-    /// Its kind.
-    pub kind: BenefitKind,
-    /// Its state.
-    pub status: BenefitStatus,
-    /// First day.
-    pub from: Option<Day>,
-    /// Last day.
-    pub until: Option<Day>,
-    /// Where it is paid.
-    pub place: Division,
-}
-
-coded! {
-    /// State of a card (卡状态).
-    CardStatus {
-        /// Active (正常).
-        Active = 1 "active",
-        /// Lost (挂失).
-        Lost = 2 "lost",
-        /// Cancelled (注销).
-        Cancelled = 3 "cancelled",
-    }
-}
-
-/// A social security card (社会保障卡).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Card {
-    /// Its state.
-    pub status: CardStatus,
-    /// Issued on.
-    pub issued: Option<Day>,
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::date::Day;
 use crate::division::City;
-use crate::facts::{BenefitKind, HukouStatus, coded};
+use crate::facts::{BenefitKind, CircumstanceKind, HukouStatus, coded};
 use crate::finding::Rule;
 use crate::limits::LONGEST_POLICY;
 use crate::population::Population;
@@ -155,7 +155,7 @@ pub struct Policy {
     pub grace_days: i32,
     /// When a relation counts as lapsed.
     pub lapsed: LapsedRules,
-    /// States of the household registration that exempt.
+    /// States of the household registration that exempt, and circumstances that say the same ([`Policy::exempts`]).
     pub exempt: Vec<HukouStatus>,
     /// Schemes that a treaty waives, by nationality.
     treaties: BTreeMap<String, Vec<Scheme>>,
@@ -217,6 +217,12 @@ impl Policy {
     /// Whether a treaty waives a scheme for a nationality.
     pub fn is_waived(&self, nationality: &str, scheme: Scheme) -> bool {
         self.treaties.get(nationality).is_some_and(|waived| waived.contains(&scheme))
+    }
+
+    /// Whether nothing is claimed absent while a circumstance of a kind is in force: as in the state of the household registration that says
+    /// the same.
+    pub fn exempts(&self, kind: CircumstanceKind) -> bool {
+        kind.as_hukou().is_some_and(|status| self.exempt.contains(&status))
     }
 
     /// The sources that absence is claimed over, sorted: those of the agencies in scope, in the cities where the agencies have systems.

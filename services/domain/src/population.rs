@@ -6,7 +6,8 @@ use crate::citizen_id::CitizenId;
 use crate::date::Day;
 use crate::division::City;
 use crate::facts::{
-    Benefit, BenefitKind, BenefitStatus, EmployerKind, Employment, EmploymentForm, Facts, HukouStatus, Occupation, coded,
+    Benefit, BenefitKind, BenefitStatus, CircumstanceKind, EmployerKind, Employment, EmploymentForm, Facts, HukouStatus,
+    Occupation, coded,
 };
 use crate::golden::Golden;
 use crate::horizon::Horizon;
@@ -61,7 +62,7 @@ impl Population {
 pub struct Membership {
     /// The population.
     pub population: Population,
-    /// Since when, where a record says so: the first day of the employment.
+    /// Since when, where a record says so: the first day of the employment, or the day after the end of what exempted from it.
     pub since: Option<Day>,
     /// The record that says so, where one does.
     pub record: Option<RecordId>,
@@ -85,6 +86,26 @@ pub(crate) fn is_drawn(benefit: &Benefit, horizon: &Horizon) -> bool {
     benefit.status == BenefitStatus::Drawing && horizon.within(benefit.from, benefit.until)
 }
 
+/// The circumstances in force on the business date, with the records that say so.
+pub(crate) fn circumstances<'a>(
+    members: &'a [&SourceRecord],
+    horizon: &'a Horizon,
+) -> impl Iterator<Item = (CircumstanceKind, RecordId)> + 'a {
+    members.iter().filter_map(|record| match &record.facts {
+        Facts::Circumstance(row) if row.stands(horizon) => Some((row.kind, record.id)),
+        _ => None,
+    })
+}
+
+/// The first day after the last circumstance that exempted: duties that stood still begin anew.
+fn resumed(members: &[&SourceRecord], policy: &Policy, horizon: &Horizon) -> Option<Day> {
+    let ended = members.iter().filter_map(|record| match &record.facts {
+        Facts::Circumstance(row) if policy.exempts(row.kind) => row.ended(horizon),
+        _ => None,
+    });
+    Some(ended.max()?.plus(1))
+}
+
 /// The populations a person belongs to on the business date; `members` in canonical order (by record id).
 pub fn populations(golden: &Golden, members: &[&SourceRecord], policy: &Policy, horizon: &Horizon) -> Vec<Membership> {
     let occupation = golden.occupation.as_ref().map(|stated| stated.value);
@@ -92,8 +113,16 @@ pub fn populations(golden: &Golden, members: &[&SourceRecord], policy: &Policy, 
         .hukou_status
         .as_ref()
         .is_some_and(|status| status.value == HukouStatus::Army);
-    if in_army || occupation == Some(Occupation::Soldier) {
-        return vec![Membership::of(Population::Soldier)];
+    let said = |wanted: CircumstanceKind| {
+        let mut standing = circumstances(members, horizon);
+        standing.find(|(kind, _)| *kind == wanted).map(|(_, record)| record)
+    };
+    let serving = said(CircumstanceKind::Soldier);
+    if in_army || serving.is_some() || occupation == Some(Occupation::Soldier) {
+        return vec![Membership {
+            record: serving,
+            ..Membership::of(Population::Soldier)
+        }];
     }
     let drawn = |kind: BenefitKind| {
         members.iter().find(|record| match &record.facts {
@@ -125,6 +154,7 @@ pub fn populations(golden: &Golden, members: &[&SourceRecord], policy: &Policy, 
             horizon.reached(policy.retirement.day(birth, sex, post))
         });
     let foreign = is_foreign(golden);
+    let resumed = resumed(members, policy, horizon);
     for record in members {
         let Facts::Employment(employment) = &record.facts else {
             continue;
@@ -132,7 +162,7 @@ pub fn populations(golden: &Golden, members: &[&SourceRecord], policy: &Policy, 
         if horizon.within(Some(employment.from), employment.until) {
             found.push(Membership {
                 population: employed(employment, past_retirement, foreign),
-                since: Some(employment.from),
+                since: Some(employment.from).max(resumed),
                 record: Some(record.id),
                 place: employment
                     .place
@@ -144,7 +174,14 @@ pub fn populations(golden: &Golden, members: &[&SourceRecord], policy: &Policy, 
     if occupation == Some(Occupation::Flexible) && !past_retirement {
         found.push(Membership::of(Population::Flexible));
     }
-    found.extend(without_work(occupation, birth, &found, policy, horizon));
+    let student = said(CircumstanceKind::Student);
+    found.extend(student.map(|record| Membership {
+        record: Some(record),
+        ..Membership::of(Population::Student)
+    }));
+    if student.is_none() {
+        found.extend(without_work(occupation, birth, &found, policy, horizon));
+    }
     found
 }
 

@@ -5,8 +5,9 @@ use crate::date::{Day, Month};
 use crate::division::{City, Division};
 use crate::document::{Document, DocumentKind};
 use crate::facts::{
-    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, ContributionStatus, EmployerKind, Employment, EmploymentForm,
-    Enrolment, Facts, Funeral, HukouStatus, Occupation, PersonFacts, Post, Resident, TemporaryResident,
+    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, Circumstance, CircumstanceKind, ContributionStatus, EmployerKind,
+    Employment, EmploymentForm, Enrolment, Facts, Funeral, HukouStatus, Occupation, PersonFacts, Post, Resident,
+    TemporaryResident,
 };
 use crate::finding::{Assessment, Finding};
 use crate::golden::{Golden, golden};
@@ -253,6 +254,17 @@ impl Sample {
             issued: Some(day(issued)),
         };
         self.with(Agency::HUMAN_RESOURCES, 3201, Facts::Card(card))
+    }
+
+    /// A circumstance, by whoever states it.
+    pub(crate) fn circumstance(self, kind: CircumstanceKind, from: Option<&str>, until: Option<&str>) -> Self {
+        let circumstance = Circumstance {
+            kind,
+            from: from.map(day),
+            until: until.map(day),
+            place: None,
+        };
+        self.with(Agency::CIVIL_AFFAIRS, 3201, Facts::Circumstance(circumstance))
     }
 
     /// The records, as the rules take them.

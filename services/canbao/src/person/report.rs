@@ -1,36 +1,23 @@
 //! A person as reported: every value with the source record that states it.
 
 use super::Told;
+use super::fields::{Field, fields};
 use super::likeness::likeness;
 use domain::base::Person;
 use domain::citizen_id::CitizenId;
 use domain::date::Day;
-use domain::division::{City, Division};
-use domain::facts::{CardStatus, Facts};
+use domain::division::City;
+use domain::facts::Facts;
 use domain::finding::{Finding, FormReason, Overlap};
-use domain::golden::{Golden, Sourced};
+use domain::golden::Golden;
 use domain::ids::{IdKey, RecordId};
 use domain::neighbourhood::Member as Placed;
 use domain::scheme::Scheme;
-use domain::sex::Sex;
 use domain::shard::Shard;
 use domain::source::Version;
 use runtime::store::person::about_code;
 use schemas::event::{Remedy, Scope};
 use serde::Serialize;
-
-/// A field of the golden record (黄金记录).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Field {
-    /// Which.
-    pub name: &'static str,
-    /// Its value.
-    pub value: String,
-    /// Source system and table that state it: `human-resources.3201 ac01`.
-    pub source: String,
-    /// The source record.
-    pub record: String,
-}
 
 /// An enrolment (参保).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -189,83 +176,12 @@ impl Known {
 }
 
 /// Source and table of a record.
-fn origin(record: RecordId, members: &[Placed]) -> String {
+pub(super) fn origin(record: RecordId, members: &[Placed]) -> String {
     let found = members.iter().find(|member| member.record.id == record);
     found.map_or_else(
         || "-".to_owned(),
         |member| format!("{} {}", member.record.source, member.record.table.as_str()),
     )
-}
-
-fn fields(golden: &Golden, members: &[Placed], today: Day) -> Vec<Field> {
-    let place = |place: &Division| match place.name(today) {
-        Some(name) => format!("{place} {name}"),
-        None => place.to_string(),
-    };
-    let workplace = |place: &domain::golden::Workplace| {
-        let parts = [place.unit.as_deref(), place.name.as_deref()];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
-    };
-    let death = |death: &domain::golden::Death| death.date.map_or_else(|| "date unknown".to_owned(), |date| date.to_string());
-    let mut list = List {
-        members,
-        fields: Vec::new(),
-    };
-    list.add("name", golden.name.as_ref(), |name| name.reveal().to_owned());
-    list.add("sex", golden.sex.as_ref(), |sex| sex_name(*sex).to_owned());
-    list.add("birth date", golden.birth.as_ref(), ToString::to_string);
-    list.add("ethnicity", golden.ethnicity.as_ref(), |code| format!("{code:02}"));
-    list.add("nationality", golden.nationality.as_ref(), Clone::clone);
-    list.add("hukou", golden.hukou.as_ref(), place);
-    list.add("hukou address", golden.hukou_address.as_ref(), |address| {
-        address.reveal().to_owned()
-    });
-    list.add("hukou status", golden.hukou_status.as_ref(), |status| {
-        status.as_str().to_owned()
-    });
-    list.add("residence", golden.residence.as_ref(), place);
-    list.add("residence address", golden.residence_address.as_ref(), |address| {
-        address.reveal().to_owned()
-    });
-    list.add("phone", golden.phone.as_ref(), |phone| phone.reveal().to_owned());
-    list.add("death", golden.death.as_ref(), death);
-    list.add("marital status", golden.marital.as_ref(), |status| status.as_str().to_owned());
-    list.add("occupation", golden.occupation.as_ref(), |occupation| {
-        occupation.as_str().to_owned()
-    });
-    list.add("post", golden.post.as_ref(), |post| post.as_str().to_owned());
-    list.add("workplace", golden.workplace.as_ref(), workplace);
-    list.add("card", golden.card.as_ref(), |card: &CardStatus| card.as_str().to_owned());
-    list.add("hardship", golden.hardship.as_ref(), |kind| kind.as_str().to_owned());
-    list.fields
-}
-
-fn sex_name(sex: Sex) -> &'static str {
-    match sex {
-        Sex::Male => "male",
-        Sex::Female => "female",
-        Sex::Unknown => "unknown",
-        Sex::Unstated => "unstated",
-    }
-}
-
-struct List<'a> {
-    members: &'a [Placed],
-    fields: Vec<Field>,
-}
-
-impl List<'_> {
-    fn add<T>(&mut self, name: &'static str, field: Option<&Sourced<T>>, show: impl FnOnce(&T) -> String) {
-        if let Some(Sourced { value, record }) = field {
-            let source = origin(*record, self.members);
-            self.fields.push(Field {
-                name,
-                value: show(value),
-                source,
-                record: record.to_string(),
-            });
-        }
-    }
 }
 
 fn enrolled(record: RecordId, enrolment: &domain::facts::Enrolment, members: &[Placed]) -> Enrolled {

@@ -4,24 +4,22 @@ use super::Case;
 use crate::facts::{Facts, FactsKind};
 use crate::person::Standing;
 use crate::policy::Duty;
-use crate::population::{Membership, Population};
+use crate::population::{Membership, Population, circumstances};
 use crate::scheme::Scheme;
 
 /// Whether absence can be claimed of a person at all.
 ///
 /// Only of who holds a number, since others' records may lie elsewhere; never while a row that could hold a relation, a duty or an
-/// exemption cannot be read (ARCHITECTURE.md, Findings and release); never of the dead, nor of who is exempt by their household
-/// registration (army, abroad, sentenced: form, part three; moved out of the province).
+/// exemption cannot be read (ARCHITECTURE.md, Findings and release); never of the dead, nor of who is exempt (army, abroad, sentenced:
+/// form, part three; moved out of the province), as the household registration says or a circumstance in force.
 pub(super) fn is_knowable(standing: Standing, case: &Case<'_>) -> bool {
     let unknown = case
         .members
         .iter()
         .any(|record| matches!(record.facts, Facts::Unreadable(kind) if matters(kind)));
-    let exempt = case
-        .golden
-        .hukou_status
-        .as_ref()
-        .is_some_and(|status| case.policy.exempt.contains(&status.value));
+    let registered = case.golden.hukou_status.as_ref();
+    let exempt = registered.is_some_and(|status| case.policy.exempt.contains(&status.value))
+        || circumstances(&case.members, case.horizon).any(|(kind, _)| case.policy.exempts(kind));
     standing == Standing::Holder && !unknown && !exempt && !case.is_dead()
 }
 
@@ -34,7 +32,8 @@ fn matters(kind: FactsKind) -> bool {
         | FactsKind::Person
         | FactsKind::Employment
         | FactsKind::Enrolment
-        | FactsKind::Benefit => true,
+        | FactsKind::Benefit
+        | FactsKind::Circumstance => true,
         FactsKind::TemporaryResident | FactsKind::Marriage | FactsKind::Hardship | FactsKind::Card => false,
     }
 }

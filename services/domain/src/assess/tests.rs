@@ -2,6 +2,7 @@
 
 mod absence;
 mod after_death;
+mod circumstance;
 mod double;
 mod lapsed;
 mod properties;

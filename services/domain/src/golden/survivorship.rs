@@ -157,6 +157,7 @@ pub(crate) fn business_date(facts: &Facts) -> Option<Day> {
         Facts::Employment(row) => Some(row.from),
         Facts::Enrolment(row) => row.from.or(row.first_month.map(crate::date::Month::first_day)),
         Facts::Benefit(row) => row.from,
+        Facts::Circumstance(row) => row.from,
         Facts::Card(row) => row.issued,
         Facts::Resident(row) => row.death,
         Facts::Correction(_) | Facts::Person(_) | Facts::Unreadable(_) => None,

@@ -6,6 +6,7 @@ use super::*;
 use crate::sample::{Sample, day};
 use crate::scheme::Scheme;
 
+use CircumstanceKind as K;
 use Population as P;
 
 fn works(employer: EmployerKind, form: EmploymentForm) -> Sample {
@@ -14,6 +15,10 @@ fn works(employer: EmployerKind, form: EmploymentForm) -> Sample {
 
 fn is(occupation: Occupation) -> Sample {
     Sample::man().known_as(3201, Some(occupation), None, None)
+}
+
+fn circumstance(kind: CircumstanceKind, from: &str, until: Option<&str>) -> Sample {
+    Sample::man().circumstance(kind, Some(from), until)
 }
 
 fn nationality(code: &str) -> Sample {
@@ -48,6 +53,16 @@ fn nationality(code: &str) -> Sample {
 #[case::foreigner(nationality("USA"), &[P::ForeignEmployee])]
 #[case::taiwan(nationality("TWN"), &[P::ForeignEmployee])]
 #[case::chinese(nationality("CHN"), &[P::Employee])]
+#[case::studies(circumstance(K::Student, "2026-03-01", None), &[P::Student])]
+#[case::studies_to_the_last_day(circumstance(K::Student, "2022-09-01", Some("2026-03-01")), &[P::Student])]
+#[case::studied(circumstance(K::Student, "2022-09-01", Some("2026-02-28")), &[P::Resident])]
+#[case::will_study(circumstance(K::Student, "2026-03-02", None), &[P::Resident])]
+#[case::studies_and_works(circumstance(K::Student, "2022-09-01", None).hired("2025-06-01"), &[P::Employee, P::Student])]
+#[case::studies_twice(circumstance(K::Student, "2022-09-01", None).known_as(3201, Some(Occupation::Student), None, None), &[P::Student])]
+#[case::serves(circumstance(K::Soldier, "2025-09-01", None).hired("2025-06-01"), &[P::Soldier])]
+#[case::served(circumstance(K::Soldier, "2023-09-01", Some("2025-09-01")).hired("2025-06-01"), &[P::Employee])]
+#[case::abroad(circumstance(K::Abroad, "2025-09-01", None).hired("2025-06-01"), &[P::Employee])]
+#[case::sentenced(circumstance(K::Sentenced, "2025-09-01", None).hired("2025-06-01"), &[P::Employee])]
 #[case::draws_a_pension(
     Sample::man().draws(Scheme::EmployeePension, BenefitKind::Pension, 3201, "2026-03-01").hired("2025-06-01"),
     &[P::DrawingPension, P::PastRetirement])]

@@ -2,8 +2,8 @@
 
 use domain::document::DocumentKind;
 use domain::facts::{
-    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, HardshipKind, HukouStatus,
-    MaritalStatus, Occupation, Post,
+    BenefitKind, BenefitStatus, CardStatus, CircumstanceKind, ContributionStatus, EmployerKind, EmploymentForm, HardshipKind,
+    HukouStatus, MaritalStatus, Occupation, Post,
 };
 use domain::scheme::Scheme;
 use domain::sex::Sex;
@@ -42,6 +42,7 @@ coded!(
     BenefitKind,
     BenefitStatus,
     CardStatus,
+    CircumstanceKind,
     Scheme,
     DocumentKind
 );

@@ -8,7 +8,7 @@ use domain::date::Timestamp;
 use domain::division::{City, Division};
 use domain::document::Document;
 use domain::facts::{
-    Benefit, Card, Correction, Employment, Enrolment, Facts, Funeral, Hardship, Marriage, PersonFacts, Resident,
+    Benefit, Card, Circumstance, Correction, Employment, Enrolment, Facts, Funeral, Hardship, Marriage, PersonFacts, Resident,
     TemporaryResident,
 };
 use domain::name::{Name, NameError};
@@ -170,6 +170,12 @@ pub(super) fn facts(reader: &Reader<'_, '_>, identity: &Identity, city: City) ->
         Kind::Card => Facts::Card(Card {
             status: r.required_code(Field::Status)?,
             issued: r.day(Field::Issued)?,
+        }),
+        Kind::Circumstance => Facts::Circumstance(Circumstance {
+            kind: r.required_code(Field::Circumstance)?,
+            from: r.day(Field::From)?,
+            until: r.day(Field::Until)?,
+            place: r.division(Field::Place)?,
         }),
         Kind::Employer | Kind::Completeness => {
             unreachable!("these kinds hold no facts about persons")

@@ -52,6 +52,8 @@ named! {
         Benefit = "benefit",
         /// Social security card (社会保障卡).
         Card = "card",
+        /// Personal circumstance (个人状况).
+        Circumstance = "circumstance",
         /// Employer (单位), an entity and no person.
         Employer = "employer",
         /// Up to when the source is complete: a heartbeat table or a batch control table (批次表).
@@ -138,6 +140,8 @@ named! {
         Transferring = "transferring",
         /// Kind of benefit (待遇类别).
         Benefit = "benefit",
+        /// Kind of circumstance (个人状况).
+        Circumstance = "circumstance",
         /// Instant up to which the source is complete, or at which a batch was loaded.
         Time = "time",
         /// Day whose data a batch holds (数据日期).
@@ -160,6 +164,7 @@ impl Kind {
             Self::Enrolment => FactsKind::Enrolment,
             Self::Benefit => FactsKind::Benefit,
             Self::Card => FactsKind::Card,
+            Self::Circumstance => FactsKind::Circumstance,
             Self::Employer | Self::Completeness => return None,
         })
     }

@@ -222,13 +222,18 @@ impl Compiler<'_> {
         if columns.is_empty() || columns.iter().any(String::is_empty) || columns.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(self.problem("key", "expected the names of the key columns, each once"));
         }
-        let mut fields = vec![None; Field::ALL.len()];
+        let (mut fields, mut fixed) = (vec![None; Field::ALL.len()], Vec::new());
         for (name, written) in &table.fields {
             let spec = self.field(kind, name)?;
-            fields[spec.0 as usize] = Some(self.mapping(name, written, spec, &mut columns)?);
+            let value = written.fixed(spec.1);
+            match value.map_err(|text| self.problem(&format!("fields.{name}.value"), text))? {
+                Some(position) => fixed.push((spec.0, position)),
+                None => fields[spec.0 as usize] = Some(self.mapping(name, written, spec, &mut columns)?),
+            }
         }
+        let is_stated = |field: Field| fields[field as usize].is_some() || fixed.iter().any(|(of, _)| *of == field);
         for (field, _, need, _) in kind.fields() {
-            if *need == Need::Mandatory && fields[*field as usize].is_none() {
+            if *need == Need::Mandatory && !is_stated(*field) {
                 return Err(self.problem(
                     "fields",
                     format!("field {} is mandatory for kind {}", field.as_str(), kind.as_str()),
@@ -248,6 +253,7 @@ impl Compiler<'_> {
             key,
             columns,
             fields,
+            fixed,
         })
     }
 

@@ -230,6 +230,10 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     fn code_of<T: Coded>(&self, field: Field) -> Result<Option<T>, Unread> {
+        let value = |position: u8| T::VALUES.get(usize::from(position)).copied();
+        if let Some(position) = self.table.fixed(field) {
+            return Ok(value(position));
+        }
         let Some(mapping) = self.table.mapping(field) else {
             return Ok(None);
         };
@@ -237,7 +241,6 @@ impl<'t, 'a> Reader<'t, 'a> {
             .codes
             .as_ref()
             .expect("files without a code table for a code field are refused");
-        let value = |position: u8| T::VALUES.get(usize::from(position)).copied();
         let null = || codes.null.and_then(value);
         let Some(code) = self.text_of(field, self.cell(field)?)? else {
             return Ok(null());

@@ -4,8 +4,8 @@ use super::codes::Target;
 use super::field::{Field, Kind, named};
 use domain::document::DocumentKind;
 use domain::facts::{
-    BenefitKind, BenefitStatus, CardStatus, ContributionStatus, EmployerKind, EmploymentForm, HardshipKind, HukouStatus,
-    MaritalStatus, Occupation, Post,
+    BenefitKind, BenefitStatus, CardStatus, CircumstanceKind, ContributionStatus, EmployerKind, EmploymentForm, HardshipKind,
+    HukouStatus, MaritalStatus, Occupation, Post,
 };
 use domain::scheme::Scheme;
 use domain::sex::Sex;
@@ -181,6 +181,17 @@ impl Kind {
                     &[
                         (Field::Status, Code(Target::of::<CardStatus>()), Mandatory, Row),
                         (Field::Issued, Day, Optional, Alone),
+                    ]
+                }
+            }
+            // A day that cannot be read leaves the row unreadable: an exemption neither ends nor begins by a misreading.
+            Self::Circumstance => {
+                const {
+                    &[
+                        (Field::Circumstance, Code(Target::of::<CircumstanceKind>()), Mandatory, Row),
+                        (Field::From, Day, Optional, Row),
+                        (Field::Until, Day, Optional, Row),
+                        (Field::Place, Division, Optional, Row),
                     ]
                 }
             }

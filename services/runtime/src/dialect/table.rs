@@ -50,6 +50,8 @@ pub struct Table {
     pub(super) columns: Vec<String>,
     /// Mappings by position of the field in [`Field::ALL`].
     pub(super) fields: Vec<Option<Mapping>>,
+    /// Code fields that hold one value in every row and have no column: positions in the values of their type.
+    pub(super) fixed: Vec<(Field, u8)>,
 }
 
 /// A field's column.
@@ -102,6 +104,10 @@ impl Table {
             .iter()
             .enumerate()
             .map(move |(at, column)| (column.as_str(), is_optional(at)))
+    }
+
+    pub(super) fn fixed(&self, field: Field) -> Option<u8> {
+        self.fixed.iter().find(|(of, _)| *of == field).map(|(_, position)| *position)
     }
 
     pub(super) fn mapping(&self, field: Field) -> Option<&Mapping> {

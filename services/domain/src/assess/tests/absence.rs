@@ -129,6 +129,7 @@ fn only_of_the_holder(#[case] standing: Standing, #[case] expected: &str) {
 #[case(FactsKind::Resident, false)]
 #[case(FactsKind::Correction, false)]
 #[case(FactsKind::Funeral, false)]
+#[case(FactsKind::Circumstance, false)]
 #[case(FactsKind::Card, true)]
 #[case(FactsKind::Marriage, true)]
 #[case(FactsKind::Hardship, true)]

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use crate::date::{Day, Month};
 use crate::facts::{
-    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, ContributionStatus, EmployerKind, Employment, EmploymentForm,
-    Enrolment, Facts, FactsKind, Funeral, Hardship, HardshipKind, HukouStatus, MaritalStatus, Marriage, Occupation, PersonFacts,
-    Post, Resident, TemporaryResident,
+    Benefit, BenefitKind, BenefitStatus, Card, CardStatus, Circumstance, CircumstanceKind, ContributionStatus, EmployerKind,
+    Employment, EmploymentForm, Enrolment, Facts, FactsKind, Funeral, Hardship, HardshipKind, HukouStatus, MaritalStatus,
+    Marriage, Occupation, PersonFacts, Post, Resident, TemporaryResident,
 };
 use crate::finding::Finding;
 use crate::ids::RecordId;
@@ -126,6 +126,17 @@ fn resident() -> impl Strategy<Value = Facts> {
     })
 }
 
+fn circumstance() -> impl Strategy<Value = Facts> {
+    (any_of(CircumstanceKind::ALL), some(days()), some(days())).prop_map(|(kind, from, until)| {
+        Facts::Circumstance(Circumstance {
+            kind,
+            from,
+            until,
+            place: None,
+        })
+    })
+}
+
 fn others() -> impl Strategy<Value = Facts> {
     let stay = (some(days()), some(days()), rarely(days())).prop_map(|(from, until, cancelled)| {
         Facts::TemporaryResident(TemporaryResident {
@@ -165,7 +176,7 @@ fn agency(facts: &Facts) -> Agency {
 /// Persons of every age around the limits of the rules, mostly holders.
 fn samples() -> impl Strategy<Value = Sample> {
     let facts = prop_oneof![
-        8 => enrolment(), 5 => employment(), 2 => benefit(), 2 => person(), 1 => resident(), 2 => others()
+        8 => enrolment(), 5 => employment(), 2 => benefit(), 2 => person(), 1 => resident(), 2 => circumstance(), 2 => others()
     ];
     let births = prop_oneof![
         Just(1964),
@@ -227,6 +238,16 @@ proptest! {
             }
             (due, known) = (found, golden);
         }
+    }
+
+    /// Whoever states it, and whatever else is known: no absence is claimed on a day on which somebody is exempt.
+    #[test]
+    fn nothing_is_absent_while_a_circumstance_exempts(sample in samples(), today in days(), kind in any_of(CircumstanceKind::ALL)) {
+        let policy = Policy::embedded();
+        let [from, until] = [-9, 9].map(|days| today.plus(days).to_string());
+        let sample = sample.circumstance(kind, Some(&from), Some(&until));
+        let absent = sample.assess(&policy, today).open.iter().any(|finding| finding.rule.claims_absence());
+        prop_assert!(!absent || !policy.exempts(kind));
     }
 
     #[test]
