@@ -158,13 +158,13 @@ pub async fn run(agencies: &[Agency], service: Service) -> anyhow::Result<()> {
 /// a letter that it refuses would stop the stream for good.
 async fn letter_room(settings: &Settings, sources: &[Source]) -> anyhow::Result<usize> {
     let mut room = limits::letter_room(limits::TOPIC_TAKES);
-    for topic in sources.iter().copied().map(topics::dead_letters) {
-        let takes = kafka::admin::topic_setting(settings, &topic, "max.message.bytes")
-            .await
-            .context("asking what the dead letters' topics take")?;
-        let Some(takes) = takes.and_then(|takes| takes.parse::<usize>().ok()) else {
-            continue;
-        };
+    let topics: Vec<String> = sources.iter().copied().map(topics::dead_letters).collect();
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let config = kafka::client(settings, "canbao-admin");
+    // One question: a client of its own for each would take seconds from every start.
+    let taken = kafka::admin::settings_in_force(&config, &names, "max.message.bytes").await;
+    for (topic, takes) in taken.context("asking what the dead letters' topics take")? {
+        let Ok(takes) = takes.parse::<usize>() else { continue };
         if takes < limits::TOPIC_TAKES {
             tracing::warn!(
                 topic,

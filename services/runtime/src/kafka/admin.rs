@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::patience::wait_out;
 use crate::shutdown::Shutdown;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
@@ -180,20 +180,38 @@ pub async fn topic_setting(settings: &Settings, topic: &str, name: &str) -> Resu
 /// # Errors
 /// When the brokers do not answer, or do not tell us.
 pub async fn setting_in_force(config: &ClientConfig, topic: &str, name: &str) -> Result<Option<String>, TopicError> {
+    Ok(settings_in_force(config, &[topic], name).await?.remove(topic))
+}
+
+/// A setting of topics, asked once for all of them; without those whose brokers have none of this name.
+///
+/// # Errors
+/// When the brokers do not answer, or do not tell us.
+pub async fn settings_in_force(
+    config: &ClientConfig,
+    topics: &[&str],
+    name: &str,
+) -> Result<BTreeMap<String, String>, TopicError> {
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(TopicError::Request)?;
     let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-    let wanted = [ResourceSpecifier::Topic(topic)];
+    let wanted: Vec<ResourceSpecifier<'_>> = topics.iter().copied().map(ResourceSpecifier::Topic).collect();
     let described = admin.describe_configs(&wanted, &options).await.map_err(TopicError::Request)?;
-    let refused = |code| TopicError::Describe {
-        topic: topic.to_owned(),
-        code,
-    };
-    let mut value = None;
-    for resource in described {
-        let resource = resource.map_err(refused)?;
-        value = resource.get(name).and_then(|entry| entry.value.clone()).or(value);
+    let mut values = BTreeMap::new();
+    // The answers stand in the order of the questions.
+    for (topic, resource) in topics.iter().copied().zip(described) {
+        let resource = resource.map_err(|code| TopicError::Describe {
+            topic: topic.to_owned(),
+            code,
+        })?;
+        let topic = match &resource.specifier {
+            OwnedResourceSpecifier::Topic(named) => named.clone(),
+            _ => topic.to_owned(),
+        };
+        if let Some(value) = resource.get(name).and_then(|entry| entry.value.clone()) {
+            values.insert(topic, value);
+        }
     }
-    Ok(value)
+    Ok(values)
 }
 
 fn partition_counts(admin: &AdminClient<DefaultClientContext>) -> Result<BTreeMap<String, usize>, KafkaError> {
