@@ -6,7 +6,6 @@ use domain::division::Division;
 use domain::facts::{CardStatus, Facts};
 use domain::golden::{Golden, Sourced};
 use domain::horizon::Horizon;
-use domain::ids::RecordId;
 use domain::neighbourhood::Member as Placed;
 use domain::sex::Sex;
 use serde::Serialize;

@@ -78,13 +78,13 @@ fn says(dialects: &Dialects, columns: &str) -> (Option<Facts>, bool) {
     (facts, dead)
 }
 
-fn circumstance(kind: CircumstanceKind, from: Option<i32>, until: Option<i32>) -> Option<Facts> {
-    Some(Facts::Circumstance(Circumstance {
+fn circumstance(kind: CircumstanceKind, from: Option<i32>, until: Option<i32>) -> Facts {
+    Facts::Circumstance(Circumstance {
         kind,
         from: from.map(Day),
         until: until.map(Day),
         place: None,
-    }))
+    })
 }
 
 #[test]
@@ -93,10 +93,16 @@ fn a_table_of_one_kind_has_no_column_for_it() {
     let said = says(&dialects, r#""f":20454,"u":20818,"d":null"#);
     assert_eq!(
         said,
-        (circumstance(CircumstanceKind::Sentenced, Some(20_454), Some(20_818)), false)
+        (
+            Some(circumstance(CircumstanceKind::Sentenced, Some(20_454), Some(20_818))),
+            false
+        )
     );
     let open = says(&dialects, r#""f":20454,"u":null,"d":null"#);
-    assert_eq!(open, (circumstance(CircumstanceKind::Sentenced, Some(20_454), None), false));
+    assert_eq!(
+        open,
+        (Some(circumstance(CircumstanceKind::Sentenced, Some(20_454), None)), false)
+    );
 }
 
 #[test]
@@ -104,7 +110,7 @@ fn a_code_says_which_kind_it_is_or_that_the_row_does_not_hold() {
     let dialects = coded();
     for (code, kind) in (1..).zip(CircumstanceKind::ALL) {
         let said = says(&dialects, &format!(r#""c":"{code}","f":null,"u":null,"d":null"#));
-        assert_eq!(said, (circumstance(*kind, None, None), false));
+        assert_eq!(said, (Some(circumstance(*kind, None, None)), false));
     }
     assert_eq!(says(&dialects, r#""c":"0","f":null,"u":null,"d":null"#), (None, false));
 }
@@ -128,7 +134,7 @@ fn what_cannot_be_read_leaves_the_row_unreadable() {
     let contradicting = says(&dialects, r#""c":"4","f":20454,"u":10,"d":null"#);
     assert_eq!(
         contradicting,
-        (circumstance(CircumstanceKind::Sentenced, Some(20_454), None), true)
+        (Some(circumstance(CircumstanceKind::Sentenced, Some(20_454), None)), true)
     );
 }
 
