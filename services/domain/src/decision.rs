@@ -184,39 +184,14 @@ impl Rulings {
         }
     }
 
-    /// Records whose place may differ between these rulings and others.
+    /// Records whose place may differ between these rulings and others. A decision may also rule on records that it does not name: it may
+    /// say that two numbers are one person's, which others hold as well.
     pub fn changed(&self, other: &Self) -> BTreeSet<RecordId> {
-        let mut records = BTreeSet::new();
-        let named = |rulings: &Self, id: &u64| match rulings.decisions.get(id) {
-            Some(Some(decision)) => vec![decision.record, decision.other],
-            _ => Vec::new(),
-        };
-        for id in self.decisions.keys().chain(other.decisions.keys()) {
-            if self.decisions.get(id) == other.decisions.get(id) {
-                continue;
-            }
-            for record in named(self, id).into_iter().chain(named(other, id)) {
-                records.insert(record);
-                for rulings in [self, other] {
-                    records.extend(rulings.linked(record));
-                }
-            }
-        }
-        // Whom they were set apart from is set apart from somebody else now.
-        for record in records.clone() {
-            for rulings in [self, other] {
-                let apart = rulings.apart(record).iter().filter_map(|name| rulings.get(*name));
-                records.extend(apart.flat_map(|class| class.records.iter().copied()));
-            }
-        }
-        records
-    }
-
-    /// Every record that decisions call one person with this one, contradictions included.
-    fn linked(&self, record: RecordId) -> Vec<RecordId> {
-        let class = self.get(record).map(|class| class.records.clone());
-        let case = || self.case(record).map(|case| case.records.clone());
-        class.filter(|records| records.len() > 1).or_else(case).unwrap_or_default()
+        let named = self.of_record.keys().chain(other.of_record.keys());
+        named
+            .filter(|record| self.get(**record) != other.get(**record))
+            .copied()
+            .collect()
     }
 
     fn get(&self, record: RecordId) -> Option<&Class> {
@@ -235,14 +210,19 @@ impl Rulings {
             }
         }
         let mut void: BTreeMap<RecordId, Contradiction> = BTreeMap::new();
-        for lowest in joins_of_numbers(&self.decisions, &mut merged) {
-            void.insert(lowest, Contradiction::TwoNumbers);
-        }
         for decision in standing().filter(|decision| decision.verdict == Verdict::Different) {
             let lowest = merged.find(decision.record);
             if lowest == merged.find(decision.other) {
                 void.insert(lowest, Contradiction::OneAndTwo);
             }
+        }
+        // What a group that contradicts itself says of numbers binds nobody either, and others may have rested on it.
+        loop {
+            let more = joins_of_numbers(&self.decisions, &mut merged, &void);
+            if more.is_empty() {
+                break;
+            }
+            void.extend(more.into_iter().map(|lowest| (lowest, Contradiction::TwoNumbers)));
         }
         let mut groups: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
         let mut cases: BTreeMap<RecordId, Case> = BTreeMap::new();
@@ -295,25 +275,31 @@ impl Rulings {
     }
 }
 
-/// The names of groups that decisions make of holders of several numbers, without saying of the holders that they are one.
+/// The names of groups, of those that are not `void`, that decisions make of holders of several numbers, without saying of the holders
+/// that they are one.
 ///
 /// A record's own numbers are those that decisions name as such; a decision on two records that both have one says that these numbers
-/// are one person's. A record that decisions give two numbers is one that two reviewers gave away.
-fn joins_of_numbers(decisions: &BTreeMap<u64, Option<Decision>>, merged: &mut Merged<RecordId>) -> BTreeSet<RecordId> {
-    let same = || {
-        decisions
-            .values()
-            .flatten()
-            .filter(|decision| decision.verdict == Verdict::Same)
-    };
+/// are one person's, whoever else holds them. A record that decisions give two numbers is one that two reviewers gave away.
+fn joins_of_numbers(
+    decisions: &BTreeMap<u64, Option<Decision>>,
+    merged: &mut Merged<RecordId>,
+    void: &BTreeMap<RecordId, Contradiction>,
+) -> BTreeSet<RecordId> {
+    let same = decisions
+        .values()
+        .flatten()
+        .filter(|decision| decision.verdict == Verdict::Same);
+    let standing: Vec<&Decision> = same
+        .filter(|decision| !void.contains_key(&merged.find(decision.record)))
+        .collect();
     let mut own: BTreeMap<RecordId, BTreeSet<CitizenId>> = BTreeMap::new();
-    for decision in same() {
+    for decision in &standing {
         if let Some(number) = decision.number {
             own.entry(decision.other).or_default().insert(number);
         }
     }
     let mut joined: Merged<CitizenId> = Merged::default();
-    for decision in same() {
+    for decision in &standing {
         if let (Some(one), Some(other)) = (own.get(&decision.record), own.get(&decision.other))
             && let (Some(one), Some(other)) = (one.first(), other.first())
         {

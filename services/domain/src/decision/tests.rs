@@ -103,6 +103,27 @@ fn a_third_record_joins_no_two_holders() {
     assert_eq!(both.own_number(record(1)), None);
 }
 
+/// Records 3 and 5, holders of numbers 11 and 12, are called one person; elsewhere record 2 joins other holders of the same two.
+#[test]
+fn numbers_are_one_persons_whoever_else_holds_them() {
+    let third = Rulings::default().with([keep(1, 2, 1, 11), keep(2, 2, 4, 12), keep(3, 6, 5, 12)]);
+    assert_eq!(third.cases().len(), 1);
+    let joined = third.with([keep(4, 5, 3, 11)]);
+    assert!(joined.cases().is_empty());
+    assert_eq!(joined.class(record(4)), Some(record(1)));
+    // The decision names neither 1, 2 nor 4, and yet binds them.
+    assert_eq!(joined.changed(&third), (1..=6).map(record).collect());
+    assert_eq!(third.changed(&joined), (1..=6).map(record).collect());
+    let contradicted = joined.with([decision(5, Verdict::Different, 6, 3)]);
+    let whys: Vec<Contradiction> = contradicted.cases().iter().map(|case| case.why).collect();
+    assert_eq!(
+        whys,
+        [Contradiction::TwoNumbers, Contradiction::OneAndTwo],
+        "nor does it bind then"
+    );
+    assert_eq!(contradicted.changed(&joined), (1..=6).map(record).collect());
+}
+
 #[test]
 fn the_number_kept_is_the_second_records_own() {
     let (one, other) = (record(1), record(2));
@@ -138,7 +159,7 @@ proptest! {
         prop_assert_eq!(at_once, reread);
     }
 
-    /// Whoever is bound together by decisions: of any two of their numbers, holders were called one, pair by pair.
+    /// Whoever is bound together by decisions: of any two of their numbers, holders were called one, pair by pair, by decisions that bind.
     #[test]
     fn bound_numbers_are_joined_by_their_holders(
         made in prop::collection::vec((0..6u8, 0..6u8, prop::option::of(11..14u16)), 0..8),
@@ -149,12 +170,9 @@ proptest! {
         });
         let rulings = Rulings::default().with(news);
         let own = |name: u8| made.iter().filter(move |(_, other, own)| *other == name && own.is_some()).filter_map(|made| made.2);
-        for name in (0..6).filter(|name| rulings.class(record(*name)).is_some()) {
-            let class = rulings.class(record(name));
-            let members: Vec<u8> = (0..6).filter(|other| rulings.class(record(*other)) == class).collect();
-            let holders: Vec<u8> = members.into_iter().filter(|member| own(*member).next().is_some()).collect();
-            let Some(first) = holders.first() else { continue };
-            // From the first holder along decisions on two holders, or from one to another of the same number.
+        let holders: Vec<u8> = (0..6).filter(|name| rulings.class(record(*name)).is_some() && own(*name).next().is_some()).collect();
+        for first in &holders {
+            // From a holder along decisions on two holders, or from one to another of the same number.
             let mut reached = vec![*first];
             let mut at = 0;
             while at < reached.len() {
@@ -168,7 +186,35 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(reached.len(), holders.len());
+            let class = rulings.class(record(*first));
+            let bound = holders.iter().filter(|holder| rulings.class(record(**holder)) == class);
+            let missed: Vec<&u8> = bound.filter(|holder| !reached.contains(holder)).collect();
+            prop_assert!(missed.is_empty(), "{first} with {missed:?}");
+        }
+    }
+
+    /// What changed is what is placed, or set apart, otherwise than before: nobody else need be looked at.
+    #[test]
+    fn nothing_changes_but_what_is_said_to(
+        made in prop::collection::vec((any::<bool>(), 0..6u8, 0..6u8, prop::option::of(11..14u16)), 1..8),
+        withdrawn in any::<prop::sample::Index>(),
+    ) {
+        let news = (0u64..).zip(&made).map(|(id, (same, one, other, own))| match (same, own) {
+            (true, Some(own)) => keep(id, *one, *other, *own),
+            (true, None) => decision(id, Verdict::Same, *one, *other),
+            (false, _) => decision(id, Verdict::Different, *one, *other),
+        });
+        let key = IdKey::new(1, &[7; 32]);
+        let before = Rulings::default().with(news);
+        let after = before.with([(withdrawn.index(made.len()) as u64, None)]);
+        let changed = after.changed(&before);
+        prop_assert_eq!(&changed, &before.changed(&after));
+        let stands = |rulings: &Rulings, name: RecordId| {
+            let places = [false, true].map(|has_number| rulings.meeting(name, has_number, &key));
+            (rulings.class(name), places, rulings.apart(name).to_vec())
+        };
+        for name in (0..6).map(record).filter(|name| !changed.contains(name)) {
+            prop_assert_eq!(stands(&before, name), stands(&after, name));
         }
     }
 }
