@@ -254,7 +254,15 @@ impl Processes {
         match self.ended()?.first() {
             None => Ok(()),
             Some(((service, number), status)) => {
-                bail!("{service} {number} ended by itself ({status}), see {}", self.logs.display())
+                let log = self.logs.join(format!("{service}-{number}.log"));
+                let said = std::fs::read_to_string(&log).unwrap_or_default();
+                // What ended it is said last, before what the clients say of themselves; the log may be gone when this is read.
+                let errors: Vec<&str> = said.lines().rev().filter(|line| line.contains("ERROR")).take(3).collect();
+                bail!(
+                    "{service} {number} ended by itself ({status}): {}; see {}",
+                    errors.join(" | "),
+                    log.display()
+                )
             }
         }
     }

@@ -18,7 +18,7 @@ use runtime::health::Watch;
 use runtime::kafka::admin;
 use runtime::kafka::joining::Coordination;
 use runtime::kafka::lag::{self, membership};
-use runtime::kafka::trouble::is_transient;
+use runtime::kafka::trouble::{Trouble, is_transient};
 use runtime::patience::Attempts;
 use runtime::store::session;
 use runtime::telemetry::UNKNOWN;
@@ -253,7 +253,10 @@ pub fn consume(
         runtime::failpoint::reach("registry.polled");
         let follows = consumer.context().follow(shard, message.offset());
         if follows < message.offset() {
-            explain(&servers, &consumer.context().handle, shard, follows..message.offset())?;
+            let Some(policy) = cleanup_policy(&servers, consumer.context())? else {
+                break;
+            };
+            explain(&policy, shard, follows..message.offset())?;
         }
         let entry = Entry {
             shard,
@@ -310,19 +313,38 @@ fn read_again(consumer: &BaseConsumer<Ownership>, writers: usize) -> anyhow::Res
     Ok(true)
 }
 
+/// What the log's topic does with old entries, as its brokers say, however long that takes; `None` when asked to end meanwhile.
+///
+/// # Errors
+/// When they refuse to say.
+fn cleanup_policy(servers: &ClientConfig, ownership: &Ownership) -> anyhow::Result<Option<String>> {
+    let mut attempts = Attempts::new(Instant::now());
+    while !*ownership.stop.borrow() {
+        let asked = admin::setting_in_force(servers, TOPIC, "cleanup.policy");
+        match ownership.handle.block_on(asked) {
+            Err(error) if Trouble::of_topic(&error) == Trouble::Transient => {
+                if attempts.is_news(&error.to_string(), Instant::now()) {
+                    tracing::warn!(%error, "whether the log was compacted cannot be asked, trying again");
+                }
+                std::thread::sleep(attempts.pause());
+            }
+            said => return Ok(Some(said?.unwrap_or_else(|| "unknown".to_owned()))),
+        }
+    }
+    Ok(None)
+}
+
 /// Offsets that a reader is not shown, though it read on from the one before, were never entries: they are markers of transactions and
 /// what aborted ones had written, unless compaction took entries away.
 ///
 /// # Errors
-/// When the topic is compacted, or its settings cannot be asked for.
-fn explain(servers: &ClientConfig, handle: &Handle, shard: Shard, unread: Range<i64>) -> anyhow::Result<()> {
-    let policy = handle.block_on(admin::setting_in_force(servers, TOPIC, "cleanup.policy"))?;
+/// When the topic is compacted, or its settings are not known.
+fn explain(policy: &str, shard: Shard, unread: Range<i64>) -> anyhow::Result<()> {
     let Range { start, end } = unread;
     ensure!(
-        policy.as_deref() == Some("delete"),
-        "shard {shard}: the log has no entries from {start} to {end} and may have lost them, since the topic {TOPIC} has cleanup.policy={}: \
-         nothing may be removed from it. Set the policy to delete, and restore the topic or build the base anew from the sources",
-        policy.as_deref().unwrap_or("unknown")
+        policy == "delete",
+        "shard {shard}: the log has no entries from {start} to {end} and may have lost them, since the topic {TOPIC} has cleanup.policy={policy}: \
+         nothing may be removed from it. Set the policy to delete, and restore the topic or build the base anew from the sources"
     );
     tracing::warn!(
         %shard,

@@ -146,7 +146,9 @@ pub async fn run(agencies: &[Agency], service: Service) -> anyhow::Result<()> {
     if !store::agencies::agree(&pool, &mut shutdown).await? || !mapping::record(&pool, &stated, &mut shutdown).await? {
         return Ok(());
     }
-    let letter_room = letter_room(&settings, &sources).await?;
+    let Some(letter_room) = letter_room(&settings, &sources, &mut shutdown).await? else {
+        return Ok(());
+    };
     let store: Arc<dyn TopicStore> = Arc::new(PgTopicStore::new(pool, tokio::runtime::Handle::current()));
 
     let shared = Arc::new(Shared::new(&settings.normaliser, classify, frames, tables, shutdown));
@@ -155,15 +157,17 @@ pub async fn run(agencies: &[Agency], service: Service) -> anyhow::Result<()> {
 }
 
 /// Bytes of an original message that the dead letters of every source have room for. A topic that others made may take less than ours:
-/// a letter that it refuses would stop the stream for good.
-async fn letter_room(settings: &Settings, sources: &[Source]) -> anyhow::Result<usize> {
+/// a letter that it refuses would stop the stream for good. `None` when asked to end meanwhile.
+async fn letter_room(settings: &Settings, sources: &[Source], shutdown: &mut Shutdown) -> anyhow::Result<Option<usize>> {
     let mut room = limits::letter_room(limits::TOPIC_TAKES);
     let topics: Vec<String> = sources.iter().copied().map(topics::dead_letters).collect();
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-    let config = kafka::client(settings, "canbao-admin");
     // One question: a client of its own for each would take seconds from every start.
-    let taken = kafka::admin::settings_in_force(&config, &names, "max.message.bytes").await;
-    for (topic, takes) in taken.context("asking what the dead letters' topics take")? {
+    let taken = kafka::admin::settings_in_force_patiently(settings, &names, "max.message.bytes", shutdown).await;
+    let Some(taken) = taken.context("asking what the dead letters' topics take")? else {
+        return Ok(None);
+    };
+    for (topic, takes) in taken {
         let Ok(takes) = takes.parse::<usize>() else { continue };
         if takes < limits::TOPIC_TAKES {
             tracing::warn!(
@@ -175,7 +179,7 @@ async fn letter_room(settings: &Settings, sources: &[Source]) -> anyhow::Result<
         }
         room = room.min(limits::letter_room(takes));
     }
-    Ok(room)
+    Ok(Some(room))
 }
 
 /// Makes every region's consumer before any of them runs, so that a wrong property fails at once.

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::patience::wait_out;
 use crate::shutdown::Shutdown;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeMap;
@@ -75,12 +75,33 @@ pub async fn ensure_topics_patiently(
     wanted: &[TopicSpec],
     shutdown: &mut Shutdown,
 ) -> Result<bool, TopicError> {
-    let passes = |error: &TopicError| Trouble::of_topic(error) == Trouble::Transient;
     let done = wait_out("preparing topics", shutdown, passes, async || {
         ensure_topics(settings, wanted).await
     });
     Ok(done.await?.is_some())
 }
+
+/// [`settings_in_force`] for a starting service, likewise; `None` when asked to end meanwhile.
+///
+/// # Errors
+/// [`TopicError`], when no waiting helps.
+pub async fn settings_in_force_patiently(
+    settings: &Settings,
+    topics: &[&str],
+    name: &str,
+    shutdown: &mut Shutdown,
+) -> Result<Option<BTreeMap<String, String>>, TopicError> {
+    let config = client(settings, "canbao-admin");
+    wait_out("asking for the settings of topics", shutdown, passes, async || {
+        settings_in_force(&config, topics, name).await
+    })
+    .await
+}
+
+fn passes(error: &TopicError) -> bool {
+    Trouble::of_topic(error) == Trouble::Transient
+}
+
 /// The setting that decides whose clock times the messages of a topic.
 pub const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 /// Why it must be the broker's.
@@ -187,28 +208,17 @@ pub async fn setting_in_force(config: &ClientConfig, topic: &str, name: &str) ->
 ///
 /// # Errors
 /// When the brokers do not answer, or do not tell us.
-pub async fn settings_in_force(
-    config: &ClientConfig,
-    topics: &[&str],
-    name: &str,
-) -> Result<BTreeMap<String, String>, TopicError> {
+async fn settings_in_force(config: &ClientConfig, topics: &[&str], name: &str) -> Result<BTreeMap<String, String>, TopicError> {
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(TopicError::Request)?;
     let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
     let wanted: Vec<ResourceSpecifier<'_>> = topics.iter().copied().map(ResourceSpecifier::Topic).collect();
     let described = admin.describe_configs(&wanted, &options).await.map_err(TopicError::Request)?;
     let mut values = BTreeMap::new();
-    // The answers stand in the order of the questions.
-    for (topic, resource) in topics.iter().copied().zip(described) {
-        let resource = resource.map_err(|code| TopicError::Describe {
-            topic: topic.to_owned(),
-            code,
-        })?;
-        let topic = match &resource.specifier {
-            OwnedResourceSpecifier::Topic(named) => named.clone(),
-            _ => topic.to_owned(),
-        };
-        if let Some(value) = resource.get(name).and_then(|entry| entry.value.clone()) {
-            values.insert(topic, value);
+    // The answers stand in the order of the questions; a refusal does not say whose it is.
+    for (topic, resource) in topics.iter().copied().map(str::to_owned).zip(described) {
+        match resource {
+            Err(code) => return Err(TopicError::Describe { topic, code }),
+            Ok(resource) => values.extend(resource.get(name).and_then(|entry| Some((topic, entry.value.clone()?)))),
         }
     }
     Ok(values)
