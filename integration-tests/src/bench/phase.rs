@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const FULL_LOOK: u64 = 10;
 /// The clock's statements, one in every shard now and then, are no work.
 const TICKS: i64 = 2 * domain::shard::SHARDS as i64;
+/// Those that it makes before the first source messages arrive: date and completeness, each once or twice.
+const AT_START: i64 = 4 * domain::shard::SHARDS as i64;
 
 /// What a piece of work came to.
 #[derive(Debug, Clone, Serialize)]
@@ -145,7 +147,7 @@ async fn follow(stack: &mut Stack, options: &Options, start: Instant) -> anyhow:
         if progress != 0 {
             (last, moved) = (now, Instant::now());
         }
-        if first.is_none() && now > begin + TICKS {
+        if first.is_none() && now > begin + AT_START {
             first = Some(before);
         }
         if progress > TICKS {

@@ -28,6 +28,16 @@ impl Watermarks {
     pub fn holds(self, offset: i64) -> bool {
         (self.low..=self.high).contains(&offset)
     }
+
+    /// Offsets between a reader's start and the end: at least as many as messages.
+    pub fn behind(self, start: Offset) -> u64 {
+        let begin = match start {
+            Offset::Beginning => self.low,
+            Offset::Offset(offset) => offset,
+            _ => self.high,
+        };
+        self.high.saturating_sub(begin).max(0).unsigned_abs()
+    }
 }
 
 /// The watermarks of one partition, asked from its leader.
@@ -245,4 +255,16 @@ pub fn committed<C: ConsumerContext>(
         .into_iter()
         .map(|(partition, commit)| (partition, commit.offset))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_counted_from_where_reading_begins() {
+        let held = Watermarks { low: 3, high: 10 };
+        let behind = [Offset::Beginning, Offset::Offset(8), Offset::Offset(12), Offset::End].map(|start| held.behind(start));
+        assert_eq!(behind, [7, 2, 0, 0]);
+    }
 }

@@ -36,6 +36,8 @@ struct State {
     /// What this consumer has been given.
     assigned: BTreeSet<TopicPartition>,
     joining: Joining,
+    /// Messages that stood before what it was given last and are for the region's next batch to count.
+    waiting: u64,
     /// What went wrong inside a callback, where nothing can be returned.
     failed: Option<anyhow::Error>,
 }
@@ -108,6 +110,11 @@ impl Positions {
         self.state().failed.take().map_or(Ok(()), Err)
     }
 
+    /// Messages that stood in partitions when they were given to this consumer, at most: since this was last asked.
+    pub(super) fn take_waiting(&self) -> u64 {
+        std::mem::take(&mut self.state().waiting)
+    }
+
     /// Whether the group has taken this consumer in, or may yet.
     ///
     /// # Errors
@@ -177,7 +184,10 @@ impl Positions {
                 .get(&topic)
                 .map(|topic| start(commit, topic, partition, held));
             let offset = match start.with_context(|| format!("{topic} was assigned and is not known"))? {
-                Start::At(offset) => offset,
+                Start::At(offset) => {
+                    self.state().waiting += held.behind(offset);
+                    offset
+                }
                 Start::OutOfRange(offset) => {
                     self.hold_out_of_range(&topic, partition, offset, held)?;
                     Offset::Offset(offset)
@@ -211,10 +221,15 @@ impl Positions {
         let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
         if !topics.is_empty() {
             let present = Self::present(consumer)?;
+            let mut known = self.store.load(self.source)?;
+            let mut is_news = false;
             for topic in &topics {
-                self.sight(topic, &present)?;
+                is_news |= self.sight(topic, &present, &known)?;
             }
-            self.weigh(&self.store.load(self.source)?)?;
+            if is_news {
+                known = self.store.load(self.source)?;
+            }
+            self.weigh(&known)?;
             self.place(consumer, list, &present)?;
         }
         consumer.incremental_assign(list).context("assigning partitions")?;
@@ -276,7 +291,7 @@ impl Positions {
             let present = Self::present(consumer)?;
             for topic in &accepted {
                 tracing::info!(topic, "topic accepted");
-                self.sight(topic, &present)?;
+                self.sight(topic, &present, topics)?;
             }
             let mut list = Self::assigned(consumer, |topic| accepted.contains(topic))?;
             if list.count() > 0 {

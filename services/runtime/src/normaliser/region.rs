@@ -99,6 +99,28 @@ impl Batch {
     }
 }
 
+/// Messages that waited when partitions were assigned and are not read yet, at most: some offsets hold none.
+///
+/// Such a backlog begins at its pace: it would otherwise be preceded by a small batch, of a request for each of the 64 logs. When all that
+/// waited is read, a fuller batch would only be a later one.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Waiting(u64);
+
+impl Waiting {
+    /// More partitions were assigned, in which so many wait; whether a backlog begins.
+    fn given(&mut self, more: u64) -> bool {
+        self.0 += more;
+        more > 0 && self.0 >= u64::from(BACKLOG_ROWS)
+    }
+
+    /// A message was read; whether it was the last of those.
+    fn took_the_last(&mut self) -> bool {
+        let waited = self.0;
+        self.0 = waited.saturating_sub(1);
+        waited == 1
+    }
+}
+
 /// A region's consumer with all it needs.
 pub(super) struct Region {
     source: Source,
@@ -106,6 +128,7 @@ pub(super) struct Region {
     stages: Stages,
     shared: Arc<Shared>,
     refreshed: Instant,
+    waiting: Waiting,
     /// Partitions with offsets that this process committed.
     committed: BTreeSet<TopicPartition>,
     /// Offsets whose commit was refused because the group was being rearranged.
@@ -128,6 +151,7 @@ impl Region {
             stages,
             shared,
             refreshed: Instant::now(),
+            waiting: Waiting::default(),
             committed: BTreeSet::new(),
             refused: Offsets::new(),
         }
@@ -223,6 +247,10 @@ impl Region {
                 Some(Err(error)) => self.trouble(&error)?,
                 Some(Ok(message)) => {
                     crate::failpoint::reach("normaliser.polled");
+                    // Nothing is under way before the first row.
+                    if batch.rows == 0 && self.waiting.given(self.consumer.context().take_waiting()) {
+                        self.stages.emitter.set_pace(Pace::Backlog);
+                    }
                     let outcome = self.stages.take(self.consumer.context(), &message)?;
                     self.stages.events.took(outcome);
                     if outcome == Outcome::Held {
@@ -234,8 +262,14 @@ impl Region {
                     }
                     batch.took(&message);
                     self.shared.throttle();
+                    if self.waiting.took_the_last() {
+                        break;
+                    }
                 }
             }
+        }
+        if batch.ran_dry {
+            self.waiting = Waiting::default();
         }
         Ok(batch)
     }
@@ -292,5 +326,20 @@ impl Region {
             _ => return Err(error.clone()).context("reading source topics"),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waited_is_a_backlog_until_its_last_message() {
+        let mut waiting = Waiting::default();
+        assert!(!waiting.given(0) && !waiting.given(99));
+        assert!(waiting.given(1), "with what waits already");
+        let ends: Vec<u64> = (1..=102).filter(|_| waiting.took_the_last()).collect();
+        assert_eq!(ends, [100]);
+        assert!(!waiting.given(0), "live rows are none");
     }
 }

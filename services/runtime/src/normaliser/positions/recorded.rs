@@ -39,13 +39,19 @@ impl Positions {
         Ok(())
     }
 
-    /// Records a topic's first sighting, or holds it when its partition count is not the recorded one.
-    pub(super) fn sight(&self, topic: &str, present: &Present) -> anyhow::Result<()> {
+    /// Records a topic's first sighting, or holds it when its partition count is not the recorded one. Whether anything was recorded that
+    /// was not `known`.
+    pub(super) fn sight(&self, topic: &str, present: &Present, known: &[SourceTopic]) -> anyhow::Result<bool> {
         let Some(of) = self.tables.of(topic).filter(|(source, _)| *source == self.source) else {
-            return Ok(());
+            return Ok(false);
         };
         let found = present.get(topic).map_or(0, Vec::len) as u32;
-        let recorded = self.store.record(topic, of, found)?;
+        // Recording takes its turn with every topic of every region: seconds of a start, where nearly all are known.
+        let is_it = |known: &&SourceTopic| known.topic == topic && (known.source, &*known.table) == of;
+        let (recorded, is_news) = match known.iter().find(is_it) {
+            Some(known) => (known.clone(), false),
+            None => (self.store.record(topic, of, found)?, true),
+        };
         let expected = recorded.partitions;
         let is_left = {
             let mut state = self.state();
@@ -61,7 +67,7 @@ impl Positions {
             };
             self.hold(topic, cause.reason(topic))?;
         }
-        Ok(())
+        Ok(is_news)
     }
 
     /// Finds anew what topics wait for as dialects and topics stand, of all that are recorded for the source.

@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::normaliser::source_topic::{SourceTopic, TruncatedAt};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// [`TopicStore`] in memory.
 #[derive(Default)]
 pub(super) struct Memory {
     topics: Mutex<BTreeMap<String, SourceTopic>>,
     truncated: Mutex<Vec<(String, TruncatedAt)>>,
+    recordings: AtomicUsize,
 }
 
 impl Memory {
@@ -18,6 +20,11 @@ impl Memory {
     /// Where tables were truncated, in the order noted.
     pub(super) fn truncated(&self) -> Vec<(String, TruncatedAt)> {
         self.truncated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often a topic was to be recorded.
+    pub(super) fn recordings(&self) -> usize {
+        self.recordings.load(Ordering::Relaxed)
     }
 
     pub(super) fn held(&self) -> Option<String> {
@@ -31,6 +38,7 @@ impl TopicStore for Memory {
     }
 
     fn record(&self, topic: &str, of: (Source, &str), partitions: u32) -> anyhow::Result<SourceTopic> {
+        self.recordings.fetch_add(1, Ordering::Relaxed);
         let mut first = SourceTopic::first(topic, of, partitions);
         Ok(self.with(|topics| {
             first.place = topics.len() as i64;

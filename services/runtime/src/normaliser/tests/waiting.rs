@@ -115,3 +115,14 @@ async fn what_a_pattern_brings_besides_is_neither_read_nor_recorded() {
     assert_eq!(recorded, ["human-resources.3201.ac02"]);
     assert!(world.health.is_ready(), "{:?}", world.health.problems());
 }
+
+/// Recording takes its turn with every topic of every region: a start that did so for hundreds of known topics took seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_recorded_once_and_not_at_every_start() {
+    let world = World::new();
+    world.write(&rows(20));
+    world.run(|world| world.committed() == 20).await.expect("an orderly end");
+    world.write(&rows(20));
+    world.run(|world| world.committed() == 40).await.expect("an orderly end");
+    assert_eq!(world.store.recordings(), 1);
+}
