@@ -18,10 +18,10 @@ pub enum Cell<'a> {
     /// A boolean.
     Boolean(bool),
     /// An integer: numbers, days, microseconds; also where a connector writes it as `1.0` or as a decimal with its scale.
-    Integer(i64),
+    Integer(i128),
     /// Text, borrowed unless it holds escapes.
     Text(Cow<'a, str>),
-    /// What no encoding uses: fractions, numbers beyond 64 bits, arrays, objects.
+    /// What no encoding uses: fractions, numbers in JSON beyond 64 bits (a key's are read all the same), arrays, objects.
     Other,
 }
 
@@ -49,11 +49,11 @@ impl<'de> Visitor<'de> for CellVisitor {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Cell::Integer(value))
+        Ok(Cell::Integer(value.into()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or(Cell::Other, Cell::Integer))
+        Ok(Cell::Integer(value.into()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn huge_numbers_arrays_and_objects_are_of_no_use() {
         let columns = ["a", "b", "c"].map(String::from);
-        let row = Row::read(r#"{"a":18446744073709551615,"b":[1,[2]],"c":{"d":{}}}"#, &columns);
+        let row = Row::read(r#"{"a":18446744073709551616,"b":[1,[2]],"c":{"d":{}}}"#, &columns);
         assert!(row.is_ok_and(|row| row.cells.iter().all(|cell| *cell == Cell::Other)));
     }
 

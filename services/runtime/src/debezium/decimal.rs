@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 /// The integer of an unscaled value in base64 (big-endian two's complement, as `java.math.BigInteger` writes it) with a scale; `None` when
-/// it is a fraction, larger than 64 bits, or no number.
-pub fn integer(base64: &str, scale: i64) -> Option<i64> {
+/// it is a fraction, larger than 128 bits (38 digits, as many as a `NUMBER` has), or no number.
+pub fn integer(base64: &str, scale: i128) -> Option<i128> {
     let bytes = BASE64_STANDARD.decode(base64).ok()?;
     let first = *bytes.first()?;
     // What lies above the low bytes may only repeat the sign.
@@ -19,23 +19,23 @@ pub fn integer(base64: &str, scale: i64) -> Option<i64> {
     let mut unscaled = [sign; 16];
     unscaled[16 - low.len()..].copy_from_slice(low);
     let unscaled = i128::from_be_bytes(unscaled);
+    if unscaled.is_negative() != (sign == 0xff) {
+        return None;
+    }
     if unscaled == 0 {
         return Some(0);
     }
     let factor = 10_i128.checked_pow(u32::try_from(scale.unsigned_abs()).ok()?)?;
-    let value = if scale < 0 {
-        unscaled.checked_mul(factor)?
-    } else if unscaled % factor == 0 {
-        unscaled / factor
+    if scale < 0 {
+        unscaled.checked_mul(factor)
     } else {
-        return None;
-    };
-    i64::try_from(value).ok()
+        (unscaled % factor == 0).then_some(unscaled / factor)
+    }
 }
 
 /// The integer that a text writes without leading zeros, sign `+` or fraction: what a number becomes when it is sent as text, and no text
 /// that stands for something else.
-pub fn plain_integer(text: &str) -> Option<i64> {
+pub fn plain_integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == text || digits != "0");
     let has_no_lead = digits.len() == 1 || !digits.starts_with('0');
@@ -44,7 +44,7 @@ pub fn plain_integer(text: &str) -> Option<i64> {
 
 /// The integer that a text of digits writes, also with leading zeros, or with a fraction of nothing but zeros. What pads a fixed width
 /// around it, spaces or NUL, does not count.
-pub fn padded_integer(text: &str) -> Option<i64> {
+pub fn padded_integer(text: &str) -> Option<i128> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     let whole = match text.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0') => whole,
@@ -60,7 +60,7 @@ pub fn padded_integer(text: &str) -> Option<i64> {
 pub(super) fn of_float(value: f64) -> Cell<'static> {
     // Beyond 2^53 a double no longer says which integer it was.
     let is_whole = value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0;
-    if is_whole { Cell::Integer(value as i64) } else { Cell::Other }
+    if is_whole { Cell::Integer(value as i128) } else { Cell::Other }
 }
 
 #[cfg(test)]
@@ -81,8 +81,9 @@ mod tests {
             ("AQ==", -3, Some(1000)),
             ("AA==", 38, Some(0)),
             ("AQ==", 400, None),
-            ("f/////////8=", 0, Some(i64::MAX)),
-            ("AIAAAAAAAAAA", 0, None),
+            ("f/////////8=", 0, Some(i64::MAX.into())),
+            ("AIAAAAAAAAAA", 0, Some(1 << 63)),
+            ("AIAAAAAAAAAAAAAAAAAAAAA=", 0, None),
             ("", 0, None),
             ("1", 0, None),
         ] {
@@ -104,7 +105,12 @@ mod tests {
             ("+1", None, None),
             ("", None, None),
             ("-", None, None),
-            ("9223372036854775808", None, None),
+            (
+                "20261127000000000001",
+                Some(20_261_127_000_000_000_001),
+                Some(20_261_127_000_000_000_001),
+            ),
+            ("340282366920938463463374607431768211456", None, None),
             ("A1", None, None),
             (" 7\0\0", None, Some(7)),
         ] {

@@ -54,6 +54,17 @@ fn one_key_is_one_row_whatever_its_type() {
         }
         assert_eq!(text(value, KeyType::Text).as_deref(), Ok(r#"{"a":"1"}"#), "{value}");
     }
+    // A serial number of twenty digits, as a NUMBER(20) comes.
+    let long = r#"{"a":20261127000000000001}"#;
+    for value in [
+        "20261127000000000001",
+        r#""20261127000000000001""#,
+        r#"{"scale":0,"value":"ARkt+6iQE3AB"}"#,
+    ] {
+        assert_eq!(text(value, KeyType::Any).as_deref(), Ok(long), "{value}");
+        assert_eq!(text(value, KeyType::Text).as_deref(), Ok(r#"{"a":"20261127000000000001"}"#));
+    }
+    assert_eq!(text(r#""ARkt+6iQE3AB""#, KeyType::Base64 { scale: 0 }).as_deref(), Ok(long));
     for (value, kind, expected) in [
         (r#""007""#, KeyType::Any, r#"{"a":"007"}"#),
         (r#""007""#, KeyType::Integer, r#"{"a":7}"#),
@@ -65,6 +76,7 @@ fn one_key_is_one_row_whatever_its_type() {
     }
     for (value, kind) in [
         ("1.5", KeyType::Any),
+        ("1e30", KeyType::Any),
         (r#""A1""#, KeyType::Integer),
         ("true", KeyType::Text),
         (r#""ZQ==""#, KeyType::Base64 { scale: 2 }),

@@ -188,7 +188,7 @@ impl<'t, 'a> Reader<'t, 'a> {
             return Ok(None);
         };
         let no_integer = || self.error(ErrorClass::NotANumber, field, "an integer");
-        let digits = |number: Option<i64>| number.map(|number| Cow::Owned(number.to_string())).ok_or_else(no_integer);
+        let digits = |number: Option<i128>| number.map(|number| Cow::Owned(number.to_string())).ok_or_else(no_integer);
         let text = match (mapping.encoding, cell) {
             (Encoding::Integer | Encoding::Base64 | Encoding::Division, Cell::Integer(number)) => digits(Some(*number))?,
             // Some connectors send numbers as text.
@@ -303,12 +303,12 @@ impl<'t, 'a> Reader<'t, 'a> {
 }
 
 /// The number of a bit string (`io.debezium.data.Bits`): its bytes in base64, the lowest first.
-fn bits(base64: &str) -> Option<i64> {
+fn bits(base64: &str) -> Option<i128> {
     let bytes = BASE64_STANDARD.decode(base64).ok()?;
     let number = bytes
         .iter()
         .rev()
-        .try_fold(0_i64, |number, byte| number.checked_mul(256)?.checked_add((*byte).into()));
+        .try_fold(0_i128, |number, byte| number.checked_mul(256)?.checked_add((*byte).into()));
     number.filter(|_| !bytes.is_empty())
 }
 

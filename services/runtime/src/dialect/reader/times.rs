@@ -97,7 +97,8 @@ impl Reader<'_, '_> {
         let expected = expected_time(encoding);
         let text = match cell {
             Cell::Integer(value) if counts => {
-                return match calendar::wall_clock(encoding, *value) {
+                let counted = i64::try_from(*value).map_err(|_| NoTime::Impossible { likely: None });
+                return match counted.and_then(|value| calendar::wall_clock(encoding, value)) {
                     Ok(clock) => Ok(Some(Time::Counted(clock))),
                     Err(NoTime::Never) => Ok(None),
                     Err(NoTime::Impossible { likely }) => {
