@@ -113,7 +113,7 @@ impl Case<'_> {
     fn known_since(&self) -> Day {
         self.members
             .iter()
-            .filter(|record| !matches!(record.facts, Facts::Resident(_) | Facts::Funeral(_)))
+            .filter(|record| !matches!(record.facts, Facts::Resident(_) | Facts::Funeral(_) | Facts::Circumstance(_)))
             .filter_map(|record| business_date(&record.facts))
             .filter(|date| self.horizon.reached(*date))
             .min()

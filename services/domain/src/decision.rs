@@ -188,10 +188,18 @@ impl Rulings {
     /// say that two numbers are one person's, which others hold as well.
     pub fn changed(&self, other: &Self) -> BTreeSet<RecordId> {
         let named = self.of_record.keys().chain(other.of_record.keys());
-        named
+        let mut records: BTreeSet<RecordId> = named
             .filter(|record| self.get(**record) != other.get(**record))
             .copied()
-            .collect()
+            .collect();
+        // Whom they were set apart from is set apart from somebody else now, under the same name.
+        for record in records.clone() {
+            for rulings in [self, other] {
+                let apart = rulings.apart(record).iter().filter_map(|name| rulings.get(*name));
+                records.extend(apart.flat_map(|class| class.records.iter().copied()));
+            }
+        }
+        records
     }
 
     fn get(&self, record: RecordId) -> Option<&Class> {

@@ -100,7 +100,8 @@ pub(crate) fn circumstances<'a>(
 /// The first day after the last circumstance that exempted: duties that stood still begin anew.
 fn resumed(members: &[&SourceRecord], policy: &Policy, horizon: &Horizon) -> Option<Day> {
     let ended = members.iter().filter_map(|record| match &record.facts {
-        Facts::Circumstance(row) if policy.exempts(row.kind) => row.ended(horizon),
+        // Whom the army provides for no list need name.
+        Facts::Circumstance(row) if row.kind == CircumstanceKind::Soldier || policy.exempts(row.kind) => row.ended(horizon),
         _ => None,
     });
     Some(ended.max()?.plus(1))

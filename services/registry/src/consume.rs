@@ -82,6 +82,8 @@ impl ConsumerContext for Ownership {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
             _ => self.revoke(consumer, partitions),
         };
+        // However long that took, meanwhile no statistics were served: the group has answered.
+        self.coordination.note(false);
         if let Err(error) = done {
             *self.failure.lock().expect("no panic holds this lock") = Some(error);
         }
@@ -323,6 +325,9 @@ fn cleanup_policy(servers: &ClientConfig, ownership: &Ownership) -> anyhow::Resu
         let asked = admin::setting_in_force(servers, TOPIC, "cleanup.policy");
         match ownership.handle.block_on(asked) {
             Err(error) if Trouble::of_topic(&error) == Trouble::Transient => {
+                ownership
+                    .watch
+                    .fail(format!("whether the log was compacted cannot be asked: {error}"));
                 if attempts.is_news(&error.to_string(), Instant::now()) {
                     tracing::warn!(%error, "whether the log was compacted cannot be asked, trying again");
                 }

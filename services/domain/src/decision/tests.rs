@@ -211,7 +211,9 @@ proptest! {
         prop_assert_eq!(&changed, &before.changed(&after));
         let stands = |rulings: &Rulings, name: RecordId| {
             let places = [false, true].map(|has_number| rulings.meeting(name, has_number, &key));
-            (rulings.class(name), places, rulings.apart(name).to_vec())
+            // Also as seen from a record that stands elsewhere.
+            let apart = (0..6).map(record).filter(|other| rulings.apart(name).contains(&rulings.called(*other)));
+            (rulings.class(name), places, apart.collect::<Vec<_>>())
         };
         for name in (0..6).map(record).filter(|name| !changed.contains(name)) {
             prop_assert_eq!(stands(&before, name), stands(&after, name));

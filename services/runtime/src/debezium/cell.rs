@@ -4,7 +4,9 @@ use super::decimal;
 use super::error::{ErrorClass, NormaliseError};
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 /// A column's value in JSON. Has no `Debug`: it is personal.
@@ -21,7 +23,7 @@ pub enum Cell<'a> {
     Integer(i128),
     /// Text, borrowed unless it holds escapes.
     Text(Cow<'a, str>),
-    /// What no encoding uses: fractions, numbers in JSON beyond 64 bits (a key's are read all the same), arrays, objects.
+    /// What no encoding uses: fractions, numbers beyond 128 bits, arrays, objects.
     Other,
 }
 
@@ -117,14 +119,31 @@ impl<'a> Row<'a> {
     /// Reads the columns from the JSON text of a row; what the row does not have is [`Cell::Absent`].
     pub fn read(json: &'a str, columns: &[impl AsRef<str>]) -> Result<Self, NormaliseError> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        RowSeed { columns }.deserialize(&mut deserializer).map_err(|error| {
+        let mut row = RowSeed { columns }.deserialize(&mut deserializer).map_err(|error| {
             let class = if error.is_data() {
                 ErrorClass::WrongEnvelope
             } else {
                 ErrorClass::NotJson
             };
             NormaliseError::new(class, None, "a row as a JSON object from column to value")
-        })
+        })?;
+        if row.cells.contains(&Cell::Other) {
+            exact(json, columns, &mut row.cells);
+        }
+        Ok(row)
+    }
+}
+
+/// Reads integers that became fractions on the way, being beyond 64 bits, such as serial numbers of twenty digits.
+fn exact(json: &str, columns: &[impl AsRef<str>], cells: &mut [Cell<'_>]) {
+    let Ok(values) = serde_json::from_str::<HashMap<Cow<'_, str>, &RawValue>>(json) else {
+        return;
+    };
+    for (column, cell) in columns.iter().zip(cells).filter(|(_, cell)| **cell == Cell::Other) {
+        let value = values.get(column.as_ref());
+        if let Some(number) = value.and_then(|value| decimal::plain_integer(value.get())) {
+            *cell = Cell::Integer(number);
+        }
     }
 }
 
@@ -227,9 +246,14 @@ mod tests {
 
     #[test]
     fn huge_numbers_arrays_and_objects_are_of_no_use() {
-        let columns = ["a", "b", "c"].map(String::from);
-        let row = Row::read(r#"{"a":18446744073709551616,"b":[1,[2]],"c":{"d":{}}}"#, &columns);
+        let columns = ["a", "b", "c", "d"].map(String::from);
+        let row = Row::read(
+            r#"{"a":340282366920938463463374607431768211456,"b":[1,[2]],"c":{"d":{}},"d":1e30}"#,
+            &columns,
+        );
         assert!(row.is_ok_and(|row| row.cells.iter().all(|cell| *cell == Cell::Other)));
+        let row = Row::read(r#"{"a":18446744073709551616,"b":[]}"#, &columns[..2]);
+        assert!(row.is_ok_and(|row| row.cells == [Cell::Integer(1 << 64), Cell::Other]));
     }
 
     #[test]

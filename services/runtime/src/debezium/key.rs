@@ -97,26 +97,10 @@ impl<'a> Key<'a> {
             let expected = format!("no key columns but those the mapping names{found}");
             return Err(NormaliseError::new(ErrorClass::KeyMismatch, None, expected));
         }
-        let mut cells = row.cells;
-        if cells.contains(&Cell::Other) {
-            exact(payload(key)?, columns, &mut cells);
-        }
         Ok(Self {
-            text: canonical_text(columns, &cells)?,
-            cells,
+            text: canonical_text(columns, &row.cells)?,
+            cells: row.cells,
         })
-    }
-}
-
-/// Reads integers that JSON's numbers lost: those beyond 64 bits, such as serial numbers of twenty digits.
-fn exact(object: &str, columns: &[KeyColumn], cells: &mut [Cell<'_>]) {
-    let Ok(values) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(object) else {
-        return;
-    };
-    for (column, cell) in columns.iter().zip(cells).filter(|(_, cell)| **cell == Cell::Other) {
-        if let Some(number) = values.get(column.name.as_str()).and_then(|value| plain_integer(value.get())) {
-            *cell = Cell::Integer(number);
-        }
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! A pattern may bring topics that hold no table of the source (`TopicNames`): they are given to this consumer, and never read nor recorded.
 
+mod callbacks;
 mod recorded;
 
 use super::source_topic::{SourceTopic, TopicStore};
@@ -15,17 +16,13 @@ use super::start::{ReadUnder, Start, start};
 use super::wait::Tables;
 use crate::health::{Check, Watch};
 use crate::kafka::joining::Joining;
-use crate::kafka::lag::{self, membership};
 use crate::kafka::offsets::{Commit, TopicPartition, all_topics, commits, patiently, watermarks_of};
 use crate::telemetry::UNKNOWN;
 use anyhow::Context;
 use domain::source::Source;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
-use rdkafka::statistics::Statistics;
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::TopicPartitionList;
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -158,7 +155,9 @@ impl Positions {
     }
 
     /// Sets where each partition begins, and holds topics whose committed offsets are gone or out of range.
-    fn place(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList, present: &Present) -> anyhow::Result<()> {
+    /// How many messages wait from there on.
+    fn place(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList, present: &Present) -> anyhow::Result<u64> {
+        let mut waiting = 0;
         let topics: BTreeSet<String> = list.elements().iter().map(|element| element.topic().to_owned()).collect();
         let committed = Self::committed(consumer, &topics, present)?;
         for topic in &topics {
@@ -185,7 +184,7 @@ impl Positions {
                 .map(|topic| start(commit, topic, partition, held));
             let offset = match start.with_context(|| format!("{topic} was assigned and is not known"))? {
                 Start::At(offset) => {
-                    self.state().waiting += held.behind(offset);
+                    waiting += held.behind(offset) * u64::from(self.is_read(&topic));
                     offset
                 }
                 Start::OutOfRange(offset) => {
@@ -195,7 +194,7 @@ impl Positions {
             };
             list.set_partition_offset(&topic, partition, offset)?;
         }
-        Ok(())
+        Ok(waiting)
     }
 
     /// What is committed of all partitions of the topics, also of those that other replicas read.
@@ -230,7 +229,8 @@ impl Positions {
                 known = self.store.load(self.source)?;
             }
             self.weigh(&known)?;
-            self.place(consumer, list, &present)?;
+            let waiting = self.place(consumer, list, &present)?;
+            self.state().waiting += waiting;
         }
         consumer.incremental_assign(list).context("assigning partitions")?;
         self.state().assigned.extend(partitions_of(list));
@@ -295,7 +295,8 @@ impl Positions {
             }
             let mut list = Self::assigned(consumer, |topic| accepted.contains(topic))?;
             if list.count() > 0 {
-                self.place(consumer, &mut list, &present)?;
+                let waiting = self.place(consumer, &mut list, &present)?;
+                self.state().waiting += waiting;
                 // Not a seek: a partition whose topic was created anew while it was read cannot be sought in.
                 consumer.incremental_unassign(&list).context("leaving accepted topics")?;
                 consumer.incremental_assign(&list).context("resuming accepted topics")?;
@@ -349,49 +350,4 @@ fn partitions_of(list: &TopicPartitionList) -> BTreeSet<TopicPartition> {
         .iter()
         .map(|element| (element.topic().to_owned(), element.partition()));
     named.collect()
-}
-
-impl ClientContext for Positions {
-    /// What a poll returns as well is told there; a region without topics yet is no error.
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(source = %self.source, %error, reason, "client event");
-    }
-
-    fn stats(&self, mut statistics: Statistics) {
-        let state = self.state();
-        let is_counted = |topic: &String| state.topics.get(topic).is_some_and(|topic| topic.replaced_by.is_none());
-        statistics.topics.retain(|topic, _| is_counted(topic));
-        drop(state);
-        let member = membership(&statistics, lag::From::Committed);
-        self.state().joining.note(member.joining, Instant::now());
-        self.show_lag(member.lag);
-        self.watch.wait(match member {
-            lag::Membership { joining: true, .. } => Some("joining its group"),
-            lag::Membership { unread: true, .. } => Some("messages wait to be read"),
-            _ => None,
-        });
-        if !member.joining && !member.unread {
-            self.watch.moved();
-        }
-    }
-}
-
-impl ConsumerContext for Positions {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let result = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            self.assign(consumer, list)
-        } else {
-            // What the last batch read of these partitions is not committed any more: the next owner repeats it, harmlessly.
-            tracing::info!(source = %self.source, partitions = list.count(), "partitions revoked");
-            // Until the next statistics nothing is claimed, also of what stays.
-            self.show_lag(None);
-            let given = partitions_of(list);
-            self.state().assigned.retain(|partition| !given.contains(partition));
-            self.report();
-            consumer.incremental_unassign(list).context("giving partitions back")
-        };
-        if let Err(error) = result {
-            self.state().failed.get_or_insert(error);
-        }
-    }
 }

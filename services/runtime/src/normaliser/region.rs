@@ -58,7 +58,7 @@ struct Batch {
     newest: i64,
     /// Some message was left to be read again.
     cut: bool,
-    /// It had to wait for a row after its first.
+    /// It had to wait for a row after its first, or no other waited.
     ran_dry: bool,
 }
 
@@ -247,7 +247,7 @@ impl Region {
                 Some(Err(error)) => self.trouble(&error)?,
                 Some(Ok(message)) => {
                     crate::failpoint::reach("normaliser.polled");
-                    // Nothing is under way before the first row.
+                    // Nothing that this region sent is under way before the first row.
                     if batch.rows == 0 && self.waiting.given(self.consumer.context().take_waiting()) {
                         self.stages.emitter.set_pace(Pace::Backlog);
                     }
@@ -263,6 +263,7 @@ impl Region {
                     batch.took(&message);
                     self.shared.throttle();
                     if self.waiting.took_the_last() {
+                        batch.ran_dry = true;
                         break;
                     }
                 }

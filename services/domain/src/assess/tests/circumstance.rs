@@ -49,6 +49,19 @@ fn policy_says_which_exempt(#[case] kind: CircumstanceKind, #[case] claimed: boo
     assert_eq!(!sample.assess(&policy, day("2026-03-01")).open.is_empty(), claimed);
 }
 
+/// Nor need a list name the army for the duty to begin anew behind a service.
+#[test]
+fn a_service_that_ended_is_behind_the_soldier() {
+    let mut policy = Policy::embedded();
+    policy.exempt.clear();
+    let sample = Sample::man()
+        .hired("2023-06-01")
+        .circumstance(Soldier, Some("2023-09-01"), Some("2025-08-31"));
+    assert!(sample.assess(&policy, day("2025-09-01")).open.is_empty());
+    let claimed = sample.assess(&policy, day("2025-10-02")).open;
+    assert_eq!(claimed[0].since, day("2025-09-01"));
+}
+
 #[test]
 fn a_row_that_is_withdrawn_or_cannot_be_read() {
     let sentenced = employee().circumstance(Sentenced, Some("2026-01-10"), None);

@@ -5,6 +5,7 @@
 //! first. The client takes whatever was sent before a delivered message for delivered too, so the refused one would be lost, and everybody
 //! would believe it stood there. Once a broker knows the producer, a gap is refused, and the client sends again in order.
 
+use super::SAY_WAITING;
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,9 +38,20 @@ impl Lanes {
     pub(super) fn enter(&self, topic: &str, partition: i32) -> bool {
         let mut topics = self.topics();
         loop {
-            match try_enter(&mut topics, topic, partition) {
-                Some(is_first) => return is_first,
-                None => topics = self.changed.wait(topics).unwrap_or_else(PoisonError::into_inner),
+            if let Some(is_first) = try_enter(&mut topics, topic, partition) {
+                return is_first;
+            }
+            let (woken, wait) = self
+                .changed
+                .wait_timeout(topics, SAY_WAITING)
+                .unwrap_or_else(PoisonError::into_inner);
+            topics = woken;
+            if wait.timed_out() {
+                tracing::warn!(
+                    topic,
+                    partition,
+                    "the brokers have not taken a first message yet: waiting; are they running?"
+                );
             }
         }
     }
